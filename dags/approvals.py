@@ -1,0 +1,70 @@
+"""Approvals whose answer is written to the ledger: the release of a wave, and intake past its warning threshold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Context, Param
+
+REASON = {"reason": Param("", type="string", title="原因 / reason")}
+
+
+class ReleaseApproval(ApprovalOperator):
+    """Waits for a second person, for whom the ledger allows it; the answer's user is written as the releaser.
+
+    Setting this task to success releases nothing: sealing asks the ledger for the release row.
+    """
+
+    def execute(self, context: Context) -> Any:
+        """Assign the people who neither submitted nor planned."""
+        from issuance.dispatch.approvers import approvers
+        from issuance.settings import load_settings
+
+        conf = context["dag_run"].conf or {}
+        self.assigned_users = approvers(load_settings(), conf["cohort_id"], int(conf["wave"]))
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Write the release, or the refusal with its reason; then let Airflow go on or skip."""
+        from issuance.dispatch.release import refuse_wave, release_wave
+        from issuance.settings import load_settings
+
+        answer = super().execute_complete(context, event)
+        conf, user = context["dag_run"].conf or {}, answer["responded_by_user"]["name"]
+        if answer["chosen_options"] == [self.APPROVE]:
+            release_wave(load_settings(), conf["cohort_id"], int(conf["wave"]), user)
+        else:
+            reason = answer["params_input"].get("reason", "")
+            refuse_wave(load_settings(), conf["cohort_id"], int(conf["wave"]), user, reason)
+        return answer
+
+
+class IntakeApproval(ApprovalOperator):
+    """Asks a person only when the submission stands past the policy's warning threshold."""
+
+    def execute(self, context: Context) -> Any:
+        """Ask, or go on where nobody has to be asked."""
+        from issuance.intake.session import submission_state
+        from issuance.settings import load_settings
+
+        conf = context["dag_run"].conf or {}
+        if submission_state(load_settings(), conf["cohort_id"], int(conf["submission"])) != "WAITING_FOR_OPERATOR":
+            return None
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Write who went ahead, or refuse the submission."""
+        from issuance.intake.session import answer_operator
+        from issuance.settings import load_settings
+
+        answer = super().execute_complete(context, event)
+        conf, user = context["dag_run"].conf or {}, answer["responded_by_user"]["name"]
+        answer_operator(
+            load_settings(),
+            conf["cohort_id"],
+            int(conf["submission"]),
+            user,
+            answer["chosen_options"] == [self.APPROVE],
+        )
+        return answer

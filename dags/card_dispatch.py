@@ -1,0 +1,70 @@
+"""
+### Card dispatch
+
+Plans a wave, waits for its release by a second person, seals its jobs and sends them. Run id = cohort.wave; conf:
+cohort_id, wave. Re-makes leave by the `clocks` DAG under the same release.
+
+**When it waits**: `wait_for_release` is answered in Airflow (required actions) or with `issuance cohort release`, by a
+user who neither submitted nor planned. Setting the task to success releases nothing.
+**When it fails**: NOT_RELEASED means that no release row stands; OBJECT_* that a vault block cannot be read.
+
+Owner: issuance operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from dags.approvals import REASON, ReleaseApproval
+from dags.wiring import DEFAULTS, Tag, by_error_tree
+
+
+@dag(
+    schedule=None,
+    catchup=False,
+    default_args=DEFAULTS,
+    params={"cohort_id": Param(type="string"), "wave": Param(1, type="integer", minimum=1)},
+    tags=[Tag.DISPATCH.value],
+    doc_md=__doc__,
+)
+def card_dispatch() -> None:
+    """Plan, wait, seal by factory, finish."""
+
+    @task
+    @by_error_tree
+    def plan_wave() -> list[str]:
+        from issuance.dispatch.plan import plan_factories
+        from issuance.settings import load_settings
+
+        context = get_current_context()
+        user = getattr(context["dag_run"], "triggering_user_name", None) or "pipeline"
+        return plan_factories(load_settings(), context["params"]["cohort_id"], int(context["params"]["wave"]), user)
+
+    @task
+    @by_error_tree
+    def seal_jobs(factory: str) -> int:
+        from issuance.dispatch.seal import Sealer
+        from issuance.settings import load_settings
+
+        params = get_current_context()["params"]
+        return Sealer(load_settings()).seal_wave(params["cohort_id"], int(params["wave"]), factory)
+
+    @task
+    @by_error_tree
+    def finish_dispatch(sealed: Any) -> None:
+        from issuance.dispatch.seal import finish_dispatch as finish
+        from issuance.settings import load_settings
+
+        params = get_current_context()["params"]
+        finish(load_settings(), params["cohort_id"], int(params["wave"]))
+
+    factories = plan_wave()
+    approval = ReleaseApproval(task_id="wait_for_release", subject="放行制卡批 / release {{ run_id }}", params=REASON)
+    sealed = seal_jobs.expand(factory=factories)
+    factories >> approval >> sealed
+    finish_dispatch(sealed)
+
+
+card_dispatch()

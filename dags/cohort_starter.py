@@ -1,0 +1,56 @@
+"""
+### Cohort starter
+
+Starts what the ledger says is due: intake of a registered submission, dispatch of an accepted cohort that has opened.
+Woken by `cohort-events`, and by the clock as a net under it.
+
+**When it fails**: nothing is lost, the next run asks the ledger again. `issuance cohort list` shows what waits.
+
+Owner: issuance operations.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import AssetOrTimeSchedule, DeltaTriggerTimetable, dag, task
+
+from dags.cohort_events import COHORT_EVENTS
+from dags.wiring import DEFAULTS, EVERY, Tag, by_error_tree
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(timetable=DeltaTriggerTimetable(EVERY), assets=[COHORT_EVENTS]),
+    start_date=pendulum.datetime(2025, 1, 1, tz="Asia/Shanghai"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=[Tag.INTAKE.value, Tag.DISPATCH.value],
+    doc_md=__doc__,
+)
+def cohort_starter() -> None:
+    """Ask the ledger, start runs; a run that stands already is left alone."""
+
+    @task
+    @by_error_tree
+    def find_intakes() -> list[dict[str, object]]:
+        from issuance.intake.due import due_intakes
+        from issuance.settings import load_settings
+
+        return due_intakes(load_settings())
+
+    @task
+    @by_error_tree
+    def find_dispatches() -> list[dict[str, object]]:
+        from issuance.dispatch.due import due_dispatches
+        from issuance.settings import load_settings
+
+        return due_dispatches(load_settings())
+
+    for dag_id, due in (("cohort_intake", find_intakes()), ("card_dispatch", find_dispatches())):
+        TriggerDagRunOperator.partial(
+            task_id=f"start_{dag_id}", trigger_dag_id=dag_id, skip_when_already_exists=True
+        ).expand_kwargs(due)
+
+
+cohort_starter()

@@ -1,0 +1,1 @@
+"""The `issuance` command's groups, one module each; they translate and call, nothing else."""

@@ -1,0 +1,82 @@
+"""`issuance ledger`, `topics`: prove and prepare."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from issuance.commands.output import emit
+from issuance.ledger.connection import migrate as migrate_ledger
+from issuance.ledger.connection import transaction
+from issuance.ledger.verify import ledger_digest, rebuild_ledger, verify_ledger
+from issuance.settings import load_settings
+
+
+@click.group()
+def ledger() -> None:
+    """The ledger: verify, rebuild, digest."""
+
+
+@ledger.command()
+@click.option("--json", "as_json", is_flag=True)
+def verify(as_json: bool) -> None:
+    """Rows against their facts, tallies against counts, the audit chain; exit code 1 when something differs."""
+    with transaction(load_settings().database_url) as connection:
+        findings = verify_ledger(connection)
+    emit([{"finding": finding} for finding in findings], as_json)
+    sys.exit(1 if findings else 0)
+
+
+@ledger.command()
+def rebuild() -> None:
+    """Fold every row anew from the journal; exit code 1 when one had been wrong."""
+    with transaction(load_settings().database_url) as connection:
+        wrong = rebuild_ledger(connection)
+    click.echo(f"{wrong} rows differed from their facts and were folded anew")
+    sys.exit(1 if wrong else 0)
+
+
+@ledger.command()
+def digest() -> None:
+    """The canonical hash of distinct facts, decisions and row outcomes."""
+    with transaction(load_settings().database_url) as connection:
+        click.echo(ledger_digest(connection))
+
+
+@ledger.command()
+def migrate() -> None:
+    """Bring the ledger's tables up to date."""
+    click.echo(f"{migrate_ledger(load_settings().database_url)} migrations applied")
+
+
+@click.group()
+def topics() -> None:
+    """Topics, schemas, users and ACLs."""
+
+
+@topics.command()
+def apply() -> None:
+    """Make what schemas/topics.yaml, the partner registry and the authority table ask for; again changes nothing."""
+    from issuance.settings import environment
+    from issuance.wire.topics import apply_topics
+
+    env = environment()
+    changes = apply_topics(load_settings(), env["KAFKA_ADMIN_USER"], env["KAFKA_ADMIN_PASSWORD"])
+    for change in changes:
+        click.echo(change)
+    click.echo(f"{len(changes)} changes")
+
+
+@topics.command(name="list")
+@click.option("--json", "as_json", is_flag=True)
+def list_topics(as_json: bool) -> None:
+    """Every topic with its direction, key and record."""
+    from issuance.partners import load_registry
+    from issuance.wire.topics import declared_topics
+
+    registry = load_registry(load_settings().partners_file)
+    emit([vars(topic) for topic in declared_topics(registry)], as_json)
+
+
+COMMANDS = (ledger, topics)

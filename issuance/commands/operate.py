@@ -1,0 +1,241 @@
+"""`issuance cohort`, `card`, `job`, `quarantine`, `break`, `partner`, `dlq`: what operators see and do."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from issuance.commands.output import emit
+from issuance.ledger import queries
+from issuance.ledger.connection import business_day, transaction
+from issuance.ledger.news import audit
+from issuance.settings import load_settings
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+
+
+def _read(question: Any, *values: Any) -> Any:
+    with transaction(load_settings().database_url) as connection:
+        return question(connection, *values)
+
+
+@click.group()
+def cohort() -> None:
+    """批次。 Cohorts: list, show, statement, plan, release."""
+
+
+@cohort.command(name="list")
+@AS_JSON
+def list_cohorts(as_json: bool) -> None:
+    """Every cohort, its state and counts."""
+    emit(_read(queries.list_cohorts), as_json)
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@AS_JSON
+def show(cohort_id: str, as_json: bool) -> None:
+    """One cohort: submissions, waves, states."""
+    emit(_read(queries.show_cohort, cohort_id), as_json)
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@AS_JSON
+def statement(cohort_id: str, as_json: bool) -> None:
+    """The closing statement; exit code 1 while an equation does not hold."""
+    from issuance.commands.statement import print_statement
+    from issuance.reconcile.closing import close_statement
+
+    found = close_statement(load_settings(), cohort_id)
+    if as_json:
+        emit(found.as_dict(), True)
+    else:
+        print_statement(found)
+    sys.exit(0 if found.holds else 1)
+
+
+@cohort.command()
+@click.argument("cohort_id")
+def plan(cohort_id: str) -> None:
+    """Plan the next wave of what waits; it then waits for a release by a second person."""
+    from issuance.dispatch.plan import next_wave
+    from issuance.login import session
+
+    settings = load_settings()
+    user, airflow = session(settings)
+    wave = _read(next_wave, cohort_id)
+    airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
+    click.echo(f"{user}: planning wave {wave} of {cohort_id}; another person releases it: "
+               f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@click.argument("wave", type=int)
+@click.option("--refuse", "reason", help="Refuse the plan, with a reason.")
+def release(cohort_id: str, wave: int, reason: str | None) -> None:
+    """放行。 Release a planned wave (or refuse it); not by who submitted or planned it."""
+    from issuance.dispatch.release import may_not_release
+    from issuance.errors import Refused
+    from issuance.login import session
+
+    settings = load_settings()
+    user, airflow = session(settings)
+    if user in may_not_release(settings, cohort_id, wave):
+        raise Refused("SAME_PERSON", f"{user} 已提交或编制该计划，须由他人放行。 / {user} submitted or planned it.")
+    airflow.answer(
+        "card_dispatch", f"{cohort_id}.{wave}", "wait_for_release", "Reject" if reason else "Approve", reason or ""
+    )
+    click.echo(f"{user}: {'refused' if reason else 'released'} wave {wave} of {cohort_id}")
+
+
+@click.group()
+def card() -> None:
+    """卡。 Cards."""
+
+
+@card.command(name="show")
+@click.argument("card_ref")
+@AS_JSON
+def show_card(card_ref: str, as_json: bool) -> None:
+    """One card's whole life: facts, decisions, breaks."""
+    emit(_read(queries.show_card, card_ref), as_json)
+
+
+@click.group()
+def job() -> None:
+    """制卡任务。 Jobs."""
+
+
+@job.command(name="list")
+@click.option("--cohort", "cohort_id")
+@AS_JSON
+def list_jobs(cohort_id: str | None, as_json: bool) -> None:
+    """Jobs and their state."""
+    emit(_read(queries.list_jobs, cohort_id), as_json)
+
+
+@click.group()
+def quarantine() -> None:
+    """隔离与重复。 Rows that were not accepted."""
+
+
+@quarantine.command(name="list")
+@click.argument("cohort_id")
+@AS_JSON
+def list_quarantine(cohort_id: str, as_json: bool) -> None:
+    """Rows that were not accepted, each with reasons and remedy."""
+    from issuance.intake.rules import RULES
+
+    rows = _read(queries.list_quarantine, cohort_id)
+    remedies = {rule.id: f"{rule.remedy_zh} / {rule.remedy_en}" for rule in RULES.values()}
+    emit([{**row, "remedy": " ".join(remedies[reason] for reason in row["reasons"])} for row in rows], as_json)
+
+
+@click.group(name="break")
+def break_() -> None:
+    """差异。 Breaks: list, assign, resolve."""
+
+
+@break_.command(name="list")
+@click.option("--cohort", "cohort_id")
+@click.option("--all", "everything", is_flag=True, help="Closed ones too.")
+@AS_JSON
+def list_breaks(cohort_id: str | None, everything: bool, as_json: bool) -> None:
+    """Open differences, the oldest first."""
+    emit(_read(queries.list_breaks, cohort_id, everything), as_json)
+
+
+@break_.command()
+@click.argument("break_id")
+@click.argument("owner")
+def assign(break_id: str, owner: str) -> None:
+    """Give a break an owner."""
+    from issuance.tracking.breaks import assign_break
+
+    _act(assign_break, break_id, owner)
+
+
+@break_.command()
+@click.argument("break_id")
+@click.option("--note", required=True, help="Why it is explained.")
+def resolve(break_id: str, note: str) -> None:
+    """Explain a break and close it."""
+    from issuance.tracking.breaks import resolve_break
+
+    _act(resolve_break, break_id, note)
+
+
+def _act(act: Any, subject: str, text: str) -> None:
+    from issuance.login import current_user
+
+    settings = load_settings()
+    user = current_user(settings)
+    with transaction(settings.database_url) as connection:
+        act(connection, subject, user, text, business_day(connection))
+    click.echo(f"{user}: done")
+
+
+@click.group()
+def partner() -> None:
+    """合作方。 Partners."""
+
+
+@partner.command(name="list")
+@AS_JSON
+def list_partners(as_json: bool) -> None:
+    """Who reported how much, who is paused."""
+    emit(_read(queries.list_partners), as_json)
+
+
+@partner.command()
+@click.argument("partner_id")
+def resume(partner_id: str) -> None:
+    """Read a paused partner's messages again, with a new count."""
+    from issuance.errors import Refused
+    from issuance.login import current_user
+    from issuance.wire.refusals import resume_partner
+
+    settings = load_settings()
+    user = current_user(settings)
+    with transaction(settings.database_url) as connection:
+        if not resume_partner(connection, partner_id):
+            raise Refused("NOT_PAUSED", f"{partner_id} 未被暂停。 / {partner_id} is not paused.")
+        audit(connection, user, "resume", partner_id, business_day(connection))
+    click.echo(f"{user}: {partner_id} is read again")
+
+
+@click.group()
+def dlq() -> None:
+    """死信。 Dead letters."""
+
+
+@dlq.command(name="list")
+@AS_JSON
+def list_dead_letters(as_json: bool) -> None:
+    """Refused messages: where, whose, why."""
+    emit(_read(queries.list_dead_letters), as_json)
+
+
+@dlq.command()
+@click.argument("topic")
+@click.argument("partition", type=int)
+@click.argument("offset", type=int)
+def replay(topic: str, partition: int, offset: int) -> None:
+    """Put a refused message on its topic again; it was not in the inbox, so it is applied."""
+    from issuance.login import current_user
+    from issuance.wire.refusals import replay_message
+
+    settings = load_settings()
+    user = current_user(settings)
+    with transaction(settings.database_url) as connection:
+        day = business_day(connection)
+        replay_message(connection, topic, partition, offset, day)
+        audit(connection, user, "replay", f"{topic}/{partition}/{offset}", day)
+    click.echo(f"{user}: sent again")
+
+
+COMMANDS = (cohort, card, job, quarantine, break_, partner, dlq)

@@ -1,0 +1,134 @@
+"""Planted = found: what generator and simulators say they did, against what the ledger alone knows; set equality."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from issuance.ledger.connection import Connection
+from issuance.reconcile.equations import FACT_STANDS
+from issuance.tracking.marks import milliseconds
+
+BY_MILESTONE = {
+    "refused by the factory": ("ITEM_REFUSED", "JOB_REFUSED"),
+    "spoiled": ("SPOILED",),
+    "lost in the mail": ("LOST",),
+    "returned by the carrier": ("RETURNED",),
+    "delivery failed": ("DELIVERY_FAILED",),
+    "refused by the holder": ("REFUSED_BY_HOLDER",),
+    "destroyed": ("DESTROYED",),
+}
+"""Kinds of defects that are facts of their own."""
+ON_THE_WAY = ("delay", "repeat", "reorder")
+"""Kinds that happen to a report; found are the planted facts that stand exactly once."""
+
+
+class FactKey(NamedTuple):
+    """A fact as truth and ledger both name it."""
+
+    subject: str
+    job_id: str | None
+    card_ref: str | None
+    attempt: int | None
+    consignment_id: str | None
+    milestone: str
+    occurred_ms: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was done: facts, which of them were annulled, which way a report took, and the rows of the file."""
+
+    facts: dict[FactKey, frozenset[str]]
+    annulled: set[FactKey]
+    rows: set[tuple[str, int, str]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Counts by kind of defect, and every difference between the two sets."""
+
+    planted: dict[str, dict[str, int]]
+    differences: list[str]
+
+
+def read_truth(directory: Path) -> Truth:
+    """The truth files of a demo's directory: truth.json of the generator, truth-KIND.jsonl of the simulators."""
+    facts: dict[FactKey, frozenset[str]] = {}
+    annulled: set[FactKey] = set()
+    for path in sorted(directory.glob("truth-*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            key = _truth_key(entry)
+            if entry["annulled"]:
+                annulled.add(key)
+            else:
+                facts[key] = facts.get(key, frozenset()) | frozenset(entry["defects"])
+    defects = json.loads((directory / "truth.json").read_text(encoding="utf-8"))["defects"]
+    return Truth(facts, annulled, {(d["file"], d["line"], d["rule"]) for d in defects})
+
+
+def _truth_key(entry: dict[str, Any]) -> FactKey:
+    occurred = milliseconds(datetime.fromisoformat(entry["occurred_at"]))
+    names = ("subject", "job_id", "card_ref", "attempt", "consignment_id", "milestone")
+    return FactKey(**{name: entry[name] for name in names}, occurred_ms=occurred, reason=entry["reason"] or "")
+
+
+def check_planted(connection: Connection, cohort_id: str, truth: Truth) -> Checked:
+    """Compare rows and facts of a cohort with the truth about it."""
+    standing = _ledger_facts(connection, cohort_id, FACT_STANDS)
+    gone = _ledger_facts(connection, cohort_id, f"NOT f.corrects AND NOT ({FACT_STANDS})")
+    rows = {
+        (file, line, reason)
+        for file, line, reasons in connection.execute(
+            "SELECT file, line, reasons FROM row_outcome JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND outcome <> 'accepted'",
+            (cohort_id,),
+        )
+        for reason in reasons
+    }
+    planted: dict[str, dict[str, int]] = {}
+    for rule in sorted({rule for _, _, rule in truth.rows}):
+        _count(planted, rule, (r for r in truth.rows if r[2] == rule), rows)
+    for kind, milestones in BY_MILESTONE.items():
+        _count(planted, kind, (fact for fact in truth.facts if fact.milestone in milestones), standing)
+    for kind in ON_THE_WAY:
+        _count(planted, kind, (fact for fact, ways in truth.facts.items() if kind in ways), standing)
+    _count(planted, "correct", truth.annulled, gone)
+    differences = [
+        *_differences("row", truth.rows, rows),
+        *_differences("fact", set(truth.facts), standing),
+        *_differences("annulled fact", truth.annulled, gone),
+    ]
+    return Checked(planted, differences)
+
+
+def _ledger_facts(connection: Connection, cohort_id: str, condition: str) -> set[FactKey]:
+    """Distinct facts about a cohort's cards, jobs and mail items."""
+    rows = connection.execute(
+        "SELECT DISTINCT subject, job_id, card_ref::text, attempt, consignment_id, milestone, left(mark, 13)::bigint,"
+        " mark_reason(mark) FROM fact f WHERE " + condition + " AND ("
+        " card_ref IN (SELECT card_ref FROM card JOIN cohort USING (cohort_no) WHERE cohort_id = %(cohort)s)"
+        " OR job_id IN (SELECT job_id FROM job JOIN cohort USING (cohort_no) WHERE cohort_id = %(cohort)s)"
+        " OR (subject = 'mail' AND consignment_id IN (SELECT consignment_id FROM carriage JOIN card USING (card_ref)"
+        " JOIN cohort USING (cohort_no) WHERE cohort_id = %(cohort)s)))",
+        {"cohort": cohort_id},
+    )
+    return {FactKey(*row) for row in rows}
+
+
+def _count(planted: dict[str, dict[str, int]], kind: str, did: Iterable[Any], found: set[Any]) -> None:
+    wanted = set(did)
+    planted[kind] = {"planted": len(wanted), "found": len(wanted & found)}
+
+
+def _differences(what: str, truth: set[Any], ledger: set[Any]) -> Iterator[str]:
+    for entry in sorted(truth - ledger, key=str):
+        yield f"{what} done and not found: {tuple(entry)}"
+    for entry in sorted(ledger - truth, key=str):
+        yield f"{what} found and not done: {tuple(entry)}"

@@ -1,0 +1,87 @@
+"""Releasing a wave: the second pair of eyes is a row in the ledger, and sealing asks for nothing else (principle 10)."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import psycopg
+
+from issuance.errors import Refused
+from issuance.ledger.connection import business_day, transaction
+from issuance.ledger.news import audit, tell_cohort
+from issuance.policy import load_policy
+from issuance.settings import Settings
+
+
+def may_not_release(settings: Settings, cohort_id: str, wave: int) -> list[str]:
+    """Who submitted or planned the wave, and so may not release it."""
+    with transaction(settings.database_url) as connection:
+        row = connection.execute(
+            "SELECT submitters || planned_by FROM wave JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND wave = %s",
+            (cohort_id, wave),
+        ).fetchone()
+    if row is None:
+        raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
+    return sorted(set(row[0]))
+
+
+def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> None:
+    """Write the release row; the ledger's CHECK refuses the submitter and the planner. Again is once.
+
+    Raises:
+        Refused: no such wave, it was refused, or the same person submitted or planned it.
+    """
+    with transaction(settings.database_url) as connection:
+        row = connection.execute(
+            "SELECT cohort_no, city, planned_by, submitters, plastics, refused FROM wave JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND wave = %s FOR UPDATE OF wave",
+            (cohort_id, wave),
+        ).fetchone()
+        if row is None or row[5] is not None:
+            raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / no plan {wave} of {cohort_id} waits for a release.")
+        cohort_no, city, planned_by, submitters, plastics, _ = row
+        day = business_day(connection)
+        remakes = math.ceil(plastics * load_policy(settings.policies_dir, city).remake_ratio)
+        try:
+            done = connection.execute(
+                "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on, remakes_allowed)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (cohort_no, wave, planned_by, submitters, user, day, remakes),
+            )
+        except psycopg.errors.CheckViolation as error:
+            raise Refused(
+                "SAME_PERSON",
+                f"{user} 已提交或编制该计划，须由他人放行。 / {user} submitted or planned this wave; another must release it.",
+            ) from error
+        if done.rowcount:
+            audit(connection, user, "release", f"{cohort_id}.{wave}", day, {"plastics": plastics})
+            tell_cohort(connection, cohort_id, "RELEASED", day, wave=wave)
+
+
+def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason: str) -> None:
+    """Take a plan back before its release: its jobs and plastics go, the cards wait again."""
+    with transaction(settings.database_url) as connection:
+        (cohort_no,) = connection.execute(
+            "SELECT cohort_no FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,)
+        ).fetchone() or (0,)
+        released = connection.execute(
+            "SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (cohort_no, wave)
+        ).fetchone()
+        if released is not None:
+            raise Refused("ALREADY_RELEASED", f"已放行。 / wave {wave} of {cohort_id} is released.")
+        day = business_day(connection)
+        connection.execute(
+            "UPDATE wave SET refused = %s WHERE (cohort_no, wave) = (%s, %s)",
+            (json.dumps({"by": user, "reason": reason, "on": str(day)}), cohort_no, wave),
+        )
+        of_wave = "SELECT job_id FROM job WHERE cohort_no = %s AND wave = %s"
+        connection.execute(
+            "WITH gone AS (DELETE FROM plastic WHERE job_id IN (" + of_wave + ") RETURNING card_ref), "
+            "back AS (UPDATE card SET last_attempt = 0 FROM gone WHERE card.card_ref = gone.card_ref)"
+            " INSERT INTO changed_card SELECT card_ref FROM gone",
+            (cohort_no, wave),
+        )
+        connection.execute("DELETE FROM job_item WHERE job_id IN (" + of_wave + ")", (cohort_no, wave))
+        connection.execute("DELETE FROM job WHERE cohort_no = %s AND wave = %s", (cohort_no, wave))
+        audit(connection, user, "refuse", f"{cohort_id}.{wave}", day, {"reason": reason})

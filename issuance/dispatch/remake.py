@@ -1,0 +1,62 @@
+"""Re-make jobs: one job a day for each bank and factory, covered by the wave's release up to its allowance."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from issuance.dispatch.plan import write_jobs
+from issuance.ledger.connection import Connection
+from issuance.tracking.breaks import settle_breaks
+
+
+def plan_remakes(connection: Connection, day: date) -> int:
+    """Put plastics without a job into the day's re-make jobs; returns how many plastics.
+
+    Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens. Locks the waves.
+    """
+    connection.execute(
+        """
+        CREATE TEMP TABLE planned ON COMMIT DROP AS
+        SELECT p.card_ref, p.attempt, p.bank, p.factory, c.due_on, c.cohort_no, first.wave,
+               format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave, to_char(%(day)s::date, 'YYYYMMDD'), p.bank,
+                      p.factory) AS job_id,
+               (row_number() OVER (PARTITION BY c.cohort_no, first.wave, p.bank, p.factory
+                                   ORDER BY c.due_on, p.card_ref, p.attempt))::int - 1 AS position
+        FROM plastic p JOIN card c USING (card_ref) JOIN cohort o USING (cohort_no)
+        JOIN LATERAL (SELECT j.wave FROM plastic q JOIN job j USING (job_id)
+                      WHERE q.card_ref = p.card_ref ORDER BY q.attempt LIMIT 1) first ON true
+        WHERE p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL
+          AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave,
+                          to_char(%(day)s::date, 'YYYYMMDD'), p.bank, p.factory))
+        """,
+        {"day": day},
+    )
+    _keep_allowed(connection, day)
+    jobs = connection.execute("SELECT DISTINCT job_id FROM planned").fetchall()
+    write_jobs(connection, {job_id: day for (job_id,) in jobs}, remake=True)
+    planned = connection.execute(
+        "UPDATE plastic p SET job_id = planned.job_id FROM planned"
+        " WHERE (p.card_ref, p.attempt) = (planned.card_ref, planned.attempt)"
+    ).rowcount
+    connection.execute("DROP TABLE planned")
+    return planned
+
+
+def _keep_allowed(connection: Connection, day: date) -> None:
+    """Leave in `planned` only what the releases cover, and settle the breaks of the others."""
+    connection.execute(
+        """
+        CREATE TEMP TABLE found_break ON COMMIT DROP AS
+        SELECT 'REMAKE_LIMIT' AS kind, cohort_no, NULL::uuid AS card_ref, NULL::smallint AS attempt,
+               cohort_no || '.' || wave AS reference, remakes_allowed::text AS expected,
+               (used + wanted)::text AS actual, wave
+        FROM release JOIN (SELECT cohort_no, wave, count(*) AS wanted FROM planned GROUP BY 1, 2) w
+             USING (cohort_no, wave),
+        LATERAL (SELECT coalesce(sum(card_count), 0) AS used FROM job j
+                 WHERE (j.cohort_no, j.wave) = (release.cohort_no, release.wave) AND j.remake) u
+        WHERE used + wanted > remakes_allowed
+        """
+    )
+    connection.execute("DELETE FROM planned p USING found_break f WHERE (p.cohort_no, p.wave) = (f.cohort_no, f.wave)")
+    settle_breaks(connection, day, ["REMAKE_LIMIT"], "true")
+    connection.execute("DROP TABLE found_break")

@@ -1,0 +1,185 @@
+"""Sealing and sending the jobs of a released wave; both only read the frozen plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from issuance.dispatch.jobfile import encode_job, seal_job_file
+from issuance.errors import Misconfigured, Refused
+from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.news import tell_cohort
+from issuance.ledger.outbox import Outgoing, write_outbox
+from issuance.partners import Registry, load_registry, topic_of
+from issuance.settings import Settings
+from issuance.vault.blocks import Vault
+from issuance.vault.keys import KeyService
+from issuance.vault.objects import ObjectStore
+
+
+class Job(NamedTuple):
+    """A frozen job."""
+
+    job_id: str
+    cohort_no: int
+    cohort_id: str
+    wave: int
+    bank: str
+    factory: str
+    due_on: date
+    card_count: int
+    hash_total: str
+
+    @property
+    def object(self) -> str:
+        """The object key of its sealed file."""
+        return f"factories/{self.factory}/jobs/{self.job_id}.jwe"
+
+
+class Sealer:
+    """Seals jobs for factories."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._registry: Registry = load_registry(settings.partners_file)
+        self._store = ObjectStore.of(settings)
+        self._keys = KeyService(settings.keys_dir)
+        self._signing = self._keys.signing_key()
+
+    def seal_wave(self, cohort_id: str, wave: int, factory: str | None = None) -> int:
+        """Seal and send what is unsealed of a wave, of one factory or all; returns the number of jobs sent."""
+        sent = 0
+        for job in self._unsealed(cohort_id, wave, factory):
+            self.seal_job(job)
+            sent += 1
+        return sent
+
+    def seal_job(self, job: Job) -> None:
+        """Seal one job and write its order to the outbox; its file is stored once, under its own name.
+
+        Raises:
+            Refused: no release stands for its wave.
+        """
+        self._require_release(job)
+        sealed = seal_job_file(
+            encode_job(self._records(job), job.job_id, job.hash_total),
+            self._signing,
+            partner_key(self._settings, job.factory),
+            job.factory,
+            self._registry.sealing_algorithm,
+        )
+        sha256 = self._store.put_if_absent(job.object, sealed)
+        with transaction(self._settings.database_url) as connection:
+            day = business_day(connection)
+            _record_seal(connection, job, sha256, self._registry.sealing_algorithm, day)
+            write_outbox(connection, [order_message(job, sha256, self._registry.sealing_algorithm)], day)
+            connection.execute(
+                "INSERT INTO changed_card SELECT card_ref FROM job_item WHERE job_id = %s", (job.job_id,)
+            )
+
+    def _require_release(self, job: Job) -> None:
+        """Ask before reading any person; the foreign key of sealed_job holds even if nobody asks."""
+        with transaction(self._settings.database_url) as connection:
+            row = connection.execute(
+                "SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (job.cohort_no, job.wave)
+            ).fetchone()
+        if row is None:
+            raise _not_released(job)
+
+    def _unsealed(self, cohort_id: str, wave: int, factory: str | None) -> list[Job]:
+        with transaction(self._settings.database_url) as connection:
+            rows = connection.execute(
+                "SELECT job_id, cohort_no, cohort_id, wave, bank, factory, due_on, card_count, hash_total"
+                " FROM job JOIN cohort USING (cohort_no) LEFT JOIN sealed_job s USING (job_id, cohort_no, wave)"
+                " WHERE cohort_id = %s AND wave = %s AND s.job_id IS NULL AND (%s::text IS NULL OR factory = %s)"
+                " ORDER BY due_on, job_id",
+                (cohort_id, wave, factory, factory),
+            ).fetchall()
+        return [Job(*row) for row in rows]
+
+    def _records(self, job: Job) -> Iterator[dict[str, Any]]:
+        """The job's records in order, with only the fields this partner may see."""
+        with transaction(self._settings.database_url) as connection:
+            items = connection.execute(
+                "SELECT i.card_ref, i.attempt, c.collection_method, c.place, c.block, c.position"
+                " FROM job_item i JOIN card c USING (card_ref) WHERE i.job_id = %s ORDER BY i.position",
+                (job.job_id,),
+            ).fetchall()
+        vault = Vault(self._store, self._keys, job.cohort_id)
+        persons = vault.read_persons((block, position) for *_, block, position in items)
+        for (card_ref, attempt, method, place, _, _), person in zip(items, persons, strict=True):
+            yield self._record(job, card_ref, attempt, method, place, person)
+
+    def _record(
+        self, job: Job, card_ref: UUID, attempt: int, method: str, place: str, person: dict[str, Any]
+    ) -> dict[str, Any]:
+        letter = ("phone", "address", "postcode")
+        granted = [n for n in self._registry.factory_fields if method in ("mail", "home_delivery") or n not in letter]
+        order = {"card_ref": str(card_ref), "attempt": attempt, "bank": job.bank}
+        return {
+            **order,
+            "collection_method": method,
+            "place": place,
+            **{name: person[name] or None for name in granted},
+        }
+
+
+def finish_dispatch(settings: Settings, cohort_id: str, wave: int) -> None:
+    """The wave is on its way."""
+    with transaction(settings.database_url) as connection:
+        connection.execute(
+            "UPDATE cohort SET state = 'DISPATCHED' WHERE cohort_id = %s AND state = 'ACCEPTED'", (cohort_id,)
+        )
+        tell_cohort(connection, cohort_id, "DISPATCHED", business_day(connection), wave=wave)
+
+
+def partner_key(settings: Settings, partner: str) -> bytes:
+    """The public key of a partner (PEM)."""
+    path: Path = settings.partner_keys_dir / f"{partner}.pem"
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Misconfigured("PARTNER_KEY_MISSING", f"no public key of {partner} at {path.name}") from error
+
+
+def order_message(job: Job, sha256: str, algorithm: str) -> Outgoing:
+    """The order of a sealed job."""
+    value = {
+        "job_id": job.job_id,
+        "action": "ORDER",
+        "cohort_id": job.cohort_id,
+        "bank": job.bank,
+        "wave": job.wave,
+        "card_count": job.card_count,
+        "hash_total": job.hash_total,
+        "object": job.object,
+        "sha256": sha256,
+        "key_id": job.factory,
+        "algorithm": algorithm,
+        "due_on": job.due_on,
+    }
+    return Outgoing(f"{job.job_id}/ORDER", topic_of("card-jobs", job.factory), job.job_id, "card_job", value)
+
+
+def _record_seal(connection: Connection, job: Job, sha256: str, algorithm: str, day: date) -> None:
+    try:
+        connection.execute(
+            "INSERT INTO sealed_job (job_id, cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (job_id) DO NOTHING",
+            (job.job_id, job.cohort_no, job.wave, job.object, sha256, job.factory, algorithm, day, day),
+        )
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise _not_released(job) from error
+
+
+def _not_released(job: Job) -> Refused:
+    return Refused(
+        "NOT_RELEASED",
+        f"任务 {job.job_id} 尚未由第二人放行。 / job {job.job_id} has no release by a second person.",
+        job_id=job.job_id,
+    )

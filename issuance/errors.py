@@ -1,0 +1,68 @@
+"""The exceptions of the product, one tree, split first by what a caller may do.
+
+IssuanceError
+├── Retryable      the same call may succeed later: a broker away, a deadlock
+│   └── Unavailable    a component of the stack does not answer (exit code 3)
+└── Permanent      the same call fails again: somebody has to change something
+    ├── Refused        the input or the act is refused, with a code for people
+    ├── Conflict       the same id stands with other content
+    ├── Misconfigured  a setting, a policy or a registry entry is wrong or missing
+    └── Broken         a promise of our own code or store does not hold
+
+Values that can be expected bad (a row, an item of a report) are values, not exceptions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class IssuanceError(Exception):
+    """Any error of the product: a code for programs, a message for people, details for both."""
+
+    exit_code = 1
+
+    def __init__(self, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form of the contract: error, message, details."""
+        return {"error": self.code, "message": self.message, "details": self.details}
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class Retryable(IssuanceError):
+    """The same call may succeed later."""
+
+
+class Unavailable(Retryable):
+    """A component does not answer."""
+
+    exit_code = 3
+
+
+class Permanent(IssuanceError):
+    """The same call fails again."""
+
+
+class Refused(Permanent):
+    """The input or the act is refused."""
+
+
+class Conflict(Permanent):
+    """The same id stands with other content."""
+
+
+class Misconfigured(Permanent):
+    """A setting, a policy or a registry entry is wrong or missing."""
+
+    exit_code = 2
+
+
+class Broken(Permanent):
+    """A promise of our own code or store does not hold."""

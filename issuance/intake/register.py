@@ -1,0 +1,74 @@
+"""Registering submissions in the ledger: the stage behind the topic cohort-submissions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from issuance.ledger.connection import Connection
+from issuance.ledger.news import audit, tell_cohort
+from issuance.ledger.outbox import Outgoing
+from issuance.vault.objects import ObjectStore
+from issuance.wire.consumer import Context, Stage
+from issuance.wire.refusals import Message, Outcome
+
+
+def register_submissions(
+    connection: Connection, messages: Sequence[Message], context: Context
+) -> tuple[list[Outcome], list[Outgoing]]:
+    """Register announced packages: the same one again does nothing, other content under a live one is refused."""
+    return [Outcome(message, _register(connection, message.value or {}, context)) for message in messages], []
+
+
+STAGE = Stage("submissions", "cohort-submissions", "cohort_submission", register_submissions)
+
+
+def _register(connection: Connection, value: Any, context: Context) -> str | None:
+    connection.execute(
+        "INSERT INTO cohort (cohort_id, city, category, opens_on, state, registered_on)"
+        " VALUES (%s, %s, %s, %s, 'REGISTERED', %s) ON CONFLICT (cohort_id) DO NOTHING",
+        (value["cohort_id"], value["city"], value["category"], value["opens_on"], context.day),
+    )
+    (cohort_no,) = connection.execute(
+        "SELECT cohort_no FROM cohort WHERE cohort_id = %s FOR UPDATE", (value["cohort_id"],)
+    ).fetchone() or (0,)
+    standing = connection.execute(
+        "SELECT number, sha256, state, amends FROM submission WHERE cohort_no = %s ORDER BY number", (cohort_no,)
+    ).fetchall()
+    if any(sha256 == value["sha256"] for _, sha256, _, _ in standing):
+        return None
+    live = any(state != "REFUSED" and not amends for _, _, state, amends in standing)
+    if live != value["amends"]:
+        return "ID_REUSED"
+    number = len(standing)
+    connection.execute(
+        "INSERT INTO submission (cohort_no, number, sha256, declared, amends, manifest, submitted_by, state)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, 'REGISTERED')",
+        (cohort_no, number, value["sha256"], value["declared"], value["amends"], value["manifest"],
+         value["submitted_by"]),
+    )  # fmt: skip
+    connection.execute(
+        "UPDATE cohort SET state = 'REGISTERED' WHERE cohort_no = %s AND state = 'REFUSED'", (cohort_no,)
+    )
+    audit(connection, value["submitted_by"], "submit", value["cohort_id"], context.day, {"submission": number})
+    tell_cohort(connection, value["cohort_id"], "REGISTERED", context.day, submission=number)
+    return None
+
+
+def register_parts(connection: Connection, store: ObjectStore, cohort_id: str, number: int) -> list[int]:
+    """Take the manifest's parts into the ledger; returns their numbers. Again is once."""
+    row = connection.execute(
+        "SELECT cohort_no, manifest FROM cohort JOIN submission USING (cohort_no) WHERE cohort_id = %s AND number = %s",
+        (cohort_id, number),
+    ).fetchone()
+    if row is None:
+        raise LookupError(f"no submission {number} of cohort {cohort_id}")
+    parts = json.loads(store.get(row[1]))["parts"]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO part (cohort_no, submission, part, object, file, lines, rows)"
+            " VALUES (%s, %s, %s, %s, %s, %s::int4multirange, %s) ON CONFLICT DO NOTHING",
+            [(row[0], number, p["part"], p["object"], p["file"], p["lines"], p["rows"]) for p in parts],
+        )
+    return [int(part["part"]) for part in parts]

@@ -1,0 +1,212 @@
+"""The row rules as data: code, severity, columns read, what is wrong and what to do, and the predicate that decides.
+
+The codes are the reasons of `quarantine list` and are frozen; docs/rules.md and the Great Expectations suite are
+generated from this table. Sources of the rules: domain.md (Checks on an application), contract.md (Cohort package).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from issuance.intake import predicates as p
+from issuance.intake.columns import ALWAYS, CODES, CONDITIONS, LABELS, MAX_LENGTH, NAMES, Condition
+from issuance.intake.predicates import Predicate, RuleContext
+
+__all__ = ["ROW_RULES", "RULES", "Rule", "RuleContext"]
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: an error quarantines the row, a warning is counted only. No predicate: decided over the whole set."""
+
+    id: str
+    severity: Severity
+    columns: tuple[str, ...]
+    """The columns the predicate reads; the first is the one to correct."""
+    zh: str
+    en: str
+    remedy_zh: str
+    remedy_en: str
+    passes: Predicate | None = None
+
+
+def _when(conditions: tuple[Condition, ...]) -> tuple[str, str]:
+    """The conditions of a required column in words."""
+    words = {c: "或".join(CODES[c.when][value][0] for value in c.values) for c in conditions}
+    zh = "、".join(f"{LABELS[c.when]}为{words[c]}" if c.values else f"填写{LABELS[c.when]}" for c in conditions)
+    en = ", ".join(f"{c.when} is {' or '.join(c.values)}" if c.values else f"{c.when} is given" for c in conditions)
+    return (f"（{zh}时必填）", f" (needed when {en})") if conditions else ("", "")
+
+
+def _required(column: str, *conditions: Condition) -> Rule:
+    zh, en = _when(conditions)
+    read = (column, *dict.fromkeys(condition.when for condition in conditions))
+    return Rule(
+        f"REQUIRED_{column.upper()}", "error", read,
+        f"缺少{LABELS[column]}{zh}", f"{column} is missing{en}",
+        f"请补填{LABELS[column]}后更正提交。", f"Fill in {column} and submit a correction.",
+        p.required(column, conditions),
+    )  # fmt: skip
+
+
+def _coded(column: str) -> Rule:
+    codes = ", ".join(CODES[column])
+    return Rule(
+        f"CODE_{column.upper()}", "error", (column,),
+        f"{LABELS[column]}代码未知", f"{column} is none of its codes",
+        f"请填写下列代码之一：{codes}。", f"Use one of {codes}.", p.coded(column),
+    )  # fmt: skip
+
+
+_ID = ("id_number", "id_type")
+_CONDITIONAL = dict.fromkeys(condition.column for condition in CONDITIONS)
+
+ROW_RULES: tuple[Rule, ...] = (
+    *(_required(column) for column in ALWAYS),
+    *(_required(column, *(c for c in CONDITIONS if c.column == column)) for column in _CONDITIONAL),
+    *(_coded(column) for column in CODES),
+    Rule("APPLICATION_ID_SHAPE", "error", ("application_id",),
+         "申请编号格式不符", "application_id is not 1 to 64 letters, digits, dots, dashes or underscores",
+         "请使用 1 至 64 位字母、数字、点、下划线或连字符。",
+         "Use 1 to 64 of A-Z a-z 0-9 . _ -",
+         p.shaped("application_id", r"[A-Za-z0-9_.\-]{1,64}")),
+    Rule("APPLICATION_ID_PERSONAL", "error",
+         ("application_id", "id_number", "phone", "guardian_id_number", "social_security_number"),
+         "申请编号含有证件号码或手机号", "application_id contains an ID number or a phone number",
+         "申请编号会出现在日志和对账单中，请改用不含个人信息的编号。",
+         "The id appears in logs: use one without personal data.",
+         p.application_id_impersonal),
+    Rule("APPLIED_AT_INVALID", "error", ("applied_at",),
+         "申请日期不存在或格式不符", "applied_at is no real day",
+         "请按 2025-10-09 的形式填写真实日期。", "Write a real day as 2025-10-09.", p.real_day("applied_at")),
+    Rule("APPLIED_AT_FUTURE", "error", ("applied_at",),
+         "申请日期晚于业务日期", "applied_at lies in the future",
+         "请核对申请日期。", "Check the day of application.", p.not_future("applied_at")),
+    Rule("NUMBER_DAMAGED", "error",
+         ("id_number", "phone", "social_security_number", "guardian_id_number", "old_card_number"),
+         "号码被 Excel 转成科学计数，末位已丢失", "a number that Excel turned into 1.1E+17: its last digits are lost",
+         "请从源系统重新导出，并将号码列设为文本。", "Export again from the source with number columns as text.",
+         p.undamaged("id_number", "phone", "social_security_number", "guardian_id_number", "old_card_number")),
+    Rule("ID_OLD_15", "error", _ID,
+         "15 位旧身份证号码", "an old 15-digit ID number",
+         "请填写现行 18 位公民身份号码。", "Give the 18-digit number of the present identity card.", p.id_is_new),
+    Rule("ID_SHAPE", "error", _ID,
+         "证件号码与证件类型的格式不符", "id_number has not the shape of its id_type",
+         "请核对证件类型和号码（居民身份证 18 位，居住证以 81/82/83 开头，永久居留证以 9 开头）。",
+         "Check type and number (18 characters; HMT permits begin with 81, 82, 83, foreign permanent cards with 9).",
+         p.id_shape),
+    Rule("ID_REGION", "error", _ID,
+         "身份号码前两位不是省级代码", "the first two digits of id_number are no province",
+         "请核对号码；居住证请选择港澳台居民居住证。",
+         "Check the number; for a residence permit use id_type hmt_permit.",
+         p.id_region),
+    Rule("ID_CHECK_DIGIT", "error", _ID,
+         "证件号码校验位不符", "the check digit of id_number does not hold",
+         "号码有误，请对照证件逐位核对（Excel 会把后三位变成 000）。",
+         "A digit is wrong: compare with the card (Excel turns the last three into 000).", p.id_check_digit),
+    Rule("ID_BIRTH_DATE", "error", _ID,
+         "证件号码中的出生日期不存在或在未来", "the birth date inside id_number does not exist or lies in the future",
+         "请对照证件核对第 7 至 14 位。", "Compare positions 7 to 14 with the card.", p.id_birth_date),
+    Rule("SEX_DIFFERS", "error", ("sex", *_ID),
+         "性别与证件号码不一致", "sex disagrees with id_number",
+         "请核对性别和证件号码第 17 位（奇数为男）。", "Check sex and position 17 of the number (odd = male).",
+         p.sex_agrees),
+    Rule("BIRTH_DATE_INVALID", "error", ("birth_date",),
+         "出生日期不存在或格式不符", "birth_date is no real day",
+         "请按 1960-01-05 的形式填写真实日期。", "Write a real day as 1960-01-05.", p.real_day("birth_date")),
+    Rule("BIRTH_DATE_FUTURE", "error", ("birth_date",),
+         "出生日期晚于业务日期", "birth_date lies in the future",
+         "请核对出生日期。", "Check the birth date.", p.not_future("birth_date")),
+    Rule("BIRTH_DATE_DIFFERS", "error", ("birth_date", *_ID),
+         "出生日期与证件号码不一致", "birth_date disagrees with id_number",
+         "请核对出生日期和证件号码第 7 至 14 位。", "Check birth_date and positions 7 to 14.", p.birth_date_agrees),
+    Rule("SOCIAL_SECURITY_NUMBER_DIFFERS", "error", ("social_security_number", *_ID),
+         "社会保障号码与身份号码不一致", "social_security_number is not the resident's ID number",
+         "居民的社会保障号码即身份号码，可留空。", "For residents it is the ID number; it may stay empty.",
+         p.social_security_number_agrees),
+    Rule("NAME_SHAPE", "error", ("name", "category", "id_type"),
+         "姓名含有不能使用的字符", "name holds characters a name cannot have, or is one character long",
+         "请核对姓名：汉字（含生僻字）和间隔号 ·，中间不留空格；外国人用护照上的拉丁字母；"
+         "显示为 ? 或方框的字请用 Unicode 重新录入。",
+         "Chinese characters with · and no blanks; Latin letters for foreigners; enter characters shown as ? anew.",
+         p.name_shape),
+    Rule("PHONE_SHAPE", "error", ("phone",),
+         "手机号格式不符", "phone is no mainland mobile number",
+         "请填写 11 位手机号（1 开头，第二位 3 至 9）。", "Give an 11-digit mobile number (1, then 3 to 9).",
+         p.shaped("phone", rf"{p.MOBILE}|{p.DAMAGED}")),
+    Rule("POSTCODE_SHAPE", "error", ("postcode",),
+         "邮政编码不是 6 位数字", "postcode is not six digits",
+         "请填写 6 位邮政编码（开头的 0 不可省略）。", "Give six digits; a leading 0 counts.",
+         p.shaped("postcode", "[0-9]{6}")),
+    Rule("REGION_CODE_UNKNOWN", "error", ("region_code",),
+         "行政区划代码未知", "region_code is no code of GB/T 2260",
+         "请填写 6 位行政区划代码（前两位为省级代码）。", "Give six digits that begin with a province's code.",
+         p.region_known),
+    Rule("BANK_UNKNOWN", "error", ("bank_code",),
+         "银行代码不在合作银行名录中", "bank_code stands not in the registry",
+         "请填写合作银行的代码。", "Use the code of a partner bank.", p.bank_known),
+    Rule("OUTLET_CODE_SHAPE", "error", ("outlet_code",),
+         "网点代码格式不符", "outlet_code is not BANK-digits",
+         "请按“银行代码-数字”填写，例如 ICBC-0101。", "Write BANK-digits, such as ICBC-0101.",
+         p.shaped("outlet_code", p.OUTLET)),
+    Rule("OUTLET_OTHER_BANK", "error", ("outlet_code", "bank_code"),
+         "网点不属于所选银行", "the outlet belongs to another bank",
+         "请选择所选银行的网点，或更改银行。", "Choose an outlet of the bank, or the outlet's bank.",
+         p.outlet_of_bank),
+    Rule("COLLECTION_NOT_OFFERED", "error", ("collection_method",),
+         "本市不提供该领取方式", "the city does not offer this way to collect",
+         "请选择本市提供的领取方式。", "Choose a way the city's policy offers.", p.collection_offered),
+    Rule("MINOR_OUTLET_ONLY", "error", ("collection_method", "category"),
+         "未成年人只能在网点领取", "minors collect at an outlet only",
+         "请将领取方式改为 outlet 并填写网点代码。", "Use collection_method outlet with an outlet_code.",
+         p.minor_at_outlet),
+    Rule("GUARDIAN_ID_CHECK_DIGIT", "error", ("guardian_id_number",),
+         "监护人证件号码校验位不符", "the check digit of guardian_id_number does not hold",
+         "请对照监护人证件核对号码。", "Compare with the guardian's card.", p.guardian_number),
+    Rule("GUARDIAN_IS_HOLDER", "error", ("guardian_id_number", "id_number"),
+         "监护人与本人证件号码相同", "the guardian's number is the holder's own",
+         "请填写监护人的证件号码。", "Give the guardian's own number.", p.guardian_differs),
+    Rule("FOREIGNER_ID_TYPE", "error", ("id_type", "category"),
+         "外国人的证件类型不符", "a foreigner's paper is neither passport nor permanent-residence card",
+         "请使用护照或外国人永久居留身份证。", "Use passport or foreign_permanent.", p.foreigner_papers),
+    Rule("PHOTO_SHA256_SHAPE", "error", ("photo_sha256",),
+         "照片校验值不是 64 位十六进制", "photo_sha256 is not 64 hexadecimal digits",
+         "请填写照片文件的 SHA-256。", "Give the SHA-256 of the photo file.",
+         p.shaped("photo_sha256", "[0-9a-f]{64}")),
+    Rule("RETIREMENT_TOO_EARLY", "error", ("birth_date", "sex", "category", "proof_ref", *_ID),
+         "低于最早退休年龄且无证明材料", "below the earliest retirement age and without proof",
+         "请核对出生日期和人员类别，或补填退休证明材料编号。", "Check birth date and category, or give proof_ref.",
+         p.retirement_possible),
+    Rule("RETIREMENT_EARLY", "warning", ("birth_date", "sex", "category", "proof_ref", *_ID),
+         "低于法定退休年龄", "below the statutory retirement age",
+         "无需处理；如有误请更正。", "Nothing to do unless it is a mistake.", p.retirement_usual),
+    Rule("AGE_IMPLAUSIBLE", "warning", ("birth_date",),
+         "年龄超过 120 岁", "older than 120 years",
+         "请核对出生日期；确认无误则无需处理。", "Check the birth date; nothing to do if it is right.",
+         p.age_plausible),
+    Rule("TEXT_UNPRINTABLE", "error", NAMES,
+         "含有控制字符或无法识别的字符", "a control or replacement character in a field",
+         "请从源系统重新导出，检查编码。", "Export again and check the encoding.", p.printable),
+    Rule("TEXT_TOO_LONG", "error", NAMES,
+         f"字段超过 {MAX_LENGTH} 个字符", f"a field longer than {MAX_LENGTH} characters",
+         "请检查引号和列是否错位。", "Check quotes and shifted columns.", p.short_enough),
+)  # fmt: skip
+
+SET_RULES: tuple[Rule, ...] = (
+    Rule("APPLICATION_ID_REUSED", "error", ("application_id",),
+         "同一申请编号用于两人", "one application_id on two persons",
+         "请为每人使用不同的申请编号，两行均须更正。",
+         "Give each person an id of their own; both rows need a correction."),
+    Rule("DUPLICATE_PERSON", "error", _ID,
+         "同一人已有申请", "the person has an accepted application already",
+         "无需处理：已受理其首个有效申请。", "Nothing to do: the first valid row was accepted."),
+    Rule("LOSS_REPORT_NEEDED", "error", ("kind", *_ID),
+         "原卡仍有效，补卡须先挂失", "the earlier card is live: a replacement needs a loss report first",
+         "请先办理正式挂失，再提交更正。", "Report the loss formally, then submit a correction."),
+)  # fmt: skip
+"""Decided in one set-based step after all parts (contract.md); here for their texts."""
+
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*ROW_RULES, *SET_RULES)}

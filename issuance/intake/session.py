@@ -1,0 +1,107 @@
+"""One submission's intake: what every step of it needs, opened anew by each task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from issuance.errors import Broken, Refused
+from issuance.intake.parts import PartStore
+from issuance.intake.register import register_parts
+from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.news import audit
+from issuance.partners import Registry, load_registry
+from issuance.policy import Policy, load_policy
+from issuance.settings import Settings
+from issuance.vault.blocks import Vault
+from issuance.vault.keys import KeyService
+from issuance.vault.objects import ObjectStore
+
+CARD_NAMESPACE = uuid5(NAMESPACE_URL, "urn:issuance:cards")
+"""Fixed for ever: card_ref = UUIDv5(UUIDv5(this, cohort), application_id)."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What every step of one submission's intake needs."""
+
+    settings: Settings
+    cohort_id: str
+    cohort_no: int
+    submission: int
+    opens_on: date
+    policy: Policy
+    registry: Registry
+    parts: PartStore
+    vault: Vault
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """(cohort_no, submission)."""
+        return self.cohort_no, self.submission
+
+
+def open_intake(settings: Settings, cohort_id: str, submission: int) -> Intake:
+    """The intake of a registered submission."""
+    with transaction(settings.database_url) as connection:
+        row = connection.execute(
+            "SELECT cohort_no, opens_on, city FROM cohort WHERE cohort_id = %s", (cohort_id,)
+        ).fetchone()
+    if row is None:
+        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+    store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
+    return Intake(
+        settings, cohort_id, row[0], submission, row[1], load_policy(settings.policies_dir, row[2]),
+        load_registry(settings.partners_file), PartStore(store, keys, cohort_id), Vault(store, keys, cohort_id),
+    )  # fmt: skip
+
+
+def card_ref_of(cohort_id: str, application_id: str) -> UUID:
+    """The reference of a card, derived from cohort and application."""
+    return uuid5(uuid5(CARD_NAMESPACE, cohort_id), application_id)
+
+
+def validated_key(intake: Intake, part: int) -> str:
+    """The object key of a part's valid rows, as normalised."""
+    return f"inbox/{intake.cohort_id}/validated/{intake.submission}/part-{part:05d}"
+
+
+def require_state(connection: Connection, intake: Intake, state: str) -> None:
+    """Refuse to go on from another state; a finished submission may be run through again."""
+    row = connection.execute("SELECT state FROM submission WHERE (cohort_no, number) = (%s, %s)", intake.key).fetchone()
+    if row is None or row[0] not in (state, "ACCEPTED"):
+        raise Broken("WRONG_STATE", f"submission {intake.submission} is {row and row[0]}, not {state}")
+
+
+def list_parts(intake: Intake) -> list[int]:
+    """Take the manifest's parts into the ledger; returns their numbers."""
+    store = ObjectStore.of(intake.settings)
+    with transaction(intake.settings.database_url) as connection:
+        return register_parts(connection, store, intake.cohort_id, intake.submission)
+
+
+def submission_state(settings: Settings, cohort_id: str, submission: int) -> str:
+    """The state of a submission."""
+    with transaction(settings.database_url) as connection:
+        row = connection.execute(
+            "SELECT s.state FROM submission s JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND number = %s",
+            (cohort_id, submission),
+        ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def answer_operator(settings: Settings, cohort_id: str, submission: int, user: str, go_on: bool) -> None:
+    """Write an operator's answer for a submission past the warning threshold."""
+    with transaction(settings.database_url) as connection:
+        connection.execute(
+            "UPDATE submission s SET state = %s, go_ahead_by = %s, refusal = CASE WHEN %s THEN NULL"
+            " ELSE jsonb_build_object('code', 'REFUSED_BY_OPERATOR', 'by', %s::text) END FROM cohort c"
+            " WHERE s.cohort_no = c.cohort_no AND cohort_id = %s AND number = %s AND s.state = 'WAITING_FOR_OPERATOR'",
+            ("VALIDATED" if go_on else "REFUSED", user, go_on, user, cohort_id, submission),
+        )
+        if not go_on:
+            connection.execute(
+                "UPDATE cohort SET state = 'REFUSED' WHERE cohort_id = %s AND state = 'REGISTERED'", (cohort_id,)
+            )
+        audit(connection, user, "go on" if go_on else "refuse", f"{cohort_id}.{submission}", business_day(connection))

@@ -1,0 +1,80 @@
+"""Validating one part alone: an outcome for each of its rows, the valid ones sealed again as normalised."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+import pandas as pd
+
+from issuance.intake.normalise import normalise
+from issuance.intake.rules import RuleContext
+from issuance.intake.session import CARD_NAMESPACE, Intake, validated_key
+from issuance.intake.validate import validate_frame
+from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.vault.keys import KeyService, PersonHasher
+
+UNSPEAKABLE = frozenset({"APPLICATION_ID_SHAPE", "APPLICATION_ID_PERSONAL", "REQUIRED_APPLICATION_ID"})
+"""Reasons for which an application_id itself may hold personal data and is not stored."""
+
+
+def validate_part(intake: Intake, part: int) -> dict[str, int]:
+    """Validate one part: an outcome for each of its rows, the valid ones sealed again as normalised.
+
+    Returns counts: rows, quarantined.
+    """
+    with transaction(intake.settings.database_url) as connection:
+        day = business_day(connection)
+        object_, file, rows = connection.execute(
+            "SELECT object, file, rows FROM part WHERE (cohort_no, submission) = (%s, %s) AND part = %s",
+            (*intake.key, part),
+        ).fetchone() or ("", "", 0)
+    frame, notes = normalise(intake.parts.read(object_))
+    banks = frozenset(bank.id for bank in intake.registry.of_kind("bank"))
+    validation = validate_frame(frame, RuleContext(intake.policy, banks, day))
+    hasher = KeyService(intake.settings.keys_dir).person_hasher()
+    namespace = uuid5(CARD_NAMESPACE, intake.cohort_id)
+    refs = [uuid5(namespace, application) for application in frame["application_id"]]
+    valid = [position not in validation.reasons for position in range(len(frame))]
+    intake.parts.write(validated_key(intake, part), frame.assign(card_ref=[str(ref) for ref in refs])[valid])
+    outcomes = _outcomes(intake, part, file, frame, validation.reasons, refs, hasher)
+    summary = {"notes": notes, "rules": validation.summary}
+    with transaction(intake.settings.database_url) as connection:
+        _write_outcomes(connection, intake, part, outcomes)
+        connection.execute(
+            "UPDATE part SET validation = %s WHERE (cohort_no, submission) = (%s, %s) AND part = %s",
+            (json.dumps(summary, default=str), *intake.key, part),
+        )
+    return {"rows": rows, "quarantined": len(validation.reasons)}
+
+
+def _outcomes(
+    intake: Intake,
+    part: int,
+    file: str,
+    frame: pd.DataFrame,
+    reasons: dict[int, list[str]],
+    refs: Sequence[UUID],
+    hasher: PersonHasher,
+) -> Iterable[tuple[Any, ...]]:
+    columns = (frame["line"], frame["application_id"], frame["id_type"], frame["id_number"], frame["kind"])
+    for position, (line, application, id_type, id_number, kind) in enumerate(zip(*columns, strict=True)):
+        why = reasons.get(position)
+        if why:
+            speakable = None if UNSPEAKABLE & set(why) else application
+            yield (*intake.key, file, line, part, "quarantined", speakable, None, None, kind, why)
+        else:
+            person = hasher(id_type, id_number)
+            yield (*intake.key, file, line, part, "accepted", application, person, refs[position], kind, None)
+
+
+def _write_outcomes(connection: Connection, intake: Intake, part: int, outcomes: Iterable[tuple[Any, ...]]) -> None:
+    connection.execute(
+        "DELETE FROM row_outcome WHERE (cohort_no, submission) = (%s, %s) AND part = %s", (*intake.key, part)
+    )
+    with connection.cursor().copy("COPY row_outcome FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(("int4", "int4", "text", "int4", "int4", "text", "text", "bytea", "uuid", "text", "text[]"))
+        for outcome in outcomes:
+            copy.write_row(outcome)

@@ -1,0 +1,82 @@
+"""Connections to the ledger, its migrations and its business clock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+from yoyo import get_backend, read_migrations
+
+from issuance.clock import day_of, end_of
+from issuance.errors import Retryable, Unavailable
+
+Connection = psycopg.Connection[TupleRow]
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def connect(database_url: str, **options: Any) -> Connection:
+    """A connection whose session speaks UTC; transactions are the caller's.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
+    try:
+        return psycopg.connect(database_url, options="-c timezone=UTC", **options)
+    except psycopg.OperationalError as error:
+        raise Unavailable("LEDGER_UNAVAILABLE", f"the ledger does not answer: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def transaction(database_url: str) -> Iterator[Connection]:
+    """One transaction on a connection of its own; lost connections and deadlocks are Retryable."""
+    with connect(database_url) as connection, retryable():
+        yield connection
+
+
+@contextmanager
+def retryable() -> Iterator[None]:
+    """Turn what PostgreSQL says may be tried again into the tree of issuance.errors."""
+    try:
+        yield
+    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+        raise Retryable("LEDGER_BUSY", f"the transaction must be tried again: {type(error).__name__}") from error
+    except psycopg.OperationalError as error:
+        raise Unavailable("LEDGER_UNAVAILABLE", f"the ledger went away: {type(error).__name__}") from error
+
+
+def migrate(database_url: str) -> int:
+    """Bring the ledger's tables up to date; returns how many migrations were applied."""
+    logging.getLogger("yoyo.migrations").setLevel(logging.WARNING)
+    backend = get_backend(database_url.replace("postgresql://", "postgresql+psycopg://", 1))
+    with backend.lock():
+        waiting = backend.to_apply(read_migrations(str(MIGRATIONS)))
+        backend.apply_migrations(waiting)
+    backend.connection.close()
+    return len(waiting)
+
+
+def business_day(connection: Connection) -> date:
+    """The business day: the stepped value where one is set, otherwise today in Shanghai."""
+    row = connection.execute("SELECT day FROM business_clock").fetchone()
+    return row[0] if row else day_of(datetime.now(UTC))
+
+
+def set_business_day(connection: Connection, day: date) -> None:
+    """Step the business clock; it never goes backwards."""
+    connection.execute(
+        "INSERT INTO business_clock (day) VALUES (%s)"
+        " ON CONFLICT (one) DO UPDATE SET day = greatest(business_clock.day, excluded.day)",
+        (day,),
+    )
+
+
+def business_now(connection: Connection) -> datetime:
+    """Business time: the end of a stepped day, otherwise the present."""
+    row = connection.execute("SELECT day FROM business_clock").fetchone()
+    return end_of(row[0]) if row else datetime.now(UTC)

@@ -1,0 +1,156 @@
+"""What operators ask the ledger; every function returns plain records for the command line and the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from issuance.errors import Refused
+from issuance.ledger.connection import Connection
+
+
+def rows_of(connection: Connection, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """A query's rows as records."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return list(cursor.execute(query, values))
+
+
+def list_cohorts(connection: Connection) -> list[dict[str, Any]]:
+    """Every cohort with its counts by state, newest opening day first."""
+    return rows_of(
+        connection,
+        "SELECT cohort_id, city, category, opens_on, lower(c.state) AS state, coalesce(sum(t.cards), 0) AS cards,"
+        " (SELECT count(*) FROM break b WHERE b.cohort_no = c.cohort_no AND b.closed_on IS NULL) AS breaks"
+        " FROM cohort c LEFT JOIN tally t USING (cohort_no) GROUP BY c.cohort_no, cohort_id"
+        " ORDER BY opens_on DESC, cohort_id",
+    )
+
+
+def show_cohort(connection: Connection, cohort_id: str) -> dict[str, Any]:
+    """One cohort: its submissions, waves and counts.
+
+    Raises:
+        Refused: there is no such cohort.
+    """
+    found = [row for row in list_cohorts(connection) if row["cohort_id"] == cohort_id]
+    if not found:
+        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+    of = "cohort_no = (SELECT cohort_no FROM cohort WHERE cohort_id = %s)"
+    return found[0] | {
+        "states": rows_of(
+            connection, f"SELECT state, cards FROM tally WHERE {of} AND cards > 0 ORDER BY 1", (cohort_id,)
+        ),
+        "submissions": rows_of(
+            connection,
+            "SELECT number AS submission, lower(state) AS state, declared, submitted_by, refusal"
+            f" FROM submission WHERE {of} ORDER BY number",
+            (cohort_id,),
+        ),
+        "waves": rows_of(
+            connection,
+            "SELECT w.wave, w.planned_by, w.planned_on, w.plastics, w.forecast, w.refused, r.released_by, r.released_on"
+            f" FROM wave w LEFT JOIN release r USING (cohort_no, wave) WHERE w.{of} ORDER BY wave",
+            (cohort_id,),
+        ),
+    }
+
+
+def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
+    """One card: its plastics' facts, decisions and breaks, in the order they came. No personal data.
+
+    Raises:
+        Refused: there is no such card.
+    """
+    try:
+        ref = UUID(card_ref)
+    except ValueError as error:
+        raise Refused("CARD_UNKNOWN", f"{card_ref} 不是卡编号。 / {card_ref} is not a card_ref.") from error
+    found = rows_of(
+        connection,
+        "SELECT card_ref, cohort_id, application_id, state_of.state, since, effective AS plastic, bank, factory, due_on,"
+        " collection_method, place FROM card state_of JOIN cohort USING (cohort_no) WHERE card_ref = %s",
+        (ref,),
+    )
+    if not found:
+        raise Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / there is no card {card_ref}.")
+    facts = (
+        "SELECT attempt, milestone, mark_at(mark) AS occurred_at, nullif(mark_reason(mark), '') AS reason, consignment_id,"
+        " corrects, partner, report_id FROM fact JOIN report USING (report_no)"
+    )
+    mail = "SELECT consignment_id FROM carriage WHERE card_ref = %s"
+    return found[0] | {
+        "facts": rows_of(
+            connection,
+            f"{facts} WHERE card_ref = %s OR (subject = 'mail' AND consignment_id IN ({mail})) ORDER BY mark, milestone",
+            (ref, ref),
+        ),
+        "decisions": rows_of(
+            connection,
+            "SELECT attempt, kind, occasion, reason, partner, business_day FROM decision WHERE card_ref = %s"
+            " ORDER BY business_day, kind, occasion",
+            (ref,),
+        ),
+        "breaks": rows_of(
+            connection,
+            "SELECT break_id, kind, expected, actual, opened_on, closed_on, closed_by, note FROM break WHERE card_ref = %s"
+            " ORDER BY opened_on",
+            (ref,),
+        ),
+    }
+
+
+def list_jobs(connection: Connection, cohort_id: str | None) -> list[dict[str, Any]]:
+    """Jobs with their state: planned, released, sent, received, accepted, refused."""
+    return rows_of(
+        connection,
+        "SELECT job_id, factory, bank, card_count, due_on, start_on, CASE WHEN job_refused IS NOT NULL THEN 'refused'"
+        " WHEN job_accepted IS NOT NULL THEN 'accepted' WHEN job_received IS NOT NULL THEN 'received'"
+        " WHEN sent_on IS NOT NULL THEN 'sent' WHEN released_on IS NOT NULL THEN 'released' ELSE 'planned' END AS state"
+        " FROM job JOIN cohort USING (cohort_no) LEFT JOIN sealed_job USING (job_id, cohort_no, wave)"
+        " LEFT JOIN release r USING (cohort_no, wave) WHERE %s::text IS NULL OR cohort_id = %s ORDER BY job_id",
+        (cohort_id, cohort_id),
+    )
+
+
+def list_quarantine(connection: Connection, cohort_id: str) -> list[dict[str, Any]]:
+    """Rows that were not accepted, with reasons (contract: quarantine list)."""
+    return rows_of(
+        connection,
+        "SELECT application_id, file, line, outcome, reasons, CASE outcome WHEN 'duplicate' THEN card_ref END AS card_ref"
+        " FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND outcome <> 'accepted'"
+        " ORDER BY submission, part, line",
+        (cohort_id,),
+    )
+
+
+def list_breaks(connection: Connection, cohort_id: str | None, everything: bool) -> list[dict[str, Any]]:
+    """Breaks, open ones first by age."""
+    return rows_of(
+        connection,
+        "SELECT break_id, cohort_id, kind, reference, expected, actual, opened_on, closed_on, owner, note FROM break"
+        " LEFT JOIN cohort USING (cohort_no) WHERE (%s::text IS NULL OR cohort_id = %s) AND (%s OR closed_on IS NULL)"
+        " ORDER BY closed_on NULLS FIRST, opened_on, kind, reference",
+        (cohort_id, cohort_id, everything),
+    )
+
+
+def list_partners(connection: Connection) -> list[dict[str, Any]]:
+    """Partners that have reported: counts, refusals, pauses, gaps."""
+    return rows_of(
+        connection,
+        "SELECT partner, received, refused, paused_on, reason, (SELECT count(*) FROM partner_stream g WHERE"
+        " g.partner = s.partner AND NOT isempty(int8multirange(int8range(1, upper(seen))) - seen)) AS streams_with_gaps"
+        " FROM partner_standing s ORDER BY partner",
+    )
+
+
+def list_dead_letters(connection: Connection) -> list[dict[str, Any]]:
+    """Refused messages, newest first."""
+    return rows_of(
+        connection,
+        "SELECT topic, topic_partition, topic_offset, partner, report_id, code, arrived_on, replayed_on FROM dead_letter"
+        " ORDER BY arrived_on DESC, topic, topic_partition, topic_offset DESC",
+    )

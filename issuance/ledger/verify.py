@@ -1,0 +1,93 @@
+"""Proving the ledger: rows against a fresh fold of the journal, tallies against counts, and the canonical digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from issuance.ledger.connection import Connection
+from issuance.ledger.news import verify_audit
+from issuance.tracking.fold import FOLDS, Fold
+
+DIGESTED = (
+    "SELECT DISTINCT subject, job_id, card_ref, attempt, consignment_id, milestone, mark, corrects FROM fact"
+    " ORDER BY subject, job_id, card_ref, attempt, consignment_id, milestone, mark, corrects",
+    "SELECT card_ref, attempt, kind, occasion, reason, business_day FROM decision"
+    " ORDER BY card_ref, attempt, kind, occasion",
+    "SELECT cohort_id, submission, file, line, outcome, reasons FROM row_outcome JOIN cohort USING (cohort_no)"
+    " ORDER BY cohort_id, submission, file, line",
+)
+
+
+def ledger_digest(connection: Connection) -> str:
+    """SHA-256 over distinct facts, decisions (business day, reason) and row outcomes, in canonical order.
+
+    Equal for equal seeds, whatever was repeated, reordered or killed on the way.
+    """
+    digest = hashlib.sha256()
+    for number, query in enumerate(DIGESTED):
+        with connection.transaction(), connection.cursor(f"digest_{number}") as cursor:
+            cursor.itersize = 20_000
+            for row in cursor.execute(query):
+                digest.update(repr(tuple(str(value) for value in row)).encode())
+    return digest.hexdigest()
+
+
+def verify_ledger(connection: Connection) -> list[str]:
+    """What does not hold: rows that differ from the fold of their facts, tallies from counts, broken audit hashes."""
+    return [*_wrong_rows(connection), *_wrong_tallies(connection), *_wrong_audit(connection)]
+
+
+def rebuild_ledger(connection: Connection) -> int:
+    """Fold every row anew from the journal and mark its card changed; returns how many rows were wrong before."""
+    wrong = sum(1 for _ in _wrong_rows(connection))
+    for fold in FOLDS:
+        connection.execute(fold.refold_sql(_all_keys(fold)))
+    connection.execute("INSERT INTO changed_card SELECT card_ref FROM card")
+    return wrong
+
+
+def _all_keys(fold: Fold) -> str:
+    return f"SELECT {', '.join(fold.keys)} FROM {fold.table}"
+
+
+def _wrong_rows(connection: Connection) -> Iterator[str]:
+    for fold in FOLDS:
+        columns = ", ".join([*fold.keys, *(m.column for m in fold.milestones), "conflict"])
+        expected = f"SELECT {columns} FROM ({fold.expected_sql(_all_keys(fold))}) AS expected"
+        standing = f"SELECT {columns} FROM {fold.table}"
+        keys = " || '/' || ".join(fold.keys)
+        rows = connection.execute(
+            f"SELECT DISTINCT {keys} FROM (({standing} EXCEPT {expected}) UNION ALL ({expected} EXCEPT {standing})) d"
+            " ORDER BY 1"
+        )
+        for (key,) in rows.fetchall():
+            yield f"{fold.table} {key} differs from its facts"
+        yield from _missing_rows(connection, fold)
+
+
+def _missing_rows(connection: Connection, fold: Fold) -> Iterator[str]:
+    """Facts whose row is gone."""
+    keys = " || '/' || ".join(f"f.{key}" for key in fold.keys)
+    matched = " AND ".join(f"t.{key} = f.{key}" for key in fold.keys)
+    rows = connection.execute(
+        f"SELECT DISTINCT {keys} FROM fact f WHERE f.subject = '{fold.subject}'"
+        f" AND NOT EXISTS (SELECT FROM {fold.table} t WHERE {matched}) ORDER BY 1"
+    )
+    for (key,) in rows.fetchall():
+        yield f"{fold.table} {key} is missing"
+
+
+def _wrong_tallies(connection: Connection) -> Iterator[str]:
+    rows = connection.execute(
+        "SELECT cohort_no, state, coalesce(t.cards, 0), coalesce(c.cards, 0) FROM tally t FULL JOIN"
+        " (SELECT cohort_no, state, count(*) AS cards FROM card GROUP BY 1, 2) c USING (cohort_no, state)"
+        " WHERE coalesce(t.cards, 0) <> coalesce(c.cards, 0) ORDER BY 1, 2"
+    )
+    for cohort_no, state, tallied, counted in rows.fetchall():
+        yield f"tally of cohort {cohort_no} {state}: {tallied}, counted {counted}"
+
+
+def _wrong_audit(connection: Connection) -> Iterator[str]:
+    for number in verify_audit(connection):
+        yield f"audit entry {number} does not follow from the one before"

@@ -1,0 +1,330 @@
+"""The vocabulary of a card's life: one table each for milestones, states, reasons, authority and buckets.
+
+SQL columns, broker ACLs, consumer checks, closing equations and docs/lifecycle.md are generated from these tables; a
+new name is added here and nowhere else. Labels for citizens keep the words of the card-progress pages of HRSS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Subject = Literal["job", "plastic", "carriage", "mail"]
+"""What a fact is about; `carriage` = a plastic in a consignment, `mail` = a mail item known by its tracking number."""
+
+Relation = Literal["factory_of_job", "bank_of_plastic", "hrss_of_city", "carrier_of_consignment"]
+
+FACTORY: dict[str, Relation] = {"factory": "factory_of_job"}
+BANK: dict[str, Relation] = {"bank": "bank_of_plastic"}
+HRSS: dict[str, Relation] = {"hrss": "hrss_of_city"}
+CARRIER: dict[str, Relation] = {"carrier": "carrier_of_consignment"}
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """One kind of fact: its subject, who may report it in which relation, the fields it needs."""
+
+    name: str
+    subject: Subject
+    reporters: dict[str, Relation]
+    zh: str
+    en: str
+    needs: tuple[str, ...] = ()
+    repeatable: bool = False
+
+    @property
+    def column(self) -> str:
+        """The ledger column that keeps this milestone's value."""
+        return self.name.lower()
+
+
+_MILESTONES = (
+    Milestone("JOB_RECEIVED", "job", FACTORY, "任务已接收", "job received", ("job_id",)),
+    Milestone("JOB_ACCEPTED", "job", FACTORY, "任务已受理", "job accepted", ("job_id",)),
+    Milestone("JOB_REFUSED", "job", FACTORY, "任务被拒绝", "job refused", ("job_id", "reason")),
+    Milestone("ITEM_ACCEPTED", "plastic", FACTORY, "制卡数据已受理", "accepted by the factory"),
+    Milestone("ITEM_REFUSED", "plastic", FACTORY, "制卡数据被拒绝", "refused by the factory", ("reason",)),
+    Milestone("MADE", "plastic", FACTORY, "已制卡", "made"),
+    Milestone("BANK_KEYED", "plastic", FACTORY | BANK, "金融应用已写入", "financial application loaded"),
+    Milestone("SS_KEYED", "plastic", HRSS, "社保应用已写入", "social-security application loaded"),
+    Milestone("SPOILED", "plastic", FACTORY, "制卡失败", "spoiled in making", ("reason",)),
+    Milestone("COLLECTED", "plastic", BANK | HRSS, "已领卡", "collected", ("place", "actors")),
+    Milestone("REFUSED_BY_HOLDER", "plastic", BANK | HRSS, "持卡人拒收", "refused by the holder", ("reason",)),
+    Milestone("DESTROYED", "plastic", FACTORY | BANK | HRSS, "已销毁", "destroyed", ("actors",)),
+    Milestone("ISSUED_INSTANTLY", "plastic", BANK, "即时制卡", "issued instantly at an outlet", ("place",)),
+    Milestone("SS_ACTIVATED", "plastic", HRSS, "社保功能已启用", "social-security function activated"),
+    Milestone("FINANCE_ACTIVATED", "plastic", BANK, "金融功能已激活", "financial function activated"),
+    Milestone("ECARD_SIGNED", "plastic", HRSS, "电子社保卡已签发", "electronic card signed"),
+    Milestone("OLD_CARD_LAPSED", "plastic", HRSS, "旧卡已失效", "old card lapsed"),
+    Milestone("OLD_CARD_USED", "plastic", HRSS, "旧卡被使用", "old card used", repeatable=True),
+    Milestone("LOSS_REPORTED_TEMPORARY", "plastic", HRSS | BANK, "临时挂失", "temporary loss report", repeatable=True),
+    Milestone("LOSS_REPORTED", "plastic", HRSS | BANK, "正式挂失", "formal loss report"),
+    Milestone("SS_CANCELLED", "plastic", HRSS, "社保功能已注销", "social-security function cancelled"),
+    Milestone("ACCOUNT_CANCELLED", "plastic", BANK, "银行账户已注销", "bank account cancelled"),
+    Milestone("HANDED_OVER", "carriage", FACTORY | BANK | HRSS, "已交接", "handed over", ("consignment", "to_place")),
+    Milestone("RECEIVED_AT_PLACE", "carriage", BANK | HRSS, "网点已签收", "received at the place", ("consignment",)),
+    Milestone("SENT_BACK", "carriage", BANK | HRSS, "已退回", "sent back", ("handover_id", "to_place", "reason")),
+    Milestone("POSTED", "mail", CARRIER, "已交寄", "posted", ("tracking_no",)),
+    Milestone("IN_TRANSIT", "mail", CARRIER, "运输中", "in transit", ("tracking_no",), True),
+    Milestone("OUT_FOR_DELIVERY", "mail", CARRIER, "派送中", "out for delivery", ("tracking_no",), True),
+    Milestone("AT_PICKUP_POINT", "mail", CARRIER, "待自取", "at a pick-up point", ("tracking_no",), True),
+    Milestone(
+        "DELIVERY_FAILED", "mail", CARRIER, "投递未成功", "delivery failed", ("tracking_no", "reason", "action"), True
+    ),
+    Milestone("DELIVERED", "mail", CARRIER, "已妥投", "delivered", ("tracking_no",)),
+    Milestone("RETURNED", "mail", CARRIER, "已退件", "returned", ("tracking_no", "reason")),
+    Milestone("LOST", "mail", CARRIER, "邮件丢失", "lost", ("tracking_no",)),
+)
+MILESTONES: dict[str, Milestone] = {milestone.name: milestone for milestone in _MILESTONES}
+
+
+def milestones_of(subject: Subject) -> list[Milestone]:
+    """The milestones of one subject, in the order of a card's way."""
+    return [milestone for milestone in _MILESTONES if milestone.subject == subject]
+
+
+REASONS: dict[str, tuple[str, str]] = {
+    "CANCELLED": ("已按要求取消", "cancelled in time, as requested"),
+    "DATA_UNREADABLE": ("数据无法读取", "the data cannot be read"),
+    "CHARACTER_NOT_PRINTABLE": ("姓名字符无法打印", "a character of the name cannot be printed"),
+    "PHOTO_UNUSABLE": ("照片不合格", "the photo cannot be used"),
+    "ACCOUNT_NOT_OPENED": ("银行账户未开立", "the bank could not open the account"),
+    "CAPACITY": ("产能不足", "no capacity"),
+    "CHIP_FAULT": ("芯片故障", "chip fault"),
+    "PRINT_FAULT": ("印刷缺陷", "print fault"),
+    "NAME_WRONG": ("姓名有误", "the name is wrong"),
+    "PHOTO_WRONG": ("照片有误", "the photo is wrong"),
+    "NUMBER_WRONG": ("号码有误", "the number is wrong"),
+    "MOVED": ("收件人已搬迁", "moved"),
+    "UNKNOWN_AT_ADDRESS": ("查无此人", "unknown at the address"),
+    "REFUSED": ("拒收", "refused"),
+    "NOT_COLLECTED_IN_TIME": ("逾期未领", "not collected in time"),
+    "DECEASED": ("收件人已故", "deceased"),
+    "ADDRESS_INCOMPLETE": ("地址不全", "address incomplete"),
+    "CLOSED": ("单位关闭", "closed"),
+    "EMPLOYER_LEFTOVER": ("单位未发放", "left over at the employer"),
+    "OTHER": ("其他", "other"),
+}
+ACTIONS: dict[str, tuple[str, str]] = {
+    "TRY_AGAIN": ("再次投递", "another attempt"),
+    "HOLD_FOR_PICKUP": ("留存待自取", "held for pick-up"),
+    "RETURN": ("退回寄件人", "returned to the sender"),
+}
+ROLES: dict[str, tuple[str, str]] = {
+    "HOLDER": ("本人", "holder"),
+    "PROXY": ("代领人", "proxy"),
+    "GUARDIAN": ("监护人", "guardian"),
+    "EMPLOYER": ("单位经办人", "employer's clerk"),
+    "CLERK": ("柜员", "clerk"),
+    "WITNESS": ("监销人", "witness"),
+}
+REQUESTS: dict[str, tuple[str, str, str]] = {
+    # request: (the milestone that answers it, zh, en)
+    "CANCEL": ("ITEM_REFUSED", "取消制卡", "cancel before acceptance"),
+    "HOLD": ("RECEIVED_AT_PLACE", "暂存", "hold in store"),
+    "HAND_OUT": ("COLLECTED", "再次发放", "hand out again"),
+    "CANCEL_SS": ("SS_CANCELLED", "注销社保功能", "cancel the social-security function"),
+    "CANCEL_ACCOUNT": ("ACCOUNT_CANCELLED", "注销银行账户", "cancel the bank account"),
+    "DESTROY": ("DESTROYED", "销毁卡片", "destroy the plastic"),
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """A state of a plastic: the SQL condition over its facts that gives it, since when, and its buckets."""
+
+    name: str
+    when: str
+    since: str
+    """SQL of the mark whose time is the state's beginning; NULL: the day of the plan."""
+    order: str
+    """Bucket of the order equation."""
+    zh: str
+    en: str
+    making: str = "handed over"
+    """Bucket of the making equation, of a plastic that the factory accepted."""
+
+
+PLASTIC_STATES: tuple[State, ...] = (
+    # The first condition that holds gives the state. Columns: those of `plastic`, of its job, and (c_) of its newest
+    # consignment; see tracking.standing.
+    State("DESTROYED", "destroyed IS NOT NULL", "destroyed", "ended uncollected", "已销毁", "destroyed"),
+    State("CANCELLED", "ss_cancelled IS NOT NULL", "ss_cancelled", "cancelled", "注销", "cancelled"),
+    State("LOST_BY_HOLDER", "loss_reported IS NOT NULL", "loss_reported", "cancelled", "正式挂失", "lost for good"),
+    State("ACTIVE", "ss_activated IS NOT NULL", "ss_activated", "collected", "正常", "active"),
+    State("COLLECTED", "taken IS NOT NULL", "taken", "collected", "领卡未激活", "collected, not activated"),
+    State(
+        "REFUSED_BY_HOLDER",
+        "refused_by_holder IS NOT NULL",
+        "refused_by_holder",
+        "in custody",
+        "持卡人拒收",
+        "refused by the holder",
+    ),
+    State("SPOILED", "spoiled IS NOT NULL", "spoiled", "in making", "制卡失败", "spoiled", "spoiled"),
+    State("REFUSED", "refused IS NOT NULL", "refused", "in making", "制卡失败", "refused by the factory", ""),
+    State(
+        "MAIL_LOST", "c_lost IS NOT NULL AND c_returned IS NULL", "c_lost", "in custody", "邮件丢失", "lost in the mail"
+    ),
+    State("RETURNED", "c_returned IS NOT NULL", "c_returned", "in custody", "邮件已退回", "returned by the carrier"),
+    State("SENT_BACK", "c_sent_back IS NOT NULL", "c_sent_back", "in custody", "社保卡已被退回", "sent back"),
+    State("AT_PLACE", "c_received IS NOT NULL", "c_received", "in custody", "银行网点签收", "received at the place"),
+    State("POSTED", "c_posted IS NOT NULL", "c_posted", "in custody", "邮寄中", "in the mail"),
+    State("HANDED_OVER", "c_handed_over IS NOT NULL", "c_handed_over", "in custody", "市银行签收", "handed over"),
+    State(
+        "KEYED",
+        "made IS NOT NULL AND bank_keyed IS NOT NULL AND ss_keyed IS NOT NULL",
+        "greatest(made, bank_keyed, ss_keyed)",
+        "in making",
+        "制卡完成",
+        "made and keyed by both",
+        "in production",
+    ),
+    State("MADE", "made IS NOT NULL", "made", "in making", "制卡中", "made, a key is missing", "in production"),
+    State("ACCEPTED", "accepted IS NOT NULL", "accepted", "in making", "制卡中", "in production", "in production"),
+    State("ORDERED", "ordered_on IS NOT NULL", "NULL", "in making", "制卡中", "ordered", ""),
+    State("PLANNED", "TRUE", "NULL", "waiting", "待制卡", "planned", ""),
+)
+CARD_STATES: dict[str, tuple[str, str, str]] = {
+    # Beside those of the effective plastic: state: (bucket of the order equation, zh, en)
+    "WAITING": ("waiting", "数据录入", "waiting"),
+    "HELD": ("held", "待缴费或待处理", "held for a fee or an event"),
+    "WITHDRAWN": ("withdrawn", "已撤回", "withdrawn"),
+    "NOT_ACTIVATED": ("collected", "领卡逾期未激活", "collected and not activated in time"),
+    "CANCELLED_BEFORE_MAKING": ("cancelled", "制卡前注销", "cancelled before making"),
+} | {state.name: (state.order, state.zh, state.en) for state in PLASTIC_STATES}
+
+ENDED_STATES = frozenset(
+    {"ACTIVE", "NOT_ACTIVATED", "WITHDRAWN", "CANCELLED", "CANCELLED_BEFORE_MAKING", "DESTROYED", "LOST_BY_HOLDER"}
+)
+
+DECISIONS: dict[str, tuple[str, str]] = {
+    "REMAKE": ("补制", "another plastic is made"),
+    "RESEND": ("重新投递", "the same plastic is handed over again"),
+    "CANCEL_PLASTIC": ("注销该卡", "a plastic is cancelled in the enforced order"),
+    "REQUEST": ("请求", "something is asked of a partner"),
+    "NOTICE": ("通知", "the holder is told"),
+}
+CANCEL_REASONS: dict[str, tuple[str, str]] = {
+    "TWO_PLASTICS": ("另有一张卡", "another plastic of the card is the effective one"),
+    "MAIL_LOST": ("邮件丢失", "lost in the mail"),
+    "UNDELIVERABLE": ("无法投递", "cannot be delivered"),
+    "EXPIRED": ("逾期未领", "not collected in time"),
+    "DEATH": ("死亡", "the holder died"),
+    "WITHDRAWN": ("撤回申请", "the application was withdrawn"),
+    "REFUSED_BY_HOLDER": ("持卡人拒收", "the holder refused it"),
+}
+TEMPLATES: dict[str, tuple[str, str]] = {
+    "RECEIVED": ("您的社保卡换发申请已受理。", "Your application was received."),
+    "READY": ("您的社保卡已到领卡网点，请携带身份证件领取。", "Your card is ready; bring your identity document."),
+    "POSTED": ("您的社保卡已寄出。", "Your card was posted."),
+    "RETURNED": ("您的社保卡邮件被退回，将再次投递。", "Your card came back and is sent again."),
+    "REMADE": ("您的社保卡正在重新制作。", "Your card is made again."),
+    "REMINDER": ("您的社保卡仍未领取，请尽快领取。", "Your card waits to be collected."),
+    "ACTIVATE": (
+        "您已领卡，请启用社保功能；启用前请使用医保电子凭证。",
+        "Activate the card; use the e-credential meanwhile.",
+    ),
+    "OLD_CARD_STOPS": ("新卡已启用，旧卡同时失效。", "The new card is active, the old one has lapsed."),
+    "CANCELLED": ("您的社保卡已注销。", "Your card was cancelled."),
+}
+
+Severity = Literal["high", "normal"]
+
+
+@dataclass(frozen=True)
+class BreakKind:
+    """A kind of difference that somebody must explain, and whether later evidence closes it by itself."""
+
+    name: str
+    zh: str
+    en: str
+    closes_itself: bool = True
+    severity: Severity = "normal"
+
+
+BREAK_KINDS: dict[str, BreakKind] = {
+    kind.name: kind
+    for kind in (
+        BreakKind("CONFLICT", "同一事实有两种说法", "two values of one fact", closes_itself=False),
+        BreakKind("TWO_PLASTICS", "同一人有两张实体卡", "two plastics of one card exist", severity="high"),
+        BreakKind("OUT_OF_ORDER", "环节缺失或顺序不符", "a milestone came without the one before it"),
+        BreakKind(
+            "AGAINST_DECISION", "与既有决定不符的后到事实", "late evidence against a decision", closes_itself=False
+        ),
+        BreakKind("ACTIVATED_NOT_COLLECTED", "未领卡已启用", "activated, not collected"),
+        BreakKind("FINANCE_ALONE", "仅金融功能已激活", "finance activated, social security not"),
+        BreakKind(
+            "ACTIVATED_DEAD",
+            "已销毁、挂失或注销的卡被启用",
+            "activation of a destroyed, lost or cancelled plastic",
+            False,
+            "high",
+        ),
+        BreakKind("OLD_CARD_USED", "启用新卡后旧卡仍被使用", "old card used after cut-over", False, "high"),
+        BreakKind("HANDOVER_COUNT", "交接数量不符", "the counts of a hand-over differ"),
+        BreakKind("OVERDUE", "超过时限", "past its due date"),
+        BreakKind("JOB_UNANSWERED", "制卡任务未回应", "a job without an answer"),
+        BreakKind("STATEMENT_UNKNOWN", "对账单中有、我方无", "in the statement and unknown to us", severity="high"),
+        BreakKind("STATEMENT_MISSING", "我方有、对账单中无", "ours and missing from the statement"),
+        BreakKind("STATEMENT_LATE", "对账单逾期", "a statement is late"),
+        BreakKind("SEQUENCE_GAP", "报送序号有缺口", "a gap in a partner's sequence"),
+        BreakKind("REMAKE_LIMIT", "补制超出放行比例", "re-makes past the released ratio", closes_itself=False),
+        BreakKind("PIPELINE_FAILED", "流程多次失败", "a pipeline run failed three times", closes_itself=False),
+        BreakKind("UNMATCHED_MAIL", "邮件号未对应到卡", "a mail item that matches no plastic"),
+    )
+}
+
+PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
+    # kind: topic families of a partner of this kind; direction as the partner sees it
+    "factory": ({"family": "card-jobs", "may": "read"}, {"family": "production", "may": "write"}),
+    "bank": (
+        {"family": "collection", "may": "write"},
+        {"family": "activation", "may": "write"},
+        {"family": "statements", "may": "write"},
+    ),
+    "hrss": (
+        {"family": "collection", "may": "write"},
+        {"family": "activation", "may": "write"},
+        {"family": "statements", "may": "write"},
+        {"family": "holder-events", "may": "write"},
+    ),
+    "carrier": ({"family": "mail", "may": "write"},),
+    "platform": ({"family": "holder-events", "may": "write"},),
+    "notifier": ({"family": "notices", "may": "read"},),
+}
+"""Every partner also reads its own partner-notices topic."""
+
+HOLDER_EVENTS: dict[str, tuple[str, str]] = {
+    "DEATH": ("死亡", "death"),
+    "WITHDRAWN": ("撤回申请", "application withdrawn"),
+    "ID_CORRECTED": ("证件号码更正", "ID number corrected"),
+    "NAME_CHANGED": ("姓名变更", "name changed"),
+    "ADDRESS_CHANGED": ("地址变更", "address changed"),
+    "PHONE_CHANGED": ("手机号变更", "phone changed"),
+    "BANK_SWITCHED": ("更换银行", "bank switched"),
+    "COLLECTION_CHANGED": ("领取方式变更", "collection method changed"),
+    "FEE_PAID": ("已缴费", "fee paid"),
+    "SECOND_APPLICATION": ("二次申领", "second application"),
+}
+REFUSAL_CODES: dict[str, tuple[str, str]] = {
+    "UNDECODABLE": ("报文无法解码", "the bytes are not a message of this topic's schema"),
+    "NOT_YOURS": ("发送方与主题不符", "the partner named is not the owner of the topic"),
+    "COUNT_DIFFERS": ("件数与声明不符", "declared_count differs from the items"),
+    "HASH_DIFFERS": ("校验和不符", "hash_total differs from the items"),
+    "EMPTY": ("无内容", "a report without items"),
+    "ID_REUSED": ("报告编号已用于其他内容", "the report_id stands with other content"),
+    "CHUNK_INVALID": ("对账单分片有误", "a chunk number outside 1..m, or chunks that disagree"),
+    "MILESTONE_UNKNOWN": ("环节代码未知", "an unknown milestone"),
+    "REASON_UNKNOWN": ("原因代码未知", "an unknown reason or action"),
+    "FIELD_MISSING": ("缺少必填项", "a field that the milestone needs is missing"),
+    "NOT_AUTHORISED": ("无权报送该环节", "this kind of partner may not report this milestone"),
+    "NO_RELATION": ("与该卡无关", "the partner has no relation to this plastic"),
+    "PLASTIC_UNKNOWN": ("卡片未曾下单", "a plastic that was never ordered"),
+    "JOB_UNKNOWN": ("任务不存在", "a job that was never sent"),
+    "NOT_CORRECTABLE": ("任务环节不可更正", "job milestones are not corrected"),
+    "IN_FUTURE": ("发生时间在未来", "occurred_at lies in the future"),
+    "PAUSED": ("报送已暂停", "the message that tripped the partner's limit"),
+    "CARD_UNKNOWN": ("卡不存在", "no such card"),
+    "EVENT_UNKNOWN": ("事件代码未知", "an unknown holder event"),
+}

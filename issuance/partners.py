@@ -1,0 +1,89 @@
+"""The partner registry: who takes part, of which kind, with which topics, capacity and fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from issuance.errors import Misconfigured
+from issuance.lifecycle import PARTNER_TOPICS
+
+
+@dataclass(frozen=True)
+class Partner:
+    """One partner; its Kafka user, S3 identity and key name are its id."""
+
+    id: str
+    kind: str
+    banks: tuple[str, ...] = ()
+    capacity: int = 0
+    """Cards per working day; factories only."""
+
+    def topics(self) -> list[tuple[str, str]]:
+        """(topic, read|write) of every topic this partner may touch."""
+        own = [(topic_of(entry["family"], self.id), entry["may"]) for entry in PARTNER_TOPICS[self.kind]]
+        return [*own, (topic_of("partner-notices", self.id), "read")]
+
+
+def topic_of(family: str, partner: str | None = None) -> str:
+    """The full topic name of a family, of one partner where the family has one topic each."""
+    return f"issuance.{family}.{partner}.v1" if partner else f"issuance.{family}.v1"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All partners of one city and what the registry says of them together."""
+
+    city: str
+    sealing_algorithm: str
+    backup_factory: str
+    factory_fields: tuple[str, ...]
+    statements: dict[str, dict[str, Any]]
+    partners: dict[str, Partner]
+
+    def of_kind(self, kind: str) -> list[Partner]:
+        """The partners of a kind, in registry order."""
+        return [partner for partner in self.partners.values() if partner.kind == kind]
+
+    @cached_property
+    def factory_of_bank(self) -> dict[str, str]:
+        """The factory that makes each bank's cards."""
+        return {bank: factory.id for factory in self.of_kind("factory") for bank in factory.banks}
+
+    @cached_property
+    def hrss(self) -> str:
+        """The HRSS of the registry's city."""
+        return self.of_kind("hrss")[0].id
+
+
+def load_registry(path: Path) -> Registry:
+    """The registry of a YAML file.
+
+    Raises:
+        Misconfigured: the file is missing, or a bank has no factory.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Misconfigured("REGISTRY_UNREADABLE", f"the partner registry {path} cannot be read: {error}") from error
+    factories = [
+        Partner(name, "factory", tuple(entry["banks"]), entry["capacity"]) for name, entry in data["factories"].items()
+    ]
+    kinds = {"bank": "banks", "hrss": "hrss", "carrier": "carriers", "platform": "platforms", "notifier": "notifiers"}
+    others = [Partner(name, kind) for kind, key in kinds.items() for name in data[key]]
+    registry = Registry(
+        city=data["city"],
+        sealing_algorithm=data["sealing_algorithm"],
+        backup_factory=data["backup_factory"],
+        factory_fields=tuple(data["factory_fields"]["names"]),
+        statements=data["statements"],
+        partners={partner.id: partner for partner in [*factories, *others]},
+    )
+    homeless = sorted({bank.id for bank in registry.of_kind("bank")} - set(registry.factory_of_bank))
+    if homeless:
+        raise Misconfigured("BANK_WITHOUT_FACTORY", f"no factory makes cards for {', '.join(homeless)}", banks=homeless)
+    return registry

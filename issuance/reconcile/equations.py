@@ -1,0 +1,224 @@
+"""The closing equations as data: a left side from one record, a classification on the right from others.
+
+Each side is a query for one cohort with columns (entity, bucket); an entity is the text that an operator sees when it
+differs. An equation holds when both sides name the same entities, each once, and no bucket marked as open is filled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from issuance.ledger.connection import Connection
+from issuance.lifecycle import CARD_STATES, PLASTIC_STATES
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation: its unit, both sides, its buckets in order, and those in which nothing may stand."""
+
+    name: str
+    unit: str
+    left: str
+    right: str
+    buckets: tuple[str, ...]
+    open_buckets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Balance:
+    """An equation evaluated: the counts, and the entities for which the sides differ or that stand open."""
+
+    equation: Equation
+    left: int
+    buckets: dict[str, int]
+    differing: list[str]
+
+    @property
+    def right(self) -> int:
+        """The sum of the buckets."""
+        return sum(self.buckets.values())
+
+    @property
+    def holds(self) -> bool:
+        """Both sides equal, entity by entity, and nothing in an open bucket."""
+        return not self.differing and self.left == self.right
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract's JSON."""
+        return {
+            "name": self.equation.name,
+            "unit": self.equation.unit,
+            "left": self.left,
+            "right": self.right,
+            "buckets": self.buckets,
+            "holds": self.holds,
+            "differing": self.differing[:100],
+        }
+
+
+def _bucket_case(column: str, pairs: Iterable[tuple[str, str]]) -> str:
+    whens = " ".join(f"WHEN '{state}' THEN '{bucket}'" for state, bucket in pairs)
+    return f"CASE {column} {whens} END"
+
+
+ORDER_BUCKET = _bucket_case("c.state", ((state, bucket) for state, (bucket, _, _) in CARD_STATES.items()))
+ORDER_BUCKETS = (
+    "waiting", "held", "in making", "in custody", "collected", "cancelled", "ended uncollected", "withdrawn",
+)  # fmt: skip
+MAKING_BUCKET = _bucket_case("s.state", ((state.name, state.making) for state in PLASTIC_STATES if state.making))
+PLASTIC = "card_ref || '/' || attempt"
+CARRIAGE = "card_ref || '/' || attempt || ' ' || consignment_id"
+FACT_STANDS = (
+    "NOT f.corrects AND NOT EXISTS (SELECT FROM fact k WHERE k.corrects AND k.subject = f.subject"
+    " AND k.milestone = f.milestone AND left(k.mark, 13) = left(f.mark, 13) AND k.card_ref IS NOT DISTINCT FROM"
+    " f.card_ref AND k.attempt IS NOT DISTINCT FROM f.attempt AND k.consignment_id IS NOT DISTINCT FROM f.consignment_id)"
+)
+"""A fact of the journal (f) that no correction annuls."""
+
+OF_COHORT = "JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s"
+
+INTAKE = Equation(
+    "intake",
+    "row",
+    # what the submitter sealed and declared, line by line
+    "SELECT p.submission || ' ' || p.file || ':' || line, 'declared' FROM part p JOIN submission s"
+    " ON (s.cohort_no, s.number) = (p.cohort_no, p.submission) AND s.state = 'ACCEPTED',"
+    " unnest(p.lines) AS run, generate_series(lower(run), upper(run) - 1) AS line WHERE p.cohort_no = %(cohort)s",
+    "SELECT r.submission || ' ' || r.file || ':' || r.line, r.outcome FROM row_outcome r JOIN submission s"
+    " ON (s.cohort_no, s.number) = (r.cohort_no, r.submission) AND s.state = 'ACCEPTED'"
+    " WHERE r.cohort_no = %(cohort)s",
+    ("accepted", "quarantined", "duplicate"),
+)
+ORDER = Equation(
+    "order",
+    "card",
+    "SELECT r.card_ref || ' ' || r.file || ':' || r.line, 'accepted' FROM row_outcome r JOIN submission s"
+    " ON (s.cohort_no, s.number) = (r.cohort_no, r.submission) AND s.state = 'ACCEPTED'"
+    " WHERE r.cohort_no = %(cohort)s AND r.outcome = 'accepted'",
+    f"SELECT c.card_ref || ' ' || c.file || ':' || c.line, {ORDER_BUCKET} FROM card c WHERE c.cohort_no = %(cohort)s",
+    ORDER_BUCKETS,
+)
+JOB = Equation(
+    "job",
+    "plastic",
+    # frozen at release
+    "SELECT i.job_id || ' ' || i.card_ref || '/' || i.attempt, 'frozen' FROM job_item i JOIN job j USING (job_id)"
+    " JOIN release USING (cohort_no, wave) WHERE j.cohort_no = %(cohort)s",
+    "SELECT s.job_id || ' ' || s.card_ref || '/' || s.attempt, CASE"
+    " WHEN s.item_refused IS NOT NULL AND mark_reason(s.item_refused) = 'CANCELLED' THEN 'cancelled in time'"
+    " WHEN s.refused IS NOT NULL THEN 'refused' WHEN s.accepted IS NOT NULL THEN 'accepted by the factory'"
+    " ELSE 'unanswered' END FROM standing s WHERE s.job_id IS NOT NULL",
+    ("accepted by the factory", "refused", "cancelled in time", "unanswered"),
+    frozenset({"unanswered"}),
+)
+MAKING = Equation(
+    "making",
+    "plastic",
+    # accepted by the factory, by the journal: an acceptance of its own, or its job's without a refusal of its own
+    f"SELECT DISTINCT {PLASTIC}, 'accepted' FROM (SELECT f.card_ref, f.attempt FROM fact f"
+    f" WHERE f.milestone = 'ITEM_ACCEPTED' AND {FACT_STANDS} UNION SELECT i.card_ref, i.attempt FROM fact f"
+    " JOIN job_item i USING (job_id) WHERE f.milestone = 'JOB_ACCEPTED') a"
+    f" JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s AND NOT EXISTS (SELECT FROM fact f"
+    f" WHERE (f.card_ref, f.attempt) = (a.card_ref, a.attempt) AND f.milestone = 'ITEM_REFUSED' AND {FACT_STANDS})",
+    f"SELECT s.card_ref || '/' || s.attempt, CASE WHEN s.spoiled IS NOT NULL THEN 'spoiled'"
+    " WHEN s.destroyed IS NOT NULL AND s.c_id IS NULL THEN 'destroyed before hand-over'"
+    " WHEN s.ss_cancelled IS NOT NULL AND s.c_id IS NULL THEN 'cancelled' WHEN s.c_id IS NOT NULL THEN 'handed over'"
+    f" ELSE {MAKING_BUCKET} END FROM standing s WHERE s.accepted IS NOT NULL",
+    ("in production", "handed over", "spoiled", "destroyed before hand-over", "cancelled"),
+)
+HAND_OVER = Equation(
+    "hand-over",
+    "plastic in a consignment",
+    # what givers listed, by the journal; their signed counts are matched by the break HANDOVER_COUNT
+    f"SELECT DISTINCT {CARRIAGE}, 'given' FROM fact f {OF_COHORT} AND f.subject = 'carriage'"
+    f" AND f.milestone IN ('HANDED_OVER', 'SENT_BACK') AND {FACT_STANDS}",
+    f"SELECT {CARRIAGE}, CASE WHEN a.received_at_place IS NOT NULL OR m.posted IS NOT NULL OR m.delivered IS NOT NULL"
+    " THEN 'acknowledged by the receiver' WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
+    " AND b.reference = a.consignment_id AND b.closed_on IS NULL) THEN 'missing' ELSE 'on the way' END"
+    " FROM carriage a LEFT JOIN consignment m USING (consignment_id)"
+    f" {OF_COHORT} AND (a.handed_over IS NOT NULL OR a.sent_back IS NOT NULL)",
+    ("acknowledged by the receiver", "on the way", "missing"),
+    frozenset({"missing"}),
+)
+COLLECTION = Equation(
+    "collection",
+    "plastic in a consignment",
+    # what receivers signed for (mail: what was posted), by the journal
+    f"SELECT DISTINCT {CARRIAGE}, 'received' FROM (SELECT f.card_ref, f.attempt, f.consignment_id FROM fact f"
+    f" WHERE f.milestone = 'RECEIVED_AT_PLACE' AND {FACT_STANDS} UNION SELECT a.card_ref, a.attempt, a.consignment_id"
+    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED' AND {FACT_STANDS}) r {OF_COHORT}",
+    f"SELECT {CARRIAGE}, CASE"
+    " WHEN s.c_id <> a.consignment_id THEN CASE WHEN m.returned IS NOT NULL THEN 'returned' ELSE 'handed on' END"
+    " WHEN s.taken IS NOT NULL THEN 'collected' WHEN s.destroyed IS NOT NULL THEN 'destroyed'"
+    " WHEN s.refused_by_holder IS NOT NULL THEN 'refused by holder' WHEN m.lost IS NOT NULL THEN 'lost'"
+    " WHEN m.returned IS NOT NULL THEN 'returned' WHEN a.sent_back IS NOT NULL THEN 'sent back' ELSE 'waiting' END"
+    " FROM carriage a LEFT JOIN consignment m USING (consignment_id)"
+    f" LEFT JOIN standing s USING (card_ref, attempt) {OF_COHORT}"
+    " AND (a.received_at_place IS NOT NULL OR m.posted IS NOT NULL)",
+    (
+        "collected",
+        "waiting",
+        "handed on",
+        "sent back",
+        "refused by holder",
+        "returned",
+        "lost",
+        "destroyed",
+    ),  # fmt: skip
+)
+
+
+def activation(function: str) -> Equation:
+    """The activation equation of one function: the latest complete statements against the ledger."""
+    column = {"ss": "ss_activated", "finance": "finance_activated"}[function]
+    listed = (
+        "(SELECT partner, unnest(cards) AS card_ref, unnest(attempts) AS attempt, as_of FROM statement_chunk"
+        " JOIN (SELECT DISTINCT ON (partner) partner, statement_id FROM statement"
+        f" WHERE function = '{function}' ORDER BY partner, business_day DESC, revision DESC, as_of DESC) latest"
+        " USING (partner, statement_id)) l"
+    )
+    return Equation(
+        f"activation ({function})",
+        "plastic",
+        f"SELECT l.card_ref || '/' || l.attempt, 'listed' FROM {listed} JOIN card c USING (card_ref)"
+        " WHERE c.cohort_no = %(cohort)s",
+        f"SELECT l.card_ref || '/' || l.attempt, CASE WHEN mark_at(p.{column}) <= l.as_of THEN 'agreed'"
+        f" WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'STATEMENT_UNKNOWN' AND b.card_ref = l.card_ref"
+        " AND b.attempt = l.attempt AND b.closed_on IS NULL) THEN 'unknown to us' ELSE 'pending' END"
+        f" FROM {listed} JOIN card c USING (card_ref) LEFT JOIN plastic p ON p.card_ref = l.card_ref"
+        " AND p.attempt = l.attempt WHERE c.cohort_no = %(cohort)s",
+        ("agreed", "pending", "unknown to us"),
+        frozenset({"unknown to us"}),
+    )
+
+
+EQUATIONS = (INTAKE, ORDER, JOB, MAKING, HAND_OVER, COLLECTION, activation("ss"), activation("finance"))
+
+
+def balance(connection: Connection, equation: Equation, cohort_no: int) -> Balance:
+    """Evaluate one equation; the table `standing` must hold the cohort's plastics.
+
+    Differing: entities that one side lacks or has twice, stand in no bucket, or in one where nothing may stand.
+    """
+    rows = connection.execute(
+        f"WITH l AS (SELECT entity, count(*) AS n FROM ({equation.left}) AS l (entity, bucket) GROUP BY entity),"
+        f" r AS (SELECT entity, min(bucket) AS bucket, count(*) AS n FROM ({equation.right}) AS r (entity, bucket)"
+        " GROUP BY entity)"
+        " SELECT entity, coalesce(l.n, 0), coalesce(r.n, 0), r.bucket FROM l FULL JOIN r USING (entity)"
+        " WHERE l.n IS DISTINCT FROM r.n OR r.n > 1 OR r.bucket IS NULL OR r.bucket = ANY (%(open)s) ORDER BY entity",
+        {"cohort": cohort_no, "open": list(equation.open_buckets)},
+    ).fetchall()
+    (left,) = connection.execute(f"SELECT count(*) FROM ({equation.left}) l", {"cohort": cohort_no}).fetchone() or (0,)
+    counts: Counter[str] = Counter(
+        dict(
+            connection.execute(
+                f"SELECT coalesce(bucket, 'none'), count(*) FROM ({equation.right}) AS r (entity, bucket) GROUP BY 1",
+                {"cohort": cohort_no},
+            ).fetchall()
+        )
+    )
+    buckets = {bucket: counts.pop(bucket, 0) for bucket in equation.buckets} | dict(counts)
+    return Balance(equation, left, buckets, [row[0] for row in rows])

@@ -1,0 +1,132 @@
+"""Statements: a partner's full list for a day, in chunks; a day counts when every chunk of a revision is there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from issuance.ledger.connection import Connection
+from issuance.ledger.outbox import Outgoing
+from issuance.tracking.reports import hash_total
+from issuance.wire.consumer import Context, Stage
+from issuance.wire.notices import partner_notice
+from issuance.wire.refusals import Message, Outcome
+from issuance.wire.registry import FRAME
+
+COLUMNS = (
+    "partner", "statement_id", "chunk", "function", "business_day", "as_of", "revision", "chunks", "total",
+    "hash_total", "sha256", "cards", "attempts",
+)  # fmt: skip
+
+
+def apply_statements(
+    connection: Connection, messages: Sequence[Message], context: Context
+) -> tuple[list[Outcome], list[Outgoing]]:
+    """Keep chunks and complete statements; every chunk is answered with APPLIED or refused whole."""
+    outcomes: list[Outcome] = []
+    answers: list[Outgoing] = []
+    for message in messages:
+        code, new = _keep_chunk(connection, message, context)
+        value = message.value or {}
+        outcomes.append(Outcome(message, code))
+        if code is None and new:
+            occasion = f"{value['chunk']}/{value['revision']}"
+            counts = {"applied": len(value["items"]), "refused": 0}
+            answers.append(partner_notice(message.partner or "", "APPLIED", value["statement_id"], counts, occasion))
+    return outcomes, answers
+
+
+STAGE = Stage("statements", "statements", "statement", apply_statements)
+
+
+def _keep_chunk(connection: Connection, message: Message, context: Context) -> tuple[str | None, bool]:
+    """(refusal code or None, whether the chunk is new)."""
+    value: dict[str, Any] = dict(message.value or {})
+    partner = context.registry.partners.get(message.partner or "")
+    rule = context.registry.statements.get(value.get("function", ""))
+    if partner is None or value["partner"] != partner.id:
+        return "NOT_YOURS", False
+    if rule is None or rule["partner_kind"] != partner.kind:
+        return "NOT_AUTHORISED", False
+    if not 1 <= value["chunk"] <= value["chunks"] or value["as_of"] > context.now:
+        return "CHUNK_INVALID", False
+    try:
+        cards = [UUID(item["card_ref"]) for item in value["items"]]
+    except ValueError:
+        return "UNDECODABLE", False
+    sha256 = hashlib.sha256(message.raw[FRAME.size :]).digest()
+    standing = connection.execute(
+        "SELECT sha256 FROM statement_chunk WHERE (partner, statement_id, chunk) = (%s, %s, %s)",
+        (partner.id, value["statement_id"], value["chunk"]),
+    ).fetchone()
+    if standing:
+        return (None, False) if bytes(standing[0]) == sha256 else ("ID_REUSED", False)
+    if _disagrees(connection, partner.id, value):
+        return "CHUNK_INVALID", False
+    row = {**value, "sha256": sha256, "cards": cards, "attempts": [item["attempt"] for item in value["items"]]}
+    connection.execute(
+        f"INSERT INTO statement_chunk ({', '.join(COLUMNS)}) VALUES ({', '.join(f'%({name})s' for name in COLUMNS)})",
+        row,
+    )
+    return _complete(connection, partner.id, value, context.day), True
+
+
+def _disagrees(connection: Connection, partner: str, value: dict[str, Any]) -> bool:
+    """Whether another chunk of the statement says otherwise of the whole."""
+    row = connection.execute(
+        "SELECT FROM statement_chunk WHERE partner = %s AND statement_id = %s AND (function, business_day, as_of,"
+        " revision, chunks, total, hash_total) IS DISTINCT FROM (%s, %s, %s, %s, %s, %s, %s) LIMIT 1",
+        (partner, *(value[name] for name in (
+            "statement_id", "function", "business_day", "as_of", "revision", "chunks", "total", "hash_total"))),
+    ).fetchone()  # fmt: skip
+    return row is not None
+
+
+def _complete(connection: Connection, partner: str, value: dict[str, Any], day: date) -> str | None:
+    """Make the statement stand when its last chunk came and count and hash agree."""
+    rows = connection.execute(
+        "SELECT cards FROM statement_chunk WHERE partner = %s AND statement_id = %s",
+        (partner, value["statement_id"]),
+    ).fetchall()
+    if len(rows) < value["chunks"]:
+        return None
+    cards: list[UUID] = [card for (batch,) in rows for card in batch]
+    if len(cards) != value["total"]:
+        return "COUNT_DIFFERS"
+    if hash_total(cards) != value["hash_total"]:
+        return "HASH_DIFFERS"
+    connection.execute(
+        "INSERT INTO statement (partner, statement_id, function, business_day, as_of, revision, total, completed_on)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (partner, *(value[name] for name in (
+            "statement_id", "function", "business_day", "as_of", "revision", "total")), day),
+    )  # fmt: skip
+    return None
+
+
+def ask_missing_chunks(connection: Connection, day: date) -> list[Outgoing]:
+    """Ask by number for the chunks of incomplete statements; an incomplete statement is never assumed."""
+    rows = connection.execute(
+        """
+        SELECT partner, statement_id, revision,
+               int4multirange(int4range(1, max(chunks) + 1)) - range_agg(int4range(chunk, chunk + 1)) AS missing
+        FROM statement_chunk c WHERE business_day <= %s
+          AND NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.statement_id) = (c.partner, c.statement_id))
+        GROUP BY partner, statement_id, revision
+        """,
+        (day,),
+    ).fetchall()
+    return [
+        partner_notice(
+            partner,
+            "MISSING",
+            statement_id,
+            {"first": gap.lower, "last": gap.upper - 1},
+            f"{revision}/{gap.lower}/{day}",
+        )
+        for partner, statement_id, revision, missing in rows
+        for gap in missing
+    ]

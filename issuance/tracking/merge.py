@@ -1,0 +1,184 @@
+"""Merging reports: one transaction takes a poll of reports into the ledger (principle 6).
+
+Inbox, staging by binary COPY, relation checks, journal, fold, changed cards, answers. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from issuance.ledger.connection import Connection
+from issuance.ledger.outbox import Outgoing
+from issuance.partners import Registry
+from issuance.tracking.fold import fold_staged
+from issuance.tracking.reports import ItemRefusal, Reporter, StagedFact, check_items
+from issuance.wire.notices import partner_notice
+
+STAGED = """
+CREATE TEMP TABLE IF NOT EXISTS staged (
+    report int NOT NULL, item int NOT NULL, partner text NOT NULL, relation text NOT NULL, subject text NOT NULL,
+    job_id text, card_ref uuid, attempt smallint, consignment_id text COLLATE "C",
+    milestone text NOT NULL, mark text COLLATE "C" NOT NULL, corrects boolean NOT NULL
+) ON COMMIT DELETE ROWS
+"""
+TYPES = ("int4", "int4", "text", "text", "text", "text", "uuid", "int2", "text", "text", "text", "bool")
+
+
+@dataclass(frozen=True)
+class SoundReport:
+    """A report whose structure holds, with where it came from and the hash of its body."""
+
+    value: dict[str, Any]
+    reporter: Reporter
+    sha256: bytes
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass
+class Merged:
+    """What a merge did: item refusals by report, and the answers to send."""
+
+    refused: dict[int, list[ItemRefusal]] = field(default_factory=lambda: defaultdict(list))
+    answers: list[Outgoing] = field(default_factory=list)
+
+
+def merge_reports(
+    connection: Connection, reports: Sequence[SoundReport], registry: Registry, now: datetime, day: date
+) -> Merged:
+    """Merge reports that are new to the inbox; the caller has refused repeats and commits.
+
+    Every report is answered with APPLIED, and ITEM_REFUSED where items were refused.
+    """
+    merged = Merged()
+    facts: list[StagedFact] = []
+    for position, report in enumerate(reports):
+        found, refused = check_items(report.value, position, report.reporter, now)
+        facts.extend(found)
+        _note_refused(merged, refused)
+    stage(connection, facts)
+    _note_refused(merged, refuse_unrelated(connection, registry))
+    numbers = insert_reports(connection, reports, merged)
+    journal_staged(connection, numbers, day)
+    fold_staged(connection, {fact.subject for fact in facts})
+    mark_changed(connection)
+    insert_refused_items(connection, reports, merged, day)
+    merged.answers.extend(_answers(reports, merged))
+    return merged
+
+
+def stage(connection: Connection, facts: Iterable[StagedFact]) -> None:
+    """Put facts into the temporary table `staged`."""
+    connection.execute(STAGED)
+    connection.execute("TRUNCATE staged")
+    with connection.cursor().copy("COPY staged FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(TYPES)
+        for fact in facts:
+            copy.write_row(fact)
+
+
+def refuse_unrelated(connection: Connection, registry: Registry) -> list[ItemRefusal]:
+    """Take out of `staged` what concerns no plastic or job of ours, or one that is none of the partner's business.
+
+    Attempt 0 is made at an outlet without an order: its plastic stands from its first fact on, of a known card.
+    """
+    connection.execute(
+        "INSERT INTO plastic (card_ref, attempt, bank) SELECT DISTINCT c.card_ref, 0, c.bank FROM staged s"
+        " JOIN card c USING (card_ref) WHERE s.attempt = 0 ORDER BY c.card_ref ON CONFLICT DO NOTHING"
+    )
+    connection.execute("SET LOCAL enable_hashjoin = off")
+    connection.execute("SET LOCAL enable_mergejoin = off")
+    rows = connection.execute(
+        """
+        DELETE FROM staged USING (
+            SELECT s.ctid AS row, CASE
+                WHEN s.subject = 'job' AND j.job_id IS NULL THEN 'JOB_UNKNOWN'
+                WHEN s.subject = 'job' AND j.factory <> s.partner THEN 'NO_RELATION'
+                WHEN s.subject IN ('plastic', 'carriage') AND p.card_ref IS NULL THEN 'PLASTIC_UNKNOWN'
+                WHEN s.subject IN ('plastic', 'carriage') AND CASE s.relation
+                    WHEN 'factory_of_job' THEN p.factory IS DISTINCT FROM s.partner
+                    WHEN 'bank_of_plastic' THEN p.bank <> s.partner
+                    WHEN 'hrss_of_city' THEN s.partner <> %(hrss)s
+                    ELSE false END THEN 'NO_RELATION'
+                END AS code
+            FROM staged s
+            LEFT JOIN plastic p ON p.card_ref = s.card_ref AND p.attempt = s.attempt
+            LEFT JOIN job j ON s.subject = 'job' AND j.job_id = s.job_id
+        ) checked WHERE staged.ctid = checked.row AND checked.code IS NOT NULL
+        RETURNING staged.report, staged.item, checked.code
+        """,
+        {"hrss": registry.hrss},
+    ).fetchall()
+    return [ItemRefusal(*row) for row in rows]
+
+
+def insert_reports(connection: Connection, reports: Sequence[SoundReport], merged: Merged) -> list[int]:
+    """Write the inbox; returns each report's number, in the order given."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO report (partner, report_id, sha256, topic, topic_partition, topic_offset, items, refused)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING report_no",
+            [
+                (r.reporter.id, r.value["report_id"], r.sha256, r.topic, r.partition, r.offset,
+                 len(r.value["items"]), len(merged.refused[n]))
+                for n, r in enumerate(reports)
+            ],
+            returning=True,
+        )  # fmt: skip
+        return [row[0] for result in cursor.results() for row in result.fetchall()]
+
+
+def journal_staged(connection: Connection, numbers: Sequence[int], day: date) -> None:
+    """Add the staged facts to the journal; facts are only ever added."""
+    connection.execute(
+        "INSERT INTO fact (arrived_on, report_no, item, subject, job_id, card_ref, attempt, consignment_id,"
+        " milestone, mark, corrects)"
+        " SELECT %s, (%s::bigint[])[report + 1], item, subject, job_id, card_ref, attempt, consignment_id,"
+        " milestone, mark, corrects FROM staged",
+        (day, list(numbers)),
+    )
+
+
+def mark_changed(connection: Connection) -> None:
+    """Mark the cards whose evidence changed, those behind mail items and jobs included; only inserts, no locks."""
+    connection.execute(
+        """
+        INSERT INTO changed_card
+        SELECT card_ref FROM staged WHERE card_ref IS NOT NULL
+        UNION SELECT ca.card_ref FROM staged s JOIN carriage ca USING (consignment_id) WHERE s.subject = 'mail'
+        UNION SELECT i.card_ref FROM staged s JOIN job_item i USING (job_id) WHERE s.subject = 'job'
+        """
+    )
+
+
+def insert_refused_items(connection: Connection, reports: Sequence[SoundReport], merged: Merged, day: date) -> None:
+    """Keep the refused items: report, position and code, no content."""
+    rows = [
+        (reports[n].reporter.id, reports[n].value["report_id"], refusal.item, refusal.code, day)
+        for n, refusals in merged.refused.items()
+        for refusal in refusals
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO refused_item VALUES (%s, %s, %s, %s, %s)", rows)
+
+
+def _note_refused(merged: Merged, refusals: Iterable[ItemRefusal]) -> None:
+    for refusal in refusals:
+        merged.refused[refusal.report].append(refusal)
+
+
+def _answers(reports: Sequence[SoundReport], merged: Merged) -> Iterable[Outgoing]:
+    for position, report in enumerate(reports):
+        refusals = sorted(merged.refused[position], key=lambda refusal: refusal.item)
+        report_id = report.value["report_id"]
+        counts = {"applied": len(report.value["items"]) - len(refusals), "refused": len(refusals)}
+        yield partner_notice(report.reporter.id, "APPLIED", report_id, counts)
+        if refusals:
+            items = [{"index": refusal.item, "code": refusal.code} for refusal in refusals]
+            yield partner_notice(report.reporter.id, "ITEM_REFUSED", report_id, {"refusals": items})

@@ -1,0 +1,173 @@
+"""Checking a partner's report: structure first (the whole message), then each item; pure functions.
+
+A refusal is a value: a code of lifecycle.REFUSAL_CODES. What only the ledger knows (whether the plastic exists and
+the partner has its relation to it) is checked set-based in tracking.merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from issuance.lifecycle import ACTIONS, MILESTONES, REASONS, Milestone
+from issuance.tracking.marks import CONTENT_FIELDS, mark_of
+
+Json = Mapping[str, Any]
+
+
+class StagedFact(NamedTuple):
+    """One item as a row of the table `staged`; `report` is the report's position in its batch."""
+
+    report: int
+    item: int
+    partner: str
+    relation: str
+    subject: str
+    job_id: str | None
+    card_ref: UUID | None
+    attempt: int | None
+    consignment_id: str | None
+    milestone: str
+    mark: str
+    corrects: bool
+
+
+class ItemRefusal(NamedTuple):
+    """An item that no later message can make right: the report's position in its batch, the item's, the code."""
+
+    report: int
+    item: int
+    code: str
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who reports: the partner's id and kind."""
+
+    id: str
+    kind: str
+
+
+def hash_total(card_refs: list[str] | list[UUID]) -> str:
+    """The sum of the card_refs' low 64 bits mod 2^64 as 16 hex digits (contract: Job file)."""
+    total = sum((ref if isinstance(ref, UUID) else UUID(ref)).int & 0xFFFFFFFFFFFFFFFF for ref in card_refs)
+    return f"{total % 2**64:016x}"
+
+
+def check_structure(report: Json, reporter: Reporter) -> str | None:
+    """The code for which the whole report is refused, or None."""
+    items = report["items"]
+    if report["partner"] != reporter.id:
+        return "NOT_YOURS"
+    if not items:
+        return "EMPTY"
+    if report["declared_count"] != len(items):
+        return "COUNT_DIFFERS"
+    if report["kind"] == "UNKNOWN":
+        return "UNDECODABLE"
+    if report["hash_total"] is not None and not _hash_agrees(report):
+        return "HASH_DIFFERS"
+    return None
+
+
+def _hash_agrees(report: Json) -> bool:
+    try:
+        listed = hash_total([item["card_ref"] for item in report["items"] if item["card_ref"]])
+    except ValueError:
+        return False
+    return listed == str(report["hash_total"])
+
+
+def check_items(
+    report: Json, position: int, reporter: Reporter, now: datetime
+) -> tuple[list[StagedFact], list[ItemRefusal]]:
+    """The items of a sound report as facts, and the refused ones; `now` is business time."""
+    facts: list[StagedFact] = []
+    refused: list[ItemRefusal] = []
+    for number, item in enumerate(report["items"]):
+        milestone = MILESTONES.get(item["milestone"])
+        code = "MILESTONE_UNKNOWN" if milestone is None else _refuse_item(report, item, milestone, reporter, now)
+        if milestone is None or code:
+            refused.append(ItemRefusal(position, number, code or "MILESTONE_UNKNOWN"))
+        else:
+            facts.append(_fact(report, item, milestone, position, number, reporter))
+    return facts, refused
+
+
+def _refuse_item(report: Json, item: Json, milestone: Milestone, reporter: Reporter, now: datetime) -> str | None:
+    if reporter.kind not in milestone.reporters:
+        return "NOT_AUTHORISED"
+    if milestone.subject == "job" and item["corrects"]:
+        return "NOT_CORRECTABLE"
+    if item["occurred_at"] > now:
+        return "IN_FUTURE"
+    if not item["corrects"] and any(not _given(report, item, name) for name in milestone.needs):
+        return "FIELD_MISSING"
+    if not _subject_named(report, item, milestone):
+        return "FIELD_MISSING"
+    if item["reason"] is not None and item["reason"] not in REASONS:
+        return "REASON_UNKNOWN"
+    if item["action"] is not None and item["action"] not in ACTIONS:
+        return "REASON_UNKNOWN"
+    return None
+
+
+def _given(report: Json, item: Json, name: str) -> bool:
+    if name == "consignment":
+        return bool(report["handover_id"] or item["tracking_no"])
+    return bool(item[name] if name in item else report[name])
+
+
+def _subject_named(report: Json, item: Json, milestone: Milestone) -> bool:
+    match milestone.subject:
+        case "job":
+            return bool(report["job_id"])
+        case "mail":
+            return bool(item["tracking_no"])
+        case "carriage":
+            named = report["handover_id"] or (item["tracking_no"] and report["to_place"])
+            return bool(named) and _plastic_named(item)
+        case "plastic":
+            return _plastic_named(item)
+
+
+def _plastic_named(item: Json) -> bool:
+    if item["card_ref"] is None or item["attempt"] is None or not 0 <= item["attempt"] < 1000:
+        return False
+    try:
+        UUID(item["card_ref"])
+    except ValueError:
+        return False
+    return True
+
+
+def _fact(report: Json, item: Json, milestone: Milestone, position: int, number: int, reporter: Reporter) -> StagedFact:
+    content = {name: item[name] for name in CONTENT_FIELDS}
+    if milestone.subject == "carriage":
+        content |= {"handover_count": report["handover_count"], "to_place": report["to_place"]}
+    about_plastic = milestone.subject in ("plastic", "carriage")
+    return StagedFact(
+        position,
+        number,
+        reporter.id,
+        milestone.reporters[reporter.kind],
+        milestone.subject,
+        report["job_id"] if milestone.subject == "job" else None,
+        UUID(item["card_ref"]) if about_plastic else None,
+        item["attempt"] if about_plastic else None,
+        _consignment_id(report, item, milestone, reporter),
+        milestone.name,
+        mark_of(item["occurred_at"], item["reason"], content),
+        item["corrects"],
+    )
+
+
+def _consignment_id(report: Json, item: Json, milestone: Milestone, reporter: Reporter) -> str | None:
+    if milestone.subject == "mail":
+        return f"M:{reporter.id}:{item['tracking_no']}"
+    if milestone.subject != "carriage":
+        return None
+    return f"H:{report['handover_id']}" if report["handover_id"] else f"M:{report['to_place']}:{item['tracking_no']}"

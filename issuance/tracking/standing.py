@@ -1,0 +1,112 @@
+"""How cards stand: state = f(facts, decisions, business time), as two set-based queries over the table `work`.
+
+`standing` has a row for every plastic of the cards in `work`, `card_standing` one for every card; both last one
+transaction and are read by the decisions, the breaks and the tallies.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from issuance.ledger.connection import Connection
+from issuance.lifecycle import PLASTIC_STATES
+from issuance.policy import Policy
+
+
+def _case(values: list[tuple[str, str]], default: str = "") -> str:
+    whens = "\n".join(f"WHEN {condition} THEN {value}" for condition, value in values)
+    return f"CASE {whens} {default} END"
+
+
+PLASTICS = f"""
+CREATE TEMP TABLE standing ON COMMIT DROP AS
+WITH facts AS (
+    SELECT p.*, w.collection_method, w.place, j.cohort_no AS job_cohort, s.sent_on AS ordered_on,
+        CASE WHEN p.item_refused IS NULL THEN coalesce(p.item_accepted, j.job_accepted) END AS accepted,
+        coalesce(p.item_refused, CASE WHEN p.item_accepted IS NULL AND j.job_accepted IS NULL
+                                      THEN j.job_refused END) AS refused,
+        p.item_refused IS NULL AND j.job_refused IS NOT NULL AS refused_with_job,
+        c.consignment_id AS c_id, c.handed_over AS c_handed_over, c.sent_back AS c_sent_back,
+        c.posted AS c_posted, c.lost AS c_lost, c.returned AS c_returned, c.last_news AS c_last_news,
+        c.trips AS c_trips,
+        coalesce(c.received_at_place, CASE WHEN NOT w.to_holder THEN c.delivered END) AS c_received,
+        least(p.collected, p.issued_instantly, CASE WHEN w.to_holder THEN c.delivered END) AS taken,
+        p.conflict OR coalesce(c.conflict, false) AS any_conflict
+    FROM (SELECT *, collection_method IN ('mail', 'home_delivery') AS to_holder FROM card
+          WHERE card_ref IN (SELECT card_ref FROM work)) w
+    JOIN plastic p USING (card_ref)
+    LEFT JOIN job j USING (job_id)
+    LEFT JOIN sealed_job s USING (job_id)
+    LEFT JOIN LATERAL (
+        SELECT ca.consignment_id, ca.handed_over, ca.received_at_place, ca.sent_back, m.posted, m.delivered, m.returned,
+            m.lost, ca.conflict OR coalesce(m.conflict, false) AS conflict,
+            greatest(ca.handed_over, m.posted, m.in_transit, m.out_for_delivery, m.at_pickup_point,
+                     m.delivery_failed) AS last_news,
+            count(*) OVER () AS trips
+        FROM (SELECT card_ref, attempt, consignment_id, handed_over, received_at_place, sent_back, conflict
+              FROM carriage WHERE carriage.card_ref = p.card_ref AND carriage.attempt = p.attempt) ca
+        LEFT JOIN (SELECT consignment_id, posted, in_transit, out_for_delivery, at_pickup_point, delivery_failed,
+                          delivered, returned, lost, conflict FROM consignment) m USING (consignment_id)
+        ORDER BY coalesce(ca.handed_over, ca.sent_back, ca.received_at_place) DESC NULLS LAST, ca.consignment_id LIMIT 1
+    ) c ON true
+), states AS (
+    SELECT *, {_case([(s.when, f"'{s.name}'") for s in PLASTIC_STATES])} AS state,
+        {_case([(s.when, f"{s.since}::text") for s in PLASTIC_STATES])} AS since_mark
+        , destroyed IS NOT NULL OR ss_cancelled IS NOT NULL OR loss_reported IS NOT NULL AS dead
+    FROM facts
+)
+SELECT *,
+    (made IS NOT NULL OR issued_instantly IS NOT NULL) AND destroyed IS NULL AND spoiled IS NULL
+        AND NOT (c_lost IS NOT NULL AND c_returned IS NULL AND taken IS NULL) AS exists_now,
+    row_number() OVER (PARTITION BY card_ref ORDER BY ss_activated IS NULL OR dead, ss_activated,
+                       taken IS NULL OR dead, taken, attempt DESC) = 1 AS effective,
+    attempt = max(attempt) OVER (PARTITION BY card_ref) AS newest
+FROM states
+"""
+
+CARDS = """
+CREATE TEMP TABLE card_standing ON COMMIT DROP AS
+SELECT *, CASE WHEN clock > %(day)s THEN clock END AS next_due FROM (
+SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.since_mark,
+    CASE
+        WHEN s.card_ref IS NULL AND c.withdrawn = 'DEATH' THEN 'CANCELLED_BEFORE_MAKING'
+        WHEN s.card_ref IS NULL AND c.withdrawn IS NOT NULL THEN 'WITHDRAWN'
+        WHEN s.card_ref IS NULL AND c.held IS NOT NULL THEN 'HELD'
+        WHEN s.card_ref IS NULL THEN 'WAITING'
+        WHEN c.withdrawn IS NOT NULL AND s.state IN ('REFUSED', 'SPOILED', 'DESTROYED', 'MAIL_LOST') THEN
+            CASE c.withdrawn WHEN 'DEATH' THEN 'CANCELLED_BEFORE_MAKING' ELSE 'WITHDRAWN' END
+        WHEN s.state = 'COLLECTED'
+            AND shanghai_day(mark_at(s.since_mark)) + %(not_activated_days)s <= %(day)s THEN 'NOT_ACTIVATED'
+        ELSE s.state
+    END AS state,
+    CASE
+        WHEN s.state IN ('AT_PLACE', 'SENT_BACK') THEN (
+            SELECT min(shanghai_day(mark_at(s.since_mark)) + days)
+            FROM unnest(%(reminder_days)s::int[] || %(keep_days)s) days
+            WHERE shanghai_day(mark_at(s.since_mark)) + days > %(day)s)
+        WHEN s.state = 'COLLECTED' THEN shanghai_day(mark_at(s.since_mark)) + %(not_activated_days)s
+        WHEN s.state = 'POSTED' THEN shanghai_day(mark_at(s.c_last_news)) + %(lost_after_days)s
+        WHEN s.card_ref IS NULL OR s.state IN ('PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED') THEN c.due_on + 1
+    END AS clock
+FROM card c JOIN work USING (card_ref) LEFT JOIN standing s ON s.card_ref = c.card_ref AND s.effective
+) cards
+"""
+
+
+def stand_cards(connection: Connection, policy: Policy, day: date) -> None:
+    """Make `standing` and `card_standing` for the cards in `work`, at the end of a business day."""
+    connection.execute(PLASTICS)
+    connection.execute("CREATE INDEX ON standing (card_ref)")
+    connection.execute("ANALYZE standing")
+    connection.execute(CARDS, policy_values(policy, day))
+
+
+def policy_values(policy: Policy, day: date) -> dict[str, object]:
+    """The policy's figures as parameters; days are calendar days."""
+    return {
+        "day": day,
+        "not_activated_days": policy.not_activated_days,
+        "reminder_days": list(policy.reminder_days),
+        "keep_days": policy.keep_days,
+        "lost_after_days": policy.lost_after_days,
+    }

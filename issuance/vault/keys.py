@@ -1,0 +1,131 @@
+"""The key service: cohort keys, the person-hash key and our signing key, in a store of their own.
+
+The local one is a directory of files (mode 0600) outside the ledger, its dumps and S3. Destroying a cohort's key
+makes every block, part and overlay of the cohort unreadable for ever, backups included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from issuance.errors import Broken, Permanent, Unavailable
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+WRAPPED_BYTES = KEY_BYTES + 8
+MAGIC = b"ISV1"
+
+
+class KeyDestroyed(Permanent):
+    """The key is gone on purpose: what it sealed cannot be opened by anybody."""
+
+
+class KeyService:
+    """Keys by name; only this class reads the store."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def create_cohort_key(self, cohort_id: str) -> None:
+        """Make a cohort's key unless it stands; a destroyed one is not made again.
+
+        Raises:
+            KeyDestroyed: the cohort was erased.
+        """
+        if self._tombstone(cohort_id).exists():
+            raise KeyDestroyed("KEY_DESTROYED", f"cohort {cohort_id} was erased; its key is not made again")
+        self._create(self._cohort_path(cohort_id))
+
+    def destroy_cohort_key(self, cohort_id: str) -> None:
+        """Erase a cohort: its key is destroyed, the fact that it was remains."""
+        self._tombstone(cohort_id).touch(mode=0o600)
+        self._cohort_path(cohort_id).unlink(missing_ok=True)
+
+    def seal(self, cohort_id: str, name: str, clear: bytes) -> bytes:
+        """AES-256-GCM under a fresh data key, wrapped (RFC 3394) by the cohort's key and bound to the object's name."""
+        data_key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(NONCE_BYTES)
+        wrapped = aes_key_wrap(self._cohort_key(cohort_id), data_key)
+        return MAGIC + wrapped + nonce + AESGCM(data_key).encrypt(nonce, clear, name.encode())
+
+    def open(self, cohort_id: str, name: str, sealed: bytes) -> bytes:
+        """What `seal` sealed under the same name.
+
+        Raises:
+            KeyDestroyed: the cohort was erased.
+            Broken: the bytes are not that object, or were altered.
+        """
+        start = len(MAGIC)
+        wrapped, rest = sealed[start : start + WRAPPED_BYTES], sealed[start + WRAPPED_BYTES :]
+        key = self._cohort_key(cohort_id)
+        try:
+            data_key = aes_key_unwrap(key, wrapped)
+            return AESGCM(data_key).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], name.encode())
+        except (InvalidUnwrap, InvalidTag, ValueError) as error:
+            raise Broken("OBJECT_ALTERED", f"the sealed object {name} was altered or is another one") from error
+
+    def person_hash(self, id_type: str, id_number: str) -> bytes:
+        """Keyed hash of a person's identity (HMAC-SHA-256): key version in the first byte, then 15 bytes."""
+        return self.person_hasher()(id_type, id_number)
+
+    def person_hasher(self) -> PersonHasher:
+        """The keyed hash as a function that reads the key once."""
+        path = self._directory / "person-hash-1.key"
+        self._create(path)
+        return PersonHasher(path.read_bytes(), 1)
+
+    def signing_key(self) -> bytes:
+        """Our private signing key (PEM)."""
+        return self._read(self._directory / "signing.pem")
+
+    def _cohort_key(self, cohort_id: str) -> bytes:
+        if self._tombstone(cohort_id).exists():
+            raise KeyDestroyed("KEY_DESTROYED", f"cohort {cohort_id} was erased")
+        return self._read(self._cohort_path(cohort_id))
+
+    def _cohort_path(self, cohort_id: str) -> Path:
+        return self._directory / "cohorts" / f"{cohort_id}.key"
+
+    def _tombstone(self, cohort_id: str) -> Path:
+        return self._directory / "cohorts" / f"{cohort_id}.destroyed"
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise Unavailable("KEY_UNAVAILABLE", f"the key service has no {path.name}") from error
+
+    def _create(self, path: Path) -> None:
+        """Write a new random key unless one stands; whole or not at all, also when two try at once."""
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+        finally:
+            draft.unlink()
+
+
+class PersonHasher:
+    """Hashes identities with one version of the key."""
+
+    def __init__(self, key: bytes, version: int) -> None:
+        self._key = key
+        self._version = bytes([version])
+
+    def __call__(self, id_type: str, id_number: str) -> bytes:
+        digest = hmac.new(self._key, f"{id_type}|{id_number}".encode(), hashlib.sha256).digest()
+        return self._version + digest[:15]

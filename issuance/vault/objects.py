@@ -1,0 +1,89 @@
+"""Sealed objects on S3: the inbox, the vault's blocks, job and contact files. Keys of objects hold references only."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from issuance.errors import Broken, Unavailable
+from issuance.settings import Settings
+
+
+class ObjectStore:
+    """One bucket of an S3 service."""
+
+    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str) -> None:
+        self._bucket = bucket
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            region_name="us-east-1",
+            config=Config(retries={"max_attempts": 5, "mode": "standard"}, s3={"addressing_style": "path"}),
+        )
+
+    @classmethod
+    def of(cls, settings: Settings) -> ObjectStore:
+        """The pipeline's own store."""
+        return cls(settings.s3_endpoint_url, settings.s3_access_key, settings.s3_secret_key, settings.s3_bucket)
+
+    def get(self, key: str) -> bytes:
+        """An object's bytes.
+
+        Raises:
+            Broken: there is no such object.
+            Unavailable: S3 does not answer.
+        """
+        try:
+            return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            raise self._explain(error, key) from error
+        except BotoCoreError as error:
+            raise Unavailable("S3_UNAVAILABLE", f"{key}: {type(error).__name__}") from error
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write an object; returns the SHA-256 of its bytes."""
+        self._put(key, content)
+        return hashlib.sha256(content).hexdigest()
+
+    def put_if_absent(self, key: str, content: bytes) -> str:
+        """Write an object unless it stands; returns the SHA-256 of the bytes that stand."""
+        try:
+            self._put(key, content, IfNoneMatch="*")
+        except _Stands:
+            return hashlib.sha256(self.get(key)).hexdigest()
+        return hashlib.sha256(content).hexdigest()
+
+    def delete(self, key: str) -> None:
+        """Remove an object; an absent one is removed already."""
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable("S3_UNAVAILABLE", f"{key}: {type(error).__name__}") from error
+
+    def _put(self, key: str, content: bytes, **options: Any) -> None:
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content, **options)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 412:
+                raise _Stands(key) from error
+            raise self._explain(error, key) from error
+        except BotoCoreError as error:
+            raise Unavailable("S3_UNAVAILABLE", f"{key}: {type(error).__name__}") from error
+
+    def _explain(self, error: ClientError, key: str) -> Exception:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in ("NoSuchKey", "404"):
+            return Broken("OBJECT_MISSING", f"the object {key} is not there", object=key)
+        if code in ("AccessDenied", "403"):
+            return Broken("OBJECT_FORBIDDEN", f"not allowed to touch {key}", object=key)
+        return Unavailable("S3_UNAVAILABLE", f"{key}: {code}")
+
+
+class _Stands(Exception):  # noqa: N818 - a condition inside put_if_absent
+    """The object is there already."""

@@ -1,0 +1,81 @@
+"""The one adapter to kafka-python: clients with the defaults this product needs, headers, positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer
+
+from issuance.settings import Settings
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who speaks to the broker."""
+
+    bootstrap_servers: str
+    user: str
+    password: str
+    security_protocol: str = "SASL_PLAINTEXT"
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.user}@{self.bootstrap_servers})"
+
+
+def our_credentials(settings: Settings) -> Credentials:
+    """The pipeline's own user."""
+    return Credentials(
+        settings.kafka_bootstrap_servers,
+        settings.kafka_user,
+        settings.kafka_password,
+        settings.kafka_security_protocol,
+    )
+
+
+def client_options(credentials: Credentials) -> dict[str, Any]:
+    """What every client of the adapter sets."""
+    return {
+        "bootstrap_servers": credentials.bootstrap_servers,
+        "security_protocol": credentials.security_protocol,
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": credentials.user,
+        "sasl_plain_password": credentials.password,
+    }
+
+
+def make_consumer(credentials: Credentials, group: str | None) -> Any:
+    """A consumer that commits nothing, starts at the earliest offset and reads committed records only."""
+    return KafkaConsumer(
+        **client_options(credentials),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        allow_auto_create_topics=False,
+        isolation_level="read_committed",
+        metadata_max_age_ms=30_000,
+        fetch_max_bytes=32 * 1024 * 1024,
+    )
+
+
+def make_producer(credentials: Credentials) -> Any:
+    """An idempotent producer that waits for all replicas."""
+    return KafkaProducer(
+        **client_options(credentials), allow_auto_create_topics=False, compression_type="gzip", linger_ms=5
+    )
+
+
+def cloud_event_headers(
+    ce_id: str, ce_type: str, source: str, time: str, extra: Mapping[str, bytes] | None = None
+) -> list[tuple[str, bytes]]:
+    """CloudEvents 1.0 in binary mode."""
+    headers = {
+        "ce_specversion": b"1.0",
+        "ce_id": ce_id.encode(),
+        "ce_type": ce_type.encode(),
+        "ce_source": source.encode(),
+        "ce_time": time.encode(),
+        "content-type": b"application/avro",
+    }
+    return [*headers.items(), *(extra or {}).items()]

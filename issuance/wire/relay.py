@@ -1,0 +1,102 @@
+"""The relay: sends the outbox to Kafka under one lock, in commit-safe order, and marks after the acknowledgement."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import signal
+import threading
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from issuance.clock import instant_on
+from issuance.errors import Retryable, Unavailable
+from issuance.ledger.connection import Connection, connect, retryable
+from issuance.settings import Settings
+from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
+from issuance.wire.registry import Codec
+
+log = logging.getLogger(__name__)
+SOURCE = "urn:issuance:pipeline"
+BATCH = 1000
+
+
+class Relay:
+    """One process sends at a time; a second one waits for the lock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._codec = Codec(settings.schema_registry_url)
+        self._producer = make_producer(our_credentials(settings))
+        self._connection = connect(settings.database_url)
+        self._stopping = threading.Event()
+
+    def stop(self, *_: Any) -> None:
+        """Ask the loop to end after the present batch."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Send until stopped; what was sent and not marked is sent again with the same id."""
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self.stop)
+        wait = 0.5
+        while not self._stopping.is_set():
+            try:
+                if self.send_batch() == 0:
+                    self._stopping.wait(0.1)
+                wait = 0.5
+            except Retryable as error:
+                log.warning("relay retry in %.1fs: %s", wait, error.code)
+                self._stopping.wait(wait)
+                wait = min(wait * 2, 30)
+                self._reconnect()
+        self._producer.close()
+
+    def send_batch(self) -> int:
+        """Send the oldest unsent messages; returns how many were acknowledged and marked."""
+        with retryable(), self._connection.transaction():
+            rows = _unsent(self._connection)
+            if not rows:
+                return 0
+            try:
+                futures = [self._send(*row[1:]) for row in rows]
+                self._producer.flush()
+                for future in futures:
+                    future.get(timeout=30)
+            except KafkaError as error:
+                raise Unavailable("KAFKA_UNAVAILABLE", f"not acknowledged: {type(error).__name__}") from error
+            self._connection.execute("UPDATE outbox SET sent = true WHERE id = ANY (%s)", ([row[0] for row in rows],))
+        log.info("relay sent=%d", len(rows))
+        return len(rows)
+
+    def _send(self, ce_id: str, topic: str, key: str, record: str | None, body: bytes, headers: Any, day: Any) -> Any:
+        extra = {name: base64.b64decode(value) for name, value in headers.items()}
+        if record is None:
+            return self._producer.send(topic, body, base64.b64decode(key), list(extra.items()))
+        ce_type = f"cn.issuance.v1.{record}"
+        event = cloud_event_headers(ce_id, ce_type, SOURCE, instant_on(day, 0).isoformat(), extra)
+        return self._producer.send(topic, self._codec.frame(topic, bytes(body)), key.encode(), event)
+
+    def _reconnect(self) -> None:
+        if self._connection.closed or self._connection.broken:
+            try:
+                self._connection = connect(self._settings.database_url)
+            except Unavailable as error:
+                log.warning("relay not recovered yet: %s", error.code)
+
+
+def _unsent(connection: Connection) -> list[Any]:
+    """The oldest unsent messages. A row is taken only when no older transaction can still commit one before it."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.outbox'))")
+    return connection.execute(
+        "SELECT id, ce_id, topic, key, record, body, headers, business_day FROM outbox"
+        " WHERE NOT sent AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY id LIMIT %s",
+        (BATCH,),
+    ).fetchall()
+
+
+def unsent_count(connection: Connection) -> int:
+    """How many messages wait."""
+    row = connection.execute("SELECT count(*) FROM outbox WHERE NOT sent").fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,300 @@
+"""Topics, schemas, users and ACLs: declared in schemas/topics.yaml and the registry, applied to Kafka and the registry.
+
+Applying compares first and then sends what differs in one request of each kind, so doing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from kafka.admin import (  # type: ignore[import-untyped]
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ConfigResource,
+    ConfigResourceType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+from kafka.errors import KafkaError  # type: ignore[import-untyped]
+
+from issuance.errors import Misconfigured, Unavailable
+from issuance.partners import Registry, load_registry, topic_of
+from issuance.settings import ROOT, Settings, read_env_file
+
+SCHEMAS = ROOT / "schemas"
+MS_PER_DAY = 86_400_000
+SERVICE_USER = "issuance"
+SERVICE_GROUPS = ("issuance", "airflow")
+"""Prefixes of our consumer groups: the consumers' and the triggerer's."""
+
+HTTP_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic as it is meant to be."""
+
+    name: str
+    family: str
+    direction: Literal["in", "out"]
+    partner: str | None
+    key: str
+    schema: Path | None
+    """Avro file of the value; None: raw bytes (dead letters)."""
+    compatibility: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """The registry's subject of the value."""
+        return f"{self.name}-value"
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One ACL: who may do what on which resources."""
+
+    user: str
+    resource: Literal["topic", "group"]
+    name: str
+    prefixed: bool
+    operation: str
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.operation} {self.resource} {self.name}{'*' if self.prefixed else ''}"
+
+
+def declared_families(path: Path = SCHEMAS / "topics.yaml") -> dict[str, dict[str, Any]]:
+    """Family → its entry with the defaults filled in.
+
+    Raises:
+        Misconfigured: the file cannot be read.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Misconfigured("TOPICS_UNREADABLE", f"{path} cannot be read: {error}") from error
+    dead_letters = {**data["defaults"], **data["dlq"]}
+    return {
+        name: {"dlq": False, "per": None, **data["defaults"], **entry, "dead_letters": dead_letters}
+        for name, entry in data["families"].items()
+    }
+
+
+def declared_topics(registry: Registry) -> list[Topic]:
+    """Every topic that stands for this registry of partners, dead letters included."""
+    topics: list[Topic] = []
+    for family, entry in declared_families().items():
+        owners: list[str | None] = [None]
+        if entry["per"]:
+            owners = [partner.id for partner in registry.partners.values() if partner.kind in entry["per"]]
+        for owner in owners:
+            topic = _topic(topic_of(family, owner), family, owner, entry, SCHEMAS / entry["schema"])
+            topics.append(topic)
+            if entry["dlq"]:
+                topics.append(_topic(f"{topic.name}.dlq", family, owner, {**entry, **entry["dead_letters"]}, None))
+    return topics
+
+
+def _topic(name: str, family: str, owner: str | None, entry: dict[str, Any], schema: Path | None) -> Topic:
+    config = {
+        "cleanup.policy": entry["cleanup"],
+        "retention.ms": str(entry["retention_days"] * MS_PER_DAY),
+        # Counted from arrival: a message whose sender writes business time, a year ago, must not vanish at once.
+        "message.timestamp.type": "LogAppendTime",
+    }
+    direction, key, compatibility = entry["direction"], entry["key"], entry["compatibility"]
+    return Topic(name, family, direction, owner, key, schema, compatibility, entry["partitions"], config)
+
+
+def declared_grants(registry: Registry) -> set[Grant]:
+    """The ACLs: each partner its own topics and groups, the service user everything under our prefix."""
+    grants: set[Grant] = set()
+    for partner in registry.partners.values():
+        grants |= {Grant(partner.id, "group", f"{partner.id}.", True, operation) for operation in ("READ", "DESCRIBE")}
+        for topic, may in partner.topics():
+            grants |= {Grant(partner.id, "topic", topic, False, operation) for operation in (may.upper(), "DESCRIBE")}
+    for operation in ("READ", "WRITE", "DESCRIBE"):
+        grants.add(Grant(SERVICE_USER, "topic", "issuance.", True, operation))
+    for prefix in SERVICE_GROUPS:
+        grants |= {Grant(SERVICE_USER, "group", prefix, True, operation) for operation in ("READ", "DESCRIBE")}
+    return grants
+
+
+def declared_passwords(registry: Registry, settings: Settings) -> dict[str, str]:
+    """User → password, of partners whose credentials lie in the partners' directory, and our own."""
+    passwords = {settings.kafka_user: settings.kafka_password}
+    for partner in registry.partners.values():
+        password = read_env_file(settings.partner_credentials_dir / partner.id / "partner.env").get("KAFKA_PASSWORD")
+        if password:
+            passwords[partner.id] = password
+    return passwords
+
+
+def apply_topics(settings: Settings, admin_user: str, admin_password: str) -> list[str]:
+    """Bring Kafka and the schema registry in line with what is declared; returns what was changed, in words.
+
+    Raises:
+        Unavailable: Kafka or the registry does not answer, or refuses us.
+        Misconfigured: a schema breaks the compatibility that its topic promises.
+    """
+    return apply_kafka(settings, admin_user, admin_password) + register_schemas(settings)
+
+
+def apply_kafka(settings: Settings, admin_user: str, admin_password: str) -> list[str]:
+    """The part of `apply_topics` that is Kafka's: topics, their configs, users, ACLs."""
+    registry = load_registry(settings.partners_file)
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
+            client_id="issuance-topics",
+            security_protocol=settings.kafka_security_protocol,
+            sasl_mechanism=settings.kafka_sasl_mechanism,
+            sasl_plain_username=admin_user,
+            sasl_plain_password=admin_password,
+        )
+        try:
+            return [
+                *_apply_topics(admin, declared_topics(registry)),
+                *_apply_users(admin, declared_passwords(registry, settings), settings.kafka_sasl_mechanism),
+                *_apply_grants(admin, declared_grants(registry)),
+            ]
+        finally:
+            admin.close()
+    except KafkaError as error:
+        message = f"Kafka at {settings.kafka_bootstrap_servers} does not take the topics as {admin_user}: {error}"
+        raise Unavailable("KAFKA_REFUSES", f"{message}; check address, user and password") from error
+
+
+def _apply_topics(admin: Any, topics: Sequence[Topic]) -> list[str]:
+    present = set(admin.list_topics())
+    missing = [topic for topic in topics if topic.name not in present]
+    if missing:
+        admin.create_topics(
+            {topic.name: {"num_partitions": topic.partitions, "configs": topic.config} for topic in missing}
+        )
+    made = [f"topic {topic.name} made" for topic in missing]
+    return made + _apply_configs(admin, [topic for topic in topics if topic.name in present])
+
+
+def _apply_configs(admin: Any, topics: Sequence[Topic]) -> list[str]:
+    """Configs of topics that stand already. Partitions are not touched: more of them would move keys."""
+    if not topics:
+        return []
+    asked = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
+    found = admin.describe_configs(asked, config_filter="all")["topic"]
+    altered: list[str] = []
+    resources: list[Any] = []
+    for topic in topics:
+        now = {name: str(entry["value"]) for name, entry in found[topic.name].items()}
+        differing = {name: value for name, value in topic.config.items() if now.get(name) != value}
+        if differing:
+            resources.append(ConfigResource(ConfigResourceType.TOPIC, topic.name, differing))
+            altered.append(f"topic {topic.name} set to {differing}")
+    if resources:
+        admin.alter_configs(resources)
+    return altered
+
+
+def _apply_users(admin: Any, passwords: dict[str, str], mechanism: str) -> list[str]:
+    """Kafka does not show a password's hash, so that all are set each time; only users that were missing count."""
+    present = {user for user, entry in admin.describe_user_scram_credentials().items() if not entry["error"]}
+    kind = ScramMechanism[mechanism.replace("-", "_")]
+    upserts = [UserScramCredentialUpsertion(user, kind, password) for user, password in passwords.items()]
+    refused = {user: error for user, error in admin.alter_user_scram_credentials(upserts).items() if error}
+    if refused:
+        raise Unavailable("KAFKA_USERS_REFUSED", f"Kafka refuses users: {refused}")
+    return [f"user {user} made" for user in sorted(set(passwords) - present)]
+
+
+def _apply_grants(admin: Any, wanted: set[Grant]) -> list[str]:
+    """Make missing ACLs and drop those of our users that are no longer declared; other users' are not ours to touch."""
+    users = {grant.user for grant in wanted}
+    present = {grant for grant in _present_grants(admin) if grant.user in users}
+    missing, obsolete = sorted(wanted - present), sorted(present - wanted)
+    if missing:
+        failed = admin.create_acls([_acl(grant) for grant in missing])["failed"]
+        if failed:
+            raise Unavailable("KAFKA_ACLS_REFUSED", f"Kafka refuses {len(failed)} ACLs, the first: {failed[0]}")
+    if obsolete:
+        admin.delete_acls([_acl(grant) for grant in obsolete])
+    return [*(f"allowed {grant}" for grant in missing), *(f"no longer allowed {grant}" for grant in obsolete)]
+
+
+def _present_grants(admin: Any) -> Iterable[Grant]:
+    everything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+    acls, _ = admin.describe_acls(ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ALLOW, everything))
+    names: dict[Any, Literal["topic", "group"]] = {ResourceType.TOPIC: "topic", ResourceType.GROUP: "group"}
+    for acl in acls:
+        pattern = acl.resource_pattern
+        kind = names.get(pattern.resource_type)
+        if kind:
+            prefixed = pattern.pattern_type == ACLResourcePatternType.PREFIXED
+            user = acl.principal.removeprefix("User:")
+            yield Grant(user, kind, pattern.resource_name, prefixed, acl.operation.name)
+
+
+def _acl(grant: Grant) -> Any:
+    kind = ResourceType.TOPIC if grant.resource == "topic" else ResourceType.GROUP
+    pattern = ACLResourcePatternType.PREFIXED if grant.prefixed else ACLResourcePatternType.LITERAL
+    resource = ResourcePattern(kind, grant.name, pattern)
+    return ACL(f"User:{grant.user}", "*", ACLOperation[grant.operation], ACLPermissionType.ALLOW, resource)
+
+
+def register_schemas(settings: Settings) -> list[str]:
+    """The part of `apply_topics` that is the schema registry's: a schema and a compatibility per subject."""
+    topics = [topic for topic in declared_topics(load_registry(settings.partners_file)) if topic.schema]
+    client = SchemaRegistryClient({"url": settings.schema_registry_url})
+    try:
+        with ThreadPoolExecutor(max_workers=HTTP_THREADS) as pool:
+            changes = list(pool.map(lambda topic: _register(client, topic), topics))
+    except OSError as error:
+        message = f"the schema registry at {settings.schema_registry_url} does not answer: {error}"
+        raise Unavailable("REGISTRY_UNAVAILABLE", message) from error
+    finally:
+        client.close()
+    return [change for change in changes if change]
+
+
+def _register(client: SchemaRegistryClient, topic: Topic) -> str | None:
+    if topic.schema is None:
+        return None
+    text = topic.schema.read_text(encoding="utf-8")
+    known = _latest(client, topic.subject)
+    if known is not None and json.loads(known) == json.loads(text):
+        return None
+    try:
+        # Apicurio 3.0.9 takes a string that begins with a brace (the default "{}") for an object and refuses the
+        # schema; escaped it is the same JSON.
+        client.register_schema(topic.subject, Schema(text.replace('"{', '"\\u007b'), "AVRO"))
+        client.set_compatibility(topic.subject, topic.compatibility)
+    except SchemaRegistryError as error:
+        message = f"{topic.schema.name} is refused for {topic.subject}: {error.error_message}"
+        raise Misconfigured("SCHEMA_REFUSED", message, subject=topic.subject) from error
+    return f"schema {topic.subject} registered"
+
+
+def _latest(client: SchemaRegistryClient, subject: str) -> str | None:
+    try:
+        return client.get_latest_version(subject).schema.schema_str
+    except SchemaRegistryError as error:
+        if error.http_status_code == 404:
+            return None
+        message = f"the schema registry refuses {subject}: {error.error_message}"
+        raise Unavailable("REGISTRY_REFUSES", message) from error

@@ -1,0 +1,88 @@
+"""Every choice is a function of (seed, what it is about, step): no random state, so order and batches change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TypeVar
+
+from issuance.clock import instant_on
+from producers.simulators.rates import ACTIVATE_DAYS, HOURS
+
+Choice = TypeVar("Choice")
+Key = tuple[str, int]
+"""A plastic: (card_ref, attempt)."""
+
+S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
+_midnight = lru_cache(maxsize=1024)(lambda day: instant_on(day, 0))
+
+
+class Choices:
+    """The choices of one seed and its rates."""
+
+    def __init__(self, seed: int, rates: Mapping[str, float]) -> None:
+        self.seed = seed
+        self._rates = rates
+        self._salt = blake2b(str(seed).encode(), digest_size=16).digest()
+
+    def number(self, *about: object) -> int:
+        """64 even bits."""
+        text = "\x1f".join(map(str, about))
+        return int.from_bytes(blake2b(text.encode(), digest_size=8, key=self._salt).digest(), "big")
+
+    def part(self, *about: object) -> float:
+        """A number in [0, 1)."""
+        return (self.number(*about) >> 11) / 2**53
+
+    def happens(self, what: str, *about: object) -> bool:
+        """Whether something with a rate happens."""
+        rate = self._rates[what]
+        return rate > 0 and self.part(what, *about) < rate
+
+    def days(self, span: tuple[int, int], *about: object) -> timedelta:
+        """A number of days in a span, both ends included."""
+        least, most = span
+        return timedelta(least + self.number(*about) % (most - least + 1))
+
+    def soon(self, span: tuple[int, int], *about: object) -> timedelta:
+        """The same, early days likelier."""
+        least, most = span
+        return timedelta(least + int(self.part(*about) ** 2 * (most - least + 1)))
+
+    def pick(self, options: Sequence[Choice], *about: object) -> Choice:
+        """One of the options."""
+        return options[self.number(*about) % len(options)]
+
+    def moment(self, day: date, step: str, *about: object) -> datetime:
+        """When a step happens on a day, in UTC: to the millisecond, within the step's hour."""
+        offset = HOURS[step] * 3_600_000 + self.number("moment", step, *about) % 3_600_000
+        return instant_of(day, offset)
+
+    def activation_day(self, key: Key, collected_on: date) -> date | None:
+        """When the holder activates social security; None: never. The day after collection at the earliest."""
+        if self.happens("unactivated", *key):
+            return None
+        return collected_on + max(timedelta(1), self.days(ACTIVATE_DAYS, "activate", *key))
+
+
+def instant_of(day: date, milliseconds: int) -> datetime:
+    """The instant so many milliseconds after a Shanghai day's beginning, in UTC."""
+    midnight: datetime = _midnight(day)
+    return midnight + timedelta(milliseconds=milliseconds)
+
+
+def s10_check_digit(serial: str) -> int:
+    """The check digit of an eight-digit serial: 11 - (weighted sum mod 11), 10 → 0, 11 → 5. Source: UPU S10."""
+    total = sum(weight * int(digit) for weight, digit in zip(S10_WEIGHTS, serial, strict=True))
+    return {10: 0, 11: 5}.get(11 - total % 11, 11 - total % 11)
+
+
+def tracking_number(choices: Choices, carrier: str, key: Key, trip: int, turn: int = 0) -> str:
+    """The number of a letter: EMS as S10, others as two letters and 13 digits; another turn gives another number."""
+    number = choices.number("tracking", carrier, *key, trip, turn)
+    if carrier != "EMS":
+        return f"{carrier[:2]}{number % 10**13:013d}"
+    serial = f"{number % 10**8:08d}"
+    return f"E{chr(ord('A') + number // 10**8 % 26)}{serial}{s10_check_digit(serial)}CN"

@@ -1,0 +1,182 @@
+"""A factory: opens jobs, makes plastics, hands them over under a signed count or by mail, sends returned ones again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import partial
+from typing import Any
+
+from producers.simulators.choices import Key, tracking_number
+from producers.simulators.desk import TOMORROW, Desk
+from producers.simulators.rates import ACCEPT_DAYS, MAKE_DAYS, SPOILED_ATTEMPTS
+from producers.simulators.records import Actor, Envelope, Fact, HandOver, Letter, Plastic
+
+Order = dict[str, Any]
+OpenJob = Callable[[Order], list[Plastic] | None]
+"""Fetches, checks and opens the sealed file of an order; None: it cannot be read or is not what the order says."""
+
+PRODUCTION = Envelope("production")
+REFUSALS = ("CHARACTER_NOT_PRINTABLE", "DATA_UNREADABLE")
+SPOILS = ("CHIP_FAULT", "PRINT_FAULT")
+
+
+class Factory:
+    """One factory."""
+
+    def __init__(self, desk: Desk, hrss: str, carriers: tuple[str, ...], numbers: set[str], open_job: OpenJob) -> None:
+        self._desk = desk
+        self._hrss = hrss
+        self._carriers = carriers
+        self._numbers = numbers
+        """Tracking numbers given out, by all factories."""
+        self._open_job = open_job
+        self._known_jobs: set[str] = set()
+        self._cancelled_jobs: set[str] = set()
+        self._stopped: set[Key] = set()
+        self._ready: list[Plastic] = []
+        self._trips: defaultdict[Key, int] = defaultdict(int)
+        self._came_back: dict[Key, Plastic] = {}
+        self._wanted: set[Key] = set()
+
+    def hear(self, day: date, family: str, value: Order) -> None:
+        """An order or a cancel; a cancel is final for its job, whichever comes first."""
+        job_id = value["job_id"]
+        if value["action"] == "CANCEL":
+            self._cancelled_jobs.add(job_id)
+        elif value["action"] == "ORDER" and job_id not in self._known_jobs:
+            self._known_jobs.add(job_id)
+            received = day + TOMORROW
+            accepted = received + self._desk.choices.days(ACCEPT_DAYS, "accept", job_id)
+            self._desk.at(received, partial(self._tell_job, job_id, "JOB_RECEIVED", None))
+            self._desk.at(accepted, partial(self._answer, job_id, self._open_job(value)))
+
+    def asked(self, day: date, request: str, key: Key) -> None:
+        """CANCEL stops a plastic before acceptance and keeps a later one from being handed over."""
+        if request == "CANCEL":
+            self._stopped.add(key)
+        elif request == "HAND_OUT":
+            self._wanted.add(key)
+            self._hand_out_again(day, key)
+        elif request == "DESTROY":
+            self._stopped.add(key)
+            self._desk.at(day + TOMORROW, partial(self._destroy, key))
+
+    def receive(self, day: date, kind: str, items: list[Any]) -> None:
+        """Keyed plastics, returned letters, and word that a plastic is cancelled."""
+        if kind == "stopped":
+            self._stopped.update((ref, attempt) for ref, attempt in items)
+        elif kind == "keyed":
+            self._ready += [Plastic(*item) for item in items]
+        elif kind == "returned":
+            for item in items:
+                plastic = Plastic(*item)
+                self._came_back[plastic.key] = plastic
+                self._hand_out_again(day, plastic.key)
+
+    def close(self, day: date) -> None:
+        """Hand over everything that is ready."""
+        ready = sorted(plastic for plastic in self._ready if plastic.key not in self._stopped)
+        self._ready = []
+        groups: defaultdict[tuple[str, str, str], list[Plastic]] = defaultdict(list)
+        for plastic in ready:
+            if plastic.method == "mail":
+                self._post(day, plastic)
+            else:
+                groups[plastic.bank, plastic.method, plastic.place].append(plastic)
+        for (bank, method, place), plastics in sorted(groups.items()):
+            self._hand_over(day, bank, method, place, plastics)
+
+    def next_own(self) -> date | None:
+        """Nothing beside the agenda."""
+        return None
+
+    def _tell(self, day: date, milestone: str, plastic: Plastic, **values: Any) -> None:
+        moment = self._desk.choices.moment(day, milestone, *plastic.key)
+        fact = Fact(milestone, moment, plastic.card_ref, plastic.attempt, **values)
+        self._desk.report(day, PRODUCTION, fact)
+
+    def _tell_job(self, job_id: str, milestone: str, reason: str | None, day: date) -> None:
+        moment = self._desk.choices.moment(day, milestone, job_id)
+        self._desk.report(day, Envelope("production", "JOB", job_id), Fact(milestone, moment, reason=reason))
+
+    def _answer(self, job_id: str, plastics: list[Plastic] | None, day: date) -> None:
+        """Accept a job with refusals of single plastics before it, or refuse it as a whole."""
+        if job_id in self._cancelled_jobs or plastics is None:
+            reason = "CANCELLED" if job_id in self._cancelled_jobs else "DATA_UNREADABLE"
+            self._tell_job(job_id, "JOB_REFUSED", reason, day)
+            return
+        choices = self._desk.choices
+        for plastic in plastics:
+            if plastic.key in self._stopped:
+                self._tell(day, "ITEM_REFUSED", plastic, reason="CANCELLED")
+            elif plastic.attempt == 1 and choices.happens("refuse", *plastic.key):
+                self._tell(day, "ITEM_REFUSED", plastic, reason=choices.pick(REFUSALS, "refusal", *plastic.key))
+            else:
+                self._desk.at(day + choices.days(MAKE_DAYS, "make", *plastic.key), partial(self._make, plastic))
+        self._tell_job(job_id, "JOB_ACCEPTED", None, day)
+
+    def _make(self, plastic: Plastic, day: date) -> None:
+        choices = self._desk.choices
+        if plastic.attempt <= SPOILED_ATTEMPTS and choices.happens("spoil", *plastic.key):
+            self._tell(day, "SPOILED", plastic, reason=choices.pick(SPOILS, "fault", *plastic.key))
+            self._desk.at(day + TOMORROW, partial(self._destroy, plastic.key))
+            return
+        self._tell(day, "MADE", plastic, serial=f"{choices.number('serial', *plastic.key):016X}")
+        self._tell(day, "BANK_KEYED", plastic)
+        self._desk.give("hrss", self._hrss, "to key", plastic)
+
+    def _destroy(self, key: Key, day: date) -> None:
+        witnesses = tuple(Actor("WITNESS", f"{self._desk.partner}-W{n}") for n in (1, 2))
+        moment = self._desk.choices.moment(day, "DESTROYED", *key)
+        self._desk.report(day, PRODUCTION, Fact("DESTROYED", moment, *key, actors=witnesses))
+
+    def _hand_out_again(self, day: date, key: Key) -> None:
+        """The day after both the letter and the request are there."""
+        if key in self._wanted and key in self._came_back:
+            self._wanted.remove(key)
+            plastic = self._came_back.pop(key)
+            self._desk.at(day + TOMORROW, lambda _: self._ready.append(plastic))
+
+    def _post(self, day: date, plastic: Plastic) -> None:
+        """Give a plastic to a carrier, as a letter with a number of its own for each trip."""
+        self._trips[plastic.key] += 1
+        trip = self._trips[plastic.key]
+        carrier = self._desk.choices.pick(self._carriers, "carrier", *plastic.key, trip)
+        number = self._new_number(carrier, plastic.key, trip)
+        moment = self._desk.choices.moment(day, "HANDED_OVER", self._desk.partner, carrier, day)
+        fact = Fact("HANDED_OVER", moment, plastic.card_ref, plastic.attempt, number)
+        self._desk.report(day, Envelope("production", to_place=carrier), fact)
+        self._desk.give("carrier", carrier, "letter", Letter(plastic, number, trip))
+
+    def _new_number(self, carrier: str, key: Key, trip: int) -> str:
+        turn = 0
+        while (number := tracking_number(self._desk.choices, carrier, key, trip, turn)) in self._numbers:
+            turn += 1
+        self._numbers.add(number)
+        return number
+
+    def _hand_over(self, day: date, bank: str, method: str, place: str, plastics: list[Plastic]) -> None:
+        """Give plastics to the bank or, for employers and service points, to HRSS."""
+        where = place if method == "outlet" else f"{bank}-{method}-{place}"
+        handover = HandOver(f"HO-{self._desk.partner}-{day:%Y%m%d}-{where}", place, plastics)
+        to_place = bank if method == "home_delivery" else place
+        envelope = Envelope("production", "ITEMS", None, handover.handover_id, len(plastics), to_place)
+        moment = self._desk.choices.moment(day, "HANDED_OVER", handover.handover_id)
+        for plastic in plastics:
+            self._desk.report(day, envelope, Fact("HANDED_OVER", moment, plastic.card_ref, plastic.attempt))
+        kind, receiver = receiver_of(method, bank, self._hrss)
+        self._desk.give(kind, receiver, "plastics", handover)
+
+
+def receiver_of(method: str, bank: str, hrss: str) -> tuple[str, str]:
+    """(kind, partner) that takes plastics in for a way of collection."""
+    return ("hrss", hrss) if method in ("employer", "service_point") else ("bank", bank)
+
+
+def plastics_of(records: Iterable[dict[str, Any]], factory: str) -> list[Plastic]:
+    """What a factory keeps of a job file here: references, bank, way of collection, place; no personal data."""
+    return [
+        Plastic(r["card_ref"], r["attempt"], r["bank"], factory, r["collection_method"], r["place"]) for r in records
+    ]

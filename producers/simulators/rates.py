@@ -1,0 +1,106 @@
+"""How often what happens, and how long it takes: the figures of the simulated world, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+RATES: Mapping[str, float] = MappingProxyType(
+    {
+        # in the world
+        "refuse": 0.005,  # of first plastics, by the factory before acceptance
+        "spoil": 0.01,
+        "refuse-by-holder": 0.005,  # of first plastics at a place
+        "uncollected": 0.003,
+        "proxy": 0.25,
+        "unactivated": 0.005,
+        "finance": 0.6,
+        "ecard": 0.5,
+        "fail": 0.05,  # of deliveries, at the first attempt
+        "lose": 0.01,  # of letters with a first plastic on its first trip
+        "return": 0.03,  # of letters on their first trip
+        "withdraw": 0.002,
+        # on the way of reports
+        "delay": 0.01,  # of facts
+        "correct": 0.003,  # of collections
+        "repeat": 0.02,  # of reports
+        "reorder": 0.02,
+        "drop": 0.0,  # of reports: sent only when asked for
+    }
+)
+"""Each can be set with `--fault NAME=RATE`; a rate lies in 0..1."""
+
+ACCEPT_DAYS = (0, 1)
+"""From the receipt of a job to its acceptance, least and most; so below."""
+MAKE_DAYS = (2, 5)
+COLLECT_DAYS = (1, 20)
+"""From the receipt at the place; early days are likelier."""
+ACTIVATE_DAYS = (0, 15)
+FINANCE_DAYS = (0, 10)
+ECARD_DAYS = (0, 5)
+DELIVER_DAYS = (2, 6)
+LOSE_DAYS = 3
+"""After the day on which a lost letter would have come."""
+RETURN_DAYS = (2, 3)
+DELAY_DAYS = (1, 3)
+CORRECT_DAYS = (1, 2)
+WITHDRAW_DAYS = (1, 12)
+SPOILED_ATTEMPTS = 2
+"""Only the first attempts are spoiled, so that every card comes to an end."""
+STATEMENT_WINDOW_DAYS = 400
+LAST_STATEMENTS = 2
+"""Statements after everything has ended, so that pending differences settle."""
+
+HOURS: Mapping[str, int] = MappingProxyType(
+    {
+        # The hour in which a step falls, so that the steps of one day stand in the order of life.
+        "JOB_RECEIVED": 8,
+        "ITEM_REFUSED": 10,
+        "JOB_ACCEPTED": 15,
+        "JOB_REFUSED": 15,
+        "MADE": 9,
+        "SPOILED": 9,
+        "BANK_KEYED": 14,
+        "SS_KEYED": 9,
+        "HANDED_OVER": 16,
+        "RECEIVED_AT_PLACE": 9,
+        "COLLECTED": 11,
+        "REFUSED_BY_HOLDER": 11,
+        "SS_ACTIVATED": 13,
+        "OLD_CARD_LAPSED": 14,
+        "FINANCE_ACTIVATED": 16,
+        "ECARD_SIGNED": 17,
+        "SS_CANCELLED": 10,
+        "ACCOUNT_CANCELLED": 10,
+        "DESTROYED": 12,
+        "POSTED": 18,
+        "IN_TRANSIT": 3,
+        "OUT_FOR_DELIVERY": 8,
+        "AT_PICKUP_POINT": 9,
+        "DELIVERY_FAILED": 12,
+        "DELIVERED": 15,
+        "RETURNED": 17,
+        "LOST": 17,
+        "WITHDRAWN": 10,
+    }
+)
+REPORT_HOUR = 22
+"""Reports of a day are written in the evening."""
+
+
+def rates_with(faults: Iterable[str]) -> dict[str, float]:
+    """The rates with `NAME=RATE` settings on top.
+
+    Raises:
+        ValueError: no such name, or a rate that is no number in 0..1.
+    """
+    rates = dict(RATES)
+    for fault in faults:
+        name, _, text = fault.partition("=")
+        if name not in rates:
+            raise ValueError(f"no fault is called {name!r}; known are {', '.join(sorted(rates))}")
+        rate = float(text)
+        if not 0 <= rate <= 1:
+            raise ValueError(f"{fault}: a rate lies in 0..1")
+        rates[name] = rate
+    return rates

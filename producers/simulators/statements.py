@@ -1,0 +1,99 @@
+"""A partner's statements: every week the full list of what is active, in chunks, as long as anything happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from issuance.tracking.reports import hash_total
+from producers.simulators.choices import Key, instant_of
+from producers.simulators.desk import Desk
+from producers.simulators.rates import LAST_STATEMENTS, STATEMENT_WINDOW_DAYS
+from producers.simulators.records import Outgoing
+
+ITEMS = 1000
+
+
+class Schedule(NamedTuple):
+    """What a partner states, and when it is due."""
+
+    function: str
+    weekday: int
+    """0 = Monday."""
+    hour: int
+
+
+class Statements:
+    """The statements of one partner and function, by the time at which things happened, reported or not."""
+
+    def __init__(self, desk: Desk, schedule: Schedule) -> None:
+        self._desk = desk
+        self._schedule = schedule
+        self._active: dict[Key, datetime] = {}
+        self._due_on: date | None = None
+        self._quiet = 0
+        self._worked = -1
+        """Facts reported until the last statement; none was sent yet."""
+        self._sent: dict[str, list[Outgoing]] = {}
+
+    @property
+    def due_on(self) -> date | None:
+        """The day of the next statement."""
+        return self._due_on
+
+    def activate(self, key: Key, moment: datetime) -> None:
+        """A plastic is active from now on."""
+        self._active[key] = moment
+
+    def cancel(self, key: Key) -> None:
+        """A plastic is active no more."""
+        self._active.pop(key, None)
+
+    def wake(self, day: date) -> None:
+        """Plan the next statement after a day, when there is anything to state."""
+        busy = self._desk.busy or self._worked != self._desk.worked
+        if busy and (self._due_on is None or self._due_on <= day):
+            ahead = (self._schedule.weekday - day.weekday() - 1) % 7 + 1
+            self._due_on = day + timedelta(ahead)
+
+    def draw(self, day: date) -> None:
+        """Send the statement of a day, if it is due; after everything has ended, twice more."""
+        if self._due_on is None:
+            self._due_on = day + timedelta((self._schedule.weekday - day.weekday()) % 7) if self._worked < 0 else None
+        if self._due_on != day:
+            return
+        busy = self._desk.busy or self._worked != self._desk.worked
+        self._worked = self._desk.worked
+        self._quiet = 0 if busy else self._quiet + 1
+        self._due_on = day + timedelta(7) if self._quiet < LAST_STATEMENTS else None
+        chunks = list(self._chunks(day))
+        self._sent[chunks[0].key] = chunks
+        self._desk.outgoing += chunks
+
+    def again(self, statement_id: str, first: int, last: int) -> list[Outgoing]:
+        """These chunks once more."""
+        return self._sent.get(statement_id, [])[max(first - 1, 0) : last]
+
+    def _chunks(self, day: date) -> Iterator[Outgoing]:
+        as_of = instant_of(day, self._schedule.hour * 3_600_000)
+        oldest = as_of - timedelta(STATEMENT_WINDOW_DAYS)
+        keys = sorted(key for key, moment in self._active.items() if oldest <= moment <= as_of)
+        parts = [keys[start : start + ITEMS] for start in range(0, len(keys), ITEMS)] or [[]]
+        statement_id = f"ST-{self._desk.partner}-{self._schedule.function}-{day:%Y%m%d}"
+        whole = {
+            "statement_id": statement_id,
+            "partner": self._desk.partner,
+            "function": self._schedule.function,
+            "business_day": day,
+            "as_of": as_of,
+            "revision": 1,
+            "chunks": len(parts),
+            "total": len(keys),
+            "hash_total": hash_total([ref for ref, _ in keys]),
+        }
+        for number, part in enumerate(parts, 1):
+            items = [{"card_ref": ref, "attempt": attempt} for ref, attempt in part]
+            value = {**whole, "chunk": number, "items": items}
+            ce_id = f"{self._desk.partner}/{statement_id}/{number}"
+            yield Outgoing(self._desk.partner, "statements", statement_id, "statement", value, ce_id)

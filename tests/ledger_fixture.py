@@ -1,0 +1,129 @@
+"""A small cohort in a ledger, made by the product's own functions where they exist, without files or persons."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+
+from issuance.clock import end_of, instant_on
+from issuance.intake.session import card_ref_of
+from issuance.ledger.connection import Connection, set_business_day
+from issuance.partners import load_registry
+from issuance.policy import load_policy
+from issuance.settings import ROOT
+from issuance.tracking.decide import decide_batch
+from issuance.tracking.merge import SoundReport, merge_reports
+from issuance.tracking.reports import Reporter
+
+COHORT = "test-1"
+OPENS = date(2025, 10, 9)
+REGISTRY = load_registry(ROOT / "policies" / "partners.demo.yaml")
+POLICY = load_policy(ROOT / "policies", "110000")
+
+
+def make_cohort(connection: Connection, cards: int, method: str = "outlet") -> list[UUID]:
+    """A released cohort of ICBC cards, each with its first plastic in one sent job; returns the card_refs."""
+    set_business_day(connection, OPENS)
+    connection.execute(
+        "INSERT INTO cohort (cohort_no, cohort_id, city, category, opens_on, state, registered_on)"
+        " OVERRIDING SYSTEM VALUE VALUES (1, %s, '110000', 'retiree', %s, 'ACCEPTED', %s)",
+        (COHORT, OPENS, OPENS),
+    )
+    refs = [card_ref_of(COHORT, f"A{n}") for n in range(cards)]
+    connection.execute(
+        "INSERT INTO submission (cohort_no, number, sha256, declared, amends, manifest, submitted_by, state)"
+        " VALUES (1, 0, 'x', %s, false, 'm', 'submitter', 'ACCEPTED')", (cards,)
+    )  # fmt: skip
+    connection.execute(
+        "INSERT INTO wave (cohort_no, wave, planned_by, submitters, planned_on, plastics, forecast)"
+        " VALUES (1, 1, 'planner', '{submitter}', %s, %s, '{}')", (OPENS, cards)
+    )  # fmt: skip
+    connection.execute(
+        "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on, remakes_allowed)"
+        " VALUES (1, 1, 'planner', '{submitter}', 'releaser', %s, 100)", (OPENS,)
+    )  # fmt: skip
+    connection.execute(
+        "INSERT INTO job (job_id, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake)"
+        " VALUES ('J1', 1, 1, 'ICBC', 'F-ICBC', %s, %s, %s, hash_total(%s), false)",
+        (OPENS + timedelta(days=30), OPENS, cards, refs),
+    )
+    connection.execute(
+        "INSERT INTO sealed_job (job_id, cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on)"
+        " VALUES ('J1', 1, 1, 'o', 'h', 'F-ICBC', 'RSA-OAEP-256', %s, %s)", (OPENS, OPENS)
+    )  # fmt: skip
+    for n, ref in enumerate(refs):
+        connection.execute(
+            "INSERT INTO row_outcome (cohort_no, submission, file, line, part, outcome, application_id, card_ref, kind)"
+            " VALUES (1, 0, 'f.csv', %s, 1, 'accepted', %s, %s, 'renewal')", (n + 2, f"A{n}", ref)
+        )  # fmt: skip
+        connection.execute(
+            "INSERT INTO card (card_ref, cohort_no, application_id, submission, file, line, kind, category, bank,"
+            " factory, applied_on, due_on, collection_method, place, block, position, state, since, last_attempt)"
+            " VALUES (%s, 1, %s, 0, 'f.csv', %s, 'renewal', 'retiree', 'ICBC', 'F-ICBC', %s, %s, %s, 'ICBC-001',"
+            " 1, %s, 'WAITING', %s, 1)",
+            (ref, f"A{n}", n + 2, OPENS, OPENS + timedelta(days=30), method, n, instant_on(OPENS, 0)),
+        )
+        connection.execute(
+            "INSERT INTO plastic (card_ref, attempt, job_id, bank, factory) VALUES (%s, 1, 'J1', 'ICBC', 'F-ICBC')",
+            (ref,),
+        )
+        connection.execute("INSERT INTO job_item VALUES ('J1', %s, %s, 1)", (n, ref))
+    connection.execute("INSERT INTO changed_card SELECT card_ref FROM card")
+    return refs
+
+
+def item(milestone: str, ref: UUID | None, day: int, attempt: int = 1, **values: Any) -> dict[str, Any]:
+    """One item of a report; `day` counts from the opening day."""
+    empty = dict.fromkeys(("tracking_no", "place", "reason", "action", "code", "serial", "return_tracking_no"))
+    when = instant_on(OPENS + timedelta(days=day), 10)
+    base = {"card_ref": str(ref) if ref else None, "attempt": attempt if ref else None, "milestone": milestone}
+    return {**empty, **base, "occurred_at": when, "actors": [], "corrects": False, **values}
+
+
+def report(partner: str, report_id: str, items: list[dict[str, Any]], **values: Any) -> SoundReport:
+    """A report of a partner as the consumer hands it to the merge."""
+    empty = dict.fromkeys(("job_id", "handover_id", "handover_count", "to_place", "hash_total"))
+    head = {"report_id": report_id, "partner": partner, "stream": "main", "sequence": 1, "kind": "ITEMS"}
+    value = {**empty, **head, "declared_count": len(items), "items": items, **values}
+    return SoundReport(value, Reporter(partner, REGISTRY.partners[partner].kind), report_id.encode(), "t", 0, 0)
+
+
+def merge(connection: Connection, *reports: SoundReport, day: int = 60) -> Any:
+    """Merge reports as of a day after the opening day."""
+    at = OPENS + timedelta(days=day)
+    return merge_reports(connection, reports, REGISTRY, end_of(at), at)
+
+
+def decide_all(connection: Connection) -> int:
+    """Decide until nothing changes, each batch under a savepoint that keeps temporary tables apart."""
+    written = 0
+    while True:
+        with connection.transaction():
+            cards, wrote = decide_batch(connection, REGISTRY, POLICY)
+            drop_temporary(connection)
+        if not cards:
+            return written
+        written += wrote
+
+
+def drop_temporary(connection: Connection) -> None:
+    """What ON COMMIT DROP does between transactions."""
+    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing, found_break")
+
+
+def states(connection: Connection) -> dict[UUID, str]:
+    """The state of every card."""
+    return dict(connection.execute("SELECT card_ref, state FROM card").fetchall())
+
+
+def fresh_database(admin_url: str, name: str) -> str:
+    """An empty database beside the given one; returns its URL."""
+    parts = urlsplit(admin_url)
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return f"{parts.scheme}://{parts.netloc}/{name}" + (f"?{parts.query}" if parts.query else "")
