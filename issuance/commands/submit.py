@@ -83,7 +83,7 @@ def read_package(files: tuple[Path, ...], given: dict[str, Any], opens: date | N
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1)
 def generate(words: tuple[str, ...]) -> None:
-    """Write a synthetic cohort of retirees with defects, and the truth about it: generate DIRECTORY --cards N --seed S."""
+    """Write a synthetic cohort with defects, and the truth about it: generate DIRECTORY --cards N --seed S."""
     os.execv(sys.executable, [sys.executable, "-m", "producers.generate", *words])
 
 

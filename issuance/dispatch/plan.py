@@ -69,7 +69,8 @@ def plan_factories(settings: Settings, cohort_id: str, wave: int, user: str) -> 
     plan_wave(settings, cohort_id, wave, user)
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
-            "SELECT DISTINCT factory FROM job JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND wave = %s ORDER BY 1",
+            "SELECT DISTINCT factory FROM job JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND wave = %s ORDER BY 1",
             (cohort_id, wave),
         ).fetchall()
     return [str(factory) for (factory,) in rows]
@@ -93,7 +94,8 @@ def _group_waiting(connection: Connection, cohort_id: str, cohort_no: int, wave:
     connection.execute(
         """
         CREATE TEMP TABLE planned ON COMMIT DROP AS
-        SELECT card_ref, cohort_no, %(wave)s AS wave, bank, factory, due_on, last_attempt + 1 AS attempt, (n - 1) %% %(size)s AS position,
+        SELECT card_ref, cohort_no, %(wave)s AS wave, bank, factory, due_on, last_attempt + 1 AS attempt,
+               (n - 1) %% %(size)s AS position,
                format('%%s.%%s.%%s.%%s.%%s', %(cohort)s::text, %(wave)s::int, bank, factory,
                       lpad(((n - 1) / %(size)s + 1)::text, 4, '0')) AS job_id
         FROM (SELECT *, (row_number() OVER (PARTITION BY bank, factory ORDER BY due_on, block, position))::int AS n

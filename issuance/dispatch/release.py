@@ -1,4 +1,4 @@
-"""Releasing a wave: the second pair of eyes is a row in the ledger, and sealing asks for nothing else (principle 10)."""
+"""Releasing a wave: the second pair of eyes is a row in the ledger; sealing asks for nothing else (principle 10)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def may_not_release(settings: Settings, cohort_id: str, wave: int) -> list[str]:
     """Who submitted or planned the wave, and so may not release it."""
     with transaction(settings.database_url) as connection:
         row = connection.execute(
-            "SELECT submitters || planned_by FROM wave JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND wave = %s",
+            "SELECT submitters || planned_by FROM wave JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND wave = %s",
             (cohort_id, wave),
         ).fetchone()
     if row is None:
@@ -45,14 +46,16 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
         remakes = math.ceil(plastics * load_policy(settings.policies_dir, city).remake_ratio)
         try:
             done = connection.execute(
-                "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on, remakes_allowed)"
+                "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on,"
+                " remakes_allowed)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (cohort_no, wave, planned_by, submitters, user, day, remakes),
             )
         except psycopg.errors.CheckViolation as error:
             raise Refused(
                 "SAME_PERSON",
-                f"{user} 已提交或编制该计划，须由他人放行。 / {user} submitted or planned this wave; another must release it.",
+                f"{user} 已提交或编制该计划，须由他人放行。"
+                f" / {user} submitted or planned this wave; another must release it.",
             ) from error
         if done.rowcount:
             audit(connection, user, "release", f"{cohort_id}.{wave}", day, {"plastics": plastics})

@@ -70,21 +70,24 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
         raise Refused("CARD_UNKNOWN", f"{card_ref} 不是卡编号。 / {card_ref} is not a card_ref.") from error
     found = rows_of(
         connection,
-        "SELECT card_ref, cohort_id, application_id, state_of.state, since, effective AS plastic, bank, factory, due_on,"
+        "SELECT card_ref, cohort_id, application_id, state_of.state, since, effective AS plastic, bank, factory,"
+        " due_on,"
         " collection_method, place FROM card state_of JOIN cohort USING (cohort_no) WHERE card_ref = %s",
         (ref,),
     )
     if not found:
         raise Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / there is no card {card_ref}.")
     facts = (
-        "SELECT attempt, milestone, mark_at(mark) AS occurred_at, nullif(mark_reason(mark), '') AS reason, consignment_id,"
+        "SELECT attempt, milestone, mark_at(mark) AS occurred_at, nullif(mark_reason(mark), '') AS reason,"
+        " consignment_id,"
         " corrects, partner, report_id FROM fact JOIN report USING (report_no)"
     )
     mail = "SELECT consignment_id FROM carriage WHERE card_ref = %s"
     return found[0] | {
         "facts": rows_of(
             connection,
-            f"{facts} WHERE card_ref = %s OR (subject = 'mail' AND consignment_id IN ({mail})) ORDER BY mark, milestone",
+            f"{facts} WHERE card_ref = %s OR (subject = 'mail' AND consignment_id IN ({mail}))"
+            " ORDER BY mark, milestone",
             (ref, ref),
         ),
         "decisions": rows_of(
@@ -95,7 +98,8 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
         ),
         "breaks": rows_of(
             connection,
-            "SELECT break_id, kind, expected, actual, opened_on, closed_on, closed_by, note FROM break WHERE card_ref = %s"
+            "SELECT break_id, kind, expected, actual, opened_on, closed_on, closed_by, note FROM break"
+            " WHERE card_ref = %s"
             " ORDER BY opened_on",
             (ref,),
         ),
@@ -119,7 +123,8 @@ def list_quarantine(connection: Connection, cohort_id: str) -> list[dict[str, An
     """Rows that were not accepted, with reasons (contract: quarantine list)."""
     return rows_of(
         connection,
-        "SELECT application_id, file, line, outcome, reasons, CASE outcome WHEN 'duplicate' THEN card_ref END AS card_ref"
+        "SELECT application_id, file, line, outcome, reasons,"
+        " CASE outcome WHEN 'duplicate' THEN card_ref END AS card_ref"
         " FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND outcome <> 'accepted'"
         " ORDER BY submission, part, line",
         (cohort_id,),
@@ -151,6 +156,7 @@ def list_dead_letters(connection: Connection) -> list[dict[str, Any]]:
     """Refused messages, newest first."""
     return rows_of(
         connection,
-        "SELECT topic, topic_partition, topic_offset, partner, report_id, code, arrived_on, replayed_on FROM dead_letter"
+        "SELECT topic, topic_partition, topic_offset, partner, report_id, code, arrived_on, replayed_on"
+        " FROM dead_letter"
         " ORDER BY arrived_on DESC, topic, topic_partition, topic_offset DESC",
     )

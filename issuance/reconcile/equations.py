@@ -74,7 +74,8 @@ CARRIAGE = "card_ref || '/' || attempt || ' ' || consignment_id"
 FACT_STANDS = (
     "NOT f.corrects AND NOT EXISTS (SELECT FROM fact k WHERE k.corrects AND k.subject = f.subject"
     " AND k.milestone = f.milestone AND left(k.mark, 13) = left(f.mark, 13) AND k.card_ref IS NOT DISTINCT FROM"
-    " f.card_ref AND k.attempt IS NOT DISTINCT FROM f.attempt AND k.consignment_id IS NOT DISTINCT FROM f.consignment_id)"
+    " f.card_ref AND k.attempt IS NOT DISTINCT FROM f.attempt"
+    " AND k.consignment_id IS NOT DISTINCT FROM f.consignment_id)"
 )
 """A fact of the journal (f) that no correction annuls."""
 
@@ -149,7 +150,8 @@ COLLECTION = Equation(
     # what receivers signed for (mail: what was posted), by the journal
     f"SELECT DISTINCT {CARRIAGE}, 'received' FROM (SELECT f.card_ref, f.attempt, f.consignment_id FROM fact f"
     f" WHERE f.milestone = 'RECEIVED_AT_PLACE' AND {FACT_STANDS} UNION SELECT a.card_ref, a.attempt, a.consignment_id"
-    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED' AND {FACT_STANDS}) r {OF_COHORT}",
+    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED' AND {FACT_STANDS}) r"
+    f" {OF_COHORT}",
     f"SELECT {CARRIAGE}, CASE"
     " WHEN s.c_id <> a.consignment_id THEN CASE WHEN m.returned IS NOT NULL THEN 'returned' ELSE 'handed on' END"
     " WHEN s.taken IS NOT NULL THEN 'collected' WHEN s.destroyed IS NOT NULL THEN 'destroyed'"
@@ -167,7 +169,7 @@ COLLECTION = Equation(
         "returned",
         "lost",
         "destroyed",
-    ),  # fmt: skip
+    ),
 )
 
 

@@ -76,7 +76,8 @@ WHERE s.state = 'RETURNED' AND d.occasion = s.c_id
 
 NOTICES = """
 -- what the holder expects to hear; nothing is sent for a card that has come to its end
-SELECT k.card_ref, CASE said.template WHEN 'RECEIVED' THEN 0 ELSE coalesce(k.effective, 0) END, 'NOTICE', said.template || said.occasion, said.template, NULL, NULL::date
+SELECT k.card_ref, CASE said.template WHEN 'RECEIVED' THEN 0 ELSE coalesce(k.effective, 0) END, 'NOTICE',
+       said.template || said.occasion, said.template, NULL, NULL::date
 FROM card_standing k LEFT JOIN standing s ON s.card_ref = k.card_ref AND s.effective
 CROSS JOIN LATERAL (
     SELECT 'RECEIVED' AS template, '' AS occasion WHERE k.state IN ('WAITING', 'PLANNED', 'ORDERED')
@@ -102,7 +103,8 @@ BREAKS: tuple[tuple[str, str, str, str], ...] = (
     ("TWO_PLASTICS", "NOT s.effective AND s.exists_now", "'destroyed'", "s.state"),
     (
         "OUT_OF_ORDER",
-        "s.attempt > 0 AND ((made IS NULL AND (c_handed_over IS NOT NULL OR ss_keyed IS NOT NULL OR bank_keyed IS NOT NULL"
+        "s.attempt > 0 AND ((made IS NULL AND (c_handed_over IS NOT NULL OR ss_keyed IS NOT NULL"
+        " OR bank_keyed IS NOT NULL"
         " OR taken IS NOT NULL)) OR (c_handed_over IS NOT NULL AND (bank_keyed IS NULL OR ss_keyed IS NULL))"
         " OR (accepted IS NULL AND made IS NOT NULL)"
         " OR (taken IS NOT NULL AND c_received IS NULL AND c_posted IS NULL AND issued_instantly IS NULL)"

@@ -34,7 +34,8 @@ class Fold:
         conflict = "\n       OR ".join(_differs(m) for m in self.milestones if not m.repeatable)
         return (
             f"SELECT {keys},\n       {values},\n       bool_or(corrects) AS corrects,\n"
-            f"       coalesce({conflict}, false) AS conflict\nFROM {source} WHERE subject = '{self.subject}' GROUP BY {keys}"
+            f"       coalesce({conflict}, false) AS conflict\n"
+            f"FROM {source} WHERE subject = '{self.subject}' GROUP BY {keys}"
         )
 
     def merge_sql(self) -> str:

@@ -62,7 +62,8 @@ def _sound(message: Message, context: Context) -> SoundReport | str:
 def _known(connection: Connection, reports: Sequence[SoundReport]) -> dict[tuple[str, str], bytes]:
     """What the inbox holds under these reports' identities."""
     rows = connection.execute(
-        "SELECT partner, report_id, sha256 FROM report JOIN unnest(%s::text[], %s::text[]) AS asked (partner, report_id)"
+        "SELECT partner, report_id, sha256 FROM report JOIN unnest(%s::text[], %s::text[])"
+        " AS asked (partner, report_id)"
         " USING (partner, report_id)",
         ([report.reporter.id for report in reports], [report.value["report_id"] for report in reports]),
     )

@@ -85,5 +85,5 @@ class ObjectStore:
         return Unavailable("S3_UNAVAILABLE", f"{key}: {code}")
 
 
-class _Stands(Exception):  # noqa: N818 - a condition inside put_if_absent
+class _Stands(Exception):
     """The object is there already."""

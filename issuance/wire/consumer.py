@@ -248,7 +248,7 @@ class _SeekToLedger(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.seek_to_ledger(sorted(assigned))
 
 
-class _Tripped(Exception):  # noqa: N818 - leaves the savepoint, is no error
+class _Tripped(Exception):
     def __init__(self, message: Message, limit: str) -> None:
         super().__init__(limit)
         self.message = message

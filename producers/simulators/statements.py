@@ -33,8 +33,9 @@ class Statements:
         self._active: dict[Key, datetime] = {}
         self._due_on: date | None = None
         self._quiet = 0
-        self._worked = -1
-        """Facts reported until the last statement; none was sent yet."""
+        self._started = False
+        self._worked = 0
+        """Facts reported until the last statement."""
         self._sent: dict[str, list[Outgoing]] = {}
 
     @property
@@ -50,22 +51,28 @@ class Statements:
         """A plastic is active no more."""
         self._active.pop(key, None)
 
-    def wake(self, day: date) -> None:
-        """Plan the next statement after a day, when there is anything to state."""
-        busy = self._desk.busy or self._worked != self._desk.worked
-        if busy and (self._due_on is None or self._due_on <= day):
-            ahead = (self._schedule.weekday - day.weekday() - 1) % 7 + 1
-            self._due_on = day + timedelta(ahead)
+    def close(self, day: date) -> None:
+        """Send the statement of a day, if it is due; the first one comes with the first due day."""
+        if not self._started:
+            self._started = True
+            self._due_on = day + timedelta((self._schedule.weekday - day.weekday()) % 7)
+        if self._due_on == day:
+            self._draw(day)
 
-    def draw(self, day: date) -> None:
-        """Send the statement of a day, if it is due; after everything has ended, twice more."""
-        if self._due_on is None:
-            self._due_on = day + timedelta((self._schedule.weekday - day.weekday()) % 7) if self._worked < 0 else None
-        if self._due_on != day:
-            return
-        busy = self._desk.busy or self._worked != self._desk.worked
+    def wake(self, day: date) -> None:
+        """Plan the next statement after a day, when there is anything to state again."""
+        if self._started and self._due_on is None and self._busy:
+            self._due_on = day + timedelta((self._schedule.weekday - day.weekday() - 1) % 7 + 1)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether something happened since the last statement, or is still to come."""
+        return self._desk.busy or self._worked != self._desk.worked
+
+    def _draw(self, day: date) -> None:
+        """State what is active; after everything has ended, twice more."""
+        self._quiet = 0 if self._busy else self._quiet + 1
         self._worked = self._desk.worked
-        self._quiet = 0 if busy else self._quiet + 1
         self._due_on = day + timedelta(7) if self._quiet < LAST_STATEMENTS else None
         chunks = list(self._chunks(day))
         self._sent[chunks[0].key] = chunks

@@ -1,0 +1,79 @@
+"""A bank: takes plastics in at its outlets, hands them out, activates finance, cancels accounts."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from typing import Any
+
+from producers.simulators.choices import Key
+from producers.simulators.custody import Custody
+from producers.simulators.desk import TOMORROW, Desk
+from producers.simulators.rates import FINANCE_DAYS
+from producers.simulators.records import Envelope, Fact, Plastic
+from producers.simulators.statements import Schedule, Statements
+
+ACTIVATION = Envelope("activation")
+
+
+class Bank:
+    """One bank."""
+
+    def __init__(self, desk: Desk, hrss: str, schedule: Schedule) -> None:
+        self._desk = desk
+        self._hrss = hrss
+        self._custody = Custody(desk, self._handed_out)
+        self.statements = Statements(desk, schedule)
+
+    def hear(self, day: date, family: str, value: dict[str, Any]) -> None:
+        """A bank has no topic beside its notices."""
+
+    def asked(self, day: date, request: str, key: Key) -> None:
+        """Cancel an account or destroy a plastic, tomorrow."""
+        if request == "CANCEL_ACCOUNT":
+            self._custody.stopped.add(key)
+            self._desk.at(day + TOMORROW, partial(self._cancel_account, key))
+        elif request == "DESTROY":
+            self._custody.destroy(day, key)
+
+    def receive(self, day: date, kind: str, items: list[Any]) -> None:
+        """Hand-overs, word of collections elsewhere, and of cancelled plastics."""
+        for item in items:
+            if kind == "plastics":
+                self._custody.receive(day, item)
+            elif kind == "stopped":
+                self._custody.stopped.add((item[0], item[1]))
+            elif kind == "collected":
+                plastic, collected_on = item
+                self._plan_finance(Plastic(*plastic), date.fromisoformat(collected_on))
+
+    def close(self, day: date) -> None:
+        """Send the statement, if it is due."""
+        self.statements.close(day)
+
+    def next_own(self) -> date | None:
+        """The next statement."""
+        return self.statements.due_on
+
+    def _handed_out(self, plastic: Plastic, day: date) -> None:
+        self._desk.give("hrss", self._hrss, "collected", (plastic, day.isoformat()))
+        self._plan_finance(plastic, day)
+
+    def _plan_finance(self, plastic: Plastic, collected_on: date) -> None:
+        """Finance is voluntary, and never active before social security."""
+        choices = self._desk.choices
+        social = choices.activation_day(plastic.key, collected_on)
+        if social and choices.happens("finance", *plastic.key):
+            wished = collected_on + choices.days(FINANCE_DAYS, "finance day", *plastic.key)
+            self._desk.at(max(wished, social), partial(self._activate, plastic.key))
+
+    def _activate(self, key: Key, day: date) -> None:
+        if key not in self._custody.stopped:
+            moment = self._desk.choices.moment(day, "FINANCE_ACTIVATED", *key)
+            self.statements.activate(key, moment)
+            self._desk.report(day, ACTIVATION, Fact("FINANCE_ACTIVATED", moment, *key))
+
+    def _cancel_account(self, key: Key, day: date) -> None:
+        moment = self._desk.choices.moment(day, "ACCOUNT_CANCELLED", *key)
+        self.statements.cancel(key)
+        self._desk.report(day, ACTIVATION, Fact("ACCOUNT_CANCELLED", moment, *key))
