@@ -1,35 +1,46 @@
-"""Real parts for the tests: one local stack a session, one empty ledger a test module."""
+"""Real parts for the tests: one local stack a session (without Airflow), one empty ledger a test module."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from ledger_fixture import fresh_database
 
-os.environ.setdefault("ISSUANCE_STACK_DIR", str(Path(__file__).parents[1] / ".stack-test"))
-os.environ.setdefault("ISSUANCE_PORT_OFFSET", "1000")
+ROOT = Path(__file__).parents[1]
+os.environ["ISSUANCE_STACK_DIR"] = str(ROOT / ".stack-test")
+os.environ["AIRFLOW_API_URL"] = "http://127.0.0.1:9"  # brought by nobody: these tests need no Airflow
+
+from ledger_fixture import fresh_database
 
 from issuance.ledger.connection import Connection, connect, migrate
 from issuance.settings import Settings, load_settings
+from issuance.stack.place import Ports
+
+PORT_OFFSET = 2000
+"""The tests' stack stands beside one that is up."""
+for _port in fields(Ports):
+    os.environ[f"ISSUANCE_PORT_{_port.name.upper()}"] = str(int(str(_port.default)) + PORT_OFFSET)
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Settings]:
-    """The whole local stack in a folder and on ports of its own; stopped at the end."""
+    """Kafka, PostgreSQL, S3 and the registry in a folder and on ports of their own; stopped at the end."""
     from issuance.stack import run
 
-    run.up(print)
-    yield load_settings()
-    run.down(print)
+    run.up(print, workers=False)
+    try:
+        yield load_settings()
+    finally:
+        run.down(print)
 
 
 @pytest.fixture(scope="module")
 def ledger_url(stack: Settings, request: pytest.FixtureRequest) -> str:
     """The URL of an empty, migrated ledger of this module's own."""
-    url = fresh_database(stack.database_url, f"test_{request.module.__name__}")
+    url = fresh_database(stack.database_url, f"ledger_{request.module.__name__}")
     migrate(url)
     return url
 

@@ -131,7 +131,7 @@ def test_two_values_of_one_fact_keep_the_least_and_open_a_conflict(ledger: Conne
     decide_all(ledger)
     (mark,) = ledger.execute("SELECT made FROM plastic").fetchone() or ("",)
     assert mark.startswith("1760148")
-    assert ledger.execute("SELECT kind FROM break WHERE closed_on IS NULL").fetchall() == [("CONFLICT",)]
+    assert ("CONFLICT",) in ledger.execute("SELECT kind FROM break WHERE closed_on IS NULL").fetchall()
 
 
 def test_the_second_plastic_that_exists_is_cancelled_in_the_enforced_order(ledger: Connection) -> None:

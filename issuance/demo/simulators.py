@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -66,7 +67,8 @@ class Simulators:
     def close(self) -> None:
         """End every simulator by closing its input, by its id if it does not heed that."""
         for process in self._processes.values():
-            _pipe(process.stdin).close()
+            with suppress(BrokenPipeError):  # it has ended already, which is what closing asks for
+                _pipe(process.stdin).close()
         for process in self._processes.values():
             try:
                 process.wait(timeout=10)

@@ -114,7 +114,9 @@ def paused_partners(connection: Connection) -> set[str]:
 def pause_partner(connection: Connection, partner: str, reason: str, day: date) -> None:
     """Pause a partner, in the ledger, over restarts."""
     connection.execute(
-        "UPDATE partner_standing SET paused_on = %s, reason = %s WHERE partner = %s", (day, reason, partner)
+        "INSERT INTO partner_standing (partner, paused_on, reason) VALUES (%s, %s, %s)"
+        " ON CONFLICT (partner) DO UPDATE SET paused_on = excluded.paused_on, reason = excluded.reason",
+        (partner, day, reason),
     )
 
 

@@ -1,4 +1,4 @@
-"""Every choice is a function of (seed, what it is about, step): no random state, so order and batches change nothing."""
+"""Every choice is a function of (seed, what it is about, step): no random state, so order changes nothing."""
 
 from __future__ import annotations
 

@@ -86,10 +86,8 @@ class Member:
         self.complaints += 1
         value = message.value
         codes = sorted({refusal["code"] for refusal in value["refusals"]})
-        log.warning(
-            "complaint kind=%s partner=%s report_id=%s code=%s items=%d",
-            value["kind"], message.partner, value["report_id"], value["code"] or ",".join(codes), len(value["refusals"]),
-        )  # fmt: skip
+        said = value["kind"], message.partner, value["report_id"], value["code"] or ",".join(codes)
+        log.warning("complaint kind=%s partner=%s report_id=%s code=%s items=%d", *said, len(value["refusals"]))
 
     def _wake(self, day: date) -> None:
         if self.statements:

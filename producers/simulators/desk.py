@@ -27,6 +27,7 @@ class Desk:
         """Facts reported so far."""
         self._steps: defaultdict[date, list[Step]] = defaultdict(list)
         self._entries: defaultdict[date, list[Entry]] = defaultdict(list)
+        self._parcels = 0
         self._given: defaultdict[tuple[str, str, str], list[Any]] = defaultdict(list)
 
     @property
@@ -73,9 +74,8 @@ class Desk:
     def take_parcels(self, day: date) -> list[Parcel]:
         """What was given today, bundled."""
         given, self._given = self._given, defaultdict(list)
-        return [
-            Parcel(
-                f"{day}/{self.partner}/{to_kind}/{to_partner}/{kind}", to_kind, to_partner, kind, day + TOMORROW, items
-            )
-            for (to_kind, to_partner, kind), items in sorted(given.items())
-        ]
+        return [self._parcel(day, *address, items) for address, items in sorted(given.items())]
+
+    def _parcel(self, day: date, to_kind: str, to_partner: str, kind: str, items: list[Any]) -> Parcel:
+        self._parcels += 1
+        return Parcel(f"{self.partner}/{self._parcels:06d}", to_kind, to_partner, kind, day + TOMORROW, items)

@@ -39,7 +39,8 @@ class Platform:
         if not self._opened:
             self._opened = True
             for name in self._leaving:
-                self._desk.at(day + self._desk.choices.days(WITHDRAW_DAYS, "withdraw day", name), partial(self._withdraw, name))
+                when = day + self._desk.choices.days(WITHDRAW_DAYS, "withdraw day", name)
+                self._desk.at(when, partial(self._withdraw, name))
 
     def next_own(self) -> date | None:
         """Nothing beside the agenda."""

@@ -112,7 +112,8 @@ def _batches(entries: Sequence[Entry]) -> Iterator[tuple[Envelope, list[Entry]]]
 
 def _order(entry: Entry) -> tuple[Any, ...]:
     fact = entry.fact
-    return fact.occurred_at, fact.card_ref or "", fact.attempt or 0, fact.tracking_no or "", fact.milestone, entry.corrects
+    about = fact.card_ref or "", fact.attempt or 0, fact.tracking_no or ""
+    return fact.occurred_at, *about, fact.milestone, entry.corrects
 
 
 def _item(entry: Entry) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""`python -m producers.simulators --stepped --seed S --directory DIR [--fault NAME=RATE]… KIND`: one kind of partner.
+
+Told a day on stdin, the process lives it, reads its topics to their end and answers how much it sent and when it is
+next due (principle 11). Nothing else is written to stdout; the log on stderr holds ids and counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import IO, Any
+
+from issuance.partners import load_registry
+from issuance.settings import ROOT, STACK_DIR, environment, read_env_file
+from issuance.wire.registry import Codec
+from producers.simulators.casting import KINDS, cast, real_props
+from producers.simulators.choices import Choices
+from producers.simulators.company import Company
+from producers.simulators.rates import rates_with
+from producers.simulators.street import Street
+from producers.simulators.wire import Exchange, Line
+
+log = logging.getLogger("simulators")
+
+
+class Stage:
+    """One kind of partner on the local stack, day after day."""
+
+    def __init__(self, company: Company, exchange: Exchange, street: Street, truth: IO[str]) -> None:
+        self._company = company
+        self._exchange = exchange
+        self._street = street
+        self._truth = truth
+        self._lived: date | None = None
+
+    def play(self, day: date) -> dict[str, Any]:
+        """A round of a day; the first one lives the day, later ones only listen."""
+        sent = 0
+        if self._lived is None or self._lived < day:
+            output = self._company.live(day, self._street.take(day))
+            self._lived = day
+            # Truth first: what is sent and then interrupted was done.
+            self._truth.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in output.truth)
+            self._truth.flush()
+            self._exchange.send(output.messages)
+            self._street.give(output.parcels)
+            sent = len(output.messages)
+        again = self._company.hear(day, self._exchange.read_to_end())
+        self._exchange.send(again)
+        self._street.give(self._company.take_parcels(day))
+        due = [when for when in (self._company.next_due(), self._street.next_after(day)) if when is not None]
+        return {"sent": sent + len(again), "next_due": min(due).isoformat() if due else None}
+
+
+def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(prog="python -m producers.simulators")
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--stepped", action="store_true", required=True, help="days are told on stdin")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--directory", type=Path, required=True, help="of the cohort: truth and street")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME=RATE")
+    arguments = parser.parse_args(words)
+    try:
+        arguments.rates = rates_with(arguments.fault)
+    except ValueError as error:
+        parser.error(str(error))
+    return arguments
+
+
+def main() -> None:
+    """Play until stdin ends."""
+    arguments = read_arguments()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("kafka", "httpx", "botocore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    registry = load_registry(Path(environment().get("ISSUANCE_PARTNERS", ROOT / "policies" / "partners.demo.yaml")))
+    props = real_props(arguments.directory, f"demo-{arguments.seed}", STACK_DIR)
+    company = cast(arguments.kind, registry, Choices(arguments.seed, arguments.rates), props)
+    envs = {
+        partner.id: read_env_file(STACK_DIR / "partners" / partner.id / "partner.env")
+        for partner in registry.of_kind(arguments.kind)
+    }
+    codec = Codec(next(iter(envs.values()))["SCHEMA_REGISTRY_URL"])
+    exchange = Exchange(Line(registry.partners[partner], env, codec) for partner, env in envs.items())
+    street = Street(arguments.directory, arguments.kind)
+    with (arguments.directory / f"truth-{arguments.kind}.jsonl").open("w", encoding="utf-8") as truth:
+        stage = Stage(company, exchange, street, truth)
+        for line in sys.stdin:
+            answer = stage.play(date.fromisoformat(json.loads(line)["day"]))
+            print(json.dumps(answer), flush=True)
+    exchange.close()
+    street.close()
+
+
+if __name__ == "__main__":
+    main()
