@@ -30,7 +30,8 @@ VARIANTS: dict[str, list[str]] = {
         "CREATE UNIQUE INDEX ON journal (card_ref, attempt, milestone, report, item)",
     ],
     "stored reports, report ids in the row": [
-        "CREATE TABLE journal (report bigint PRIMARY KEY, cards uuid[], attempts int[], milestones text[], marks text[])"
+        "CREATE TABLE journal (report bigint PRIMARY KEY, cards uuid[], attempts int[], milestones text[],"
+        " marks text[])"
     ],
 }
 FOLD = (

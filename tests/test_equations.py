@@ -201,6 +201,6 @@ def test_a_statement_that_differs_twice_is_a_break(ledger: Connection, side: str
         state_list(ledger, "HRSS-BJ", "ss", listed, number)
         reconcile(ledger, OPENS + timedelta(days=30 + number))
     kind = {"theirs": "STATEMENT_UNKNOWN", "ours": "STATEMENT_MISSING"}[side]
-    assert ledger.execute("SELECT kind, card_ref FROM break WHERE closed_on IS NULL AND kind LIKE 'STATEMENT%'").fetchall() == [
-        (kind, refs[0])
-    ]
+    assert ledger.execute(
+        "SELECT kind, card_ref FROM break WHERE closed_on IS NULL AND kind LIKE 'STATEMENT%'"
+    ).fetchall() == [(kind, refs[0])]

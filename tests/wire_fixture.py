@@ -61,7 +61,9 @@ class Wire:
             self._producers[partner] = make_producer(credentials_of(self._settings, partner))
         record = RECORDS.get(family, "card_report")
         body = value if isinstance(value, bytes) else self._codec.frame(topic, encode_body(record, value))
-        headers = cloud_event_headers("test", f"cn.issuance.v1.{record}", f"urn:{partner}", datetime.now(UTC).isoformat())
+        headers = cloud_event_headers(
+            "test", f"cn.issuance.v1.{record}", f"urn:{partner}", datetime.now(UTC).isoformat()
+        )
         self._producers[partner].send(topic, body, b"key", headers).get(timeout=30)
 
     def start(self, *stages: str) -> None:

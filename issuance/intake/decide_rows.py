@@ -39,8 +39,8 @@ def decide_rows(intake: Intake) -> str:
         if state and state[0] != "REGISTERED":
             return str(state[0])
         _quarantine_reused_ids(connection, intake)
-        _mark_duplicates(connection, intake)
         _weigh_earlier_cards(connection, intake)
+        _mark_duplicates(connection, intake)
         return _judge(connection, intake)
 
 

@@ -23,7 +23,7 @@ UNSPEAKABLE = frozenset({"APPLICATION_ID_SHAPE", "APPLICATION_ID_PERSONAL", "REQ
 def validate_part(intake: Intake, part: int) -> dict[str, int]:
     """Validate one part: an outcome for each of its rows, the valid ones sealed again as normalised.
 
-    Returns counts: rows, quarantined.
+    Once the submission is decided nothing is validated again: the decision stands. Returns counts: rows, quarantined.
     """
     with transaction(intake.settings.database_url) as connection:
         day = business_day(connection)
@@ -42,6 +42,11 @@ def validate_part(intake: Intake, part: int) -> dict[str, int]:
     outcomes = _outcomes(intake, part, file, frame, validation.reasons, refs, hasher)
     summary = {"notes": notes, "rules": validation.summary}
     with transaction(intake.settings.database_url) as connection:
+        state = connection.execute(
+            "SELECT state FROM submission WHERE (cohort_no, number) = (%s, %s) FOR SHARE", intake.key
+        ).fetchone()
+        if state != ("REGISTERED",):
+            return {"rows": rows, "quarantined": 0}
         _write_outcomes(connection, intake, part, outcomes)
         connection.execute(
             "UPDATE part SET validation = %s WHERE (cohort_no, submission) = (%s, %s) AND part = %s",

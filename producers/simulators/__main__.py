@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -25,7 +26,7 @@ from producers.simulators.rates import rates_with
 from producers.simulators.street import Street
 from producers.simulators.wire import Exchange, Line
 
-log = logging.getLogger("simulators")
+log = logging.getLogger("simulators.stage")
 
 
 class Stage:
@@ -40,7 +41,7 @@ class Stage:
 
     def play(self, day: date) -> dict[str, Any]:
         """A round of a day; the first one lives the day, later ones only listen."""
-        sent = 0
+        sent, began = 0, time.monotonic()
         if self._lived is None or self._lived < day:
             output = self._company.live(day, self._street.take(day))
             self._lived = day
@@ -50,9 +51,13 @@ class Stage:
             self._exchange.send(output.messages)
             self._street.give(output.parcels)
             sent = len(output.messages)
-        again = self._company.hear(day, self._exchange.read_to_end())
+        lived = time.monotonic()
+        heard = self._exchange.read_to_end()
+        again = self._company.hear(day, heard)
         self._exchange.send(again)
         self._street.give(self._company.take_parcels(day))
+        spent = 1000 * (lived - began), 1000 * (time.monotonic() - lived)
+        log.info("day=%s sent=%d again=%d heard=%d lived_ms=%.0f heard_ms=%.0f", day, sent, len(again), len(heard), *spent)
         due = [when for when in (self._company.next_due(), self._street.next_after(day)) if when is not None]
         return {"sent": sent + len(again), "next_due": min(due).isoformat() if due else None}
 
@@ -76,9 +81,9 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Play until stdin ends."""
     arguments = read_arguments()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for noisy in ("kafka", "httpx", "botocore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("simulators").setLevel(logging.INFO)
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of every password that a loopback line carries
     registry = load_registry(Path(environment().get("ISSUANCE_PARTNERS", ROOT / "policies" / "partners.demo.yaml")))
     props = real_props(arguments.directory, f"demo-{arguments.seed}", STACK_DIR)
     company = cast(arguments.kind, registry, Choices(arguments.seed, arguments.rates), props)

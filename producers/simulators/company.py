@@ -11,7 +11,7 @@ from producers.simulators.records import Message, Outgoing, Output, Parcel, Play
 from producers.simulators.reporting import Reporting
 from producers.simulators.statements import Statements
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("simulators.company")
 COMPLAINTS = ("REPORT_REFUSED", "ITEM_REFUSED", "PAUSED")
 
 

@@ -19,7 +19,7 @@ from issuance.tracking.reports import hash_total
 from producers.simulators.factory import plastics_of
 from producers.simulators.records import Plastic
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("simulators.sealed")
 
 
 class SealedFiles:
