@@ -391,12 +391,11 @@ REFUSING = (
 
 
 def codes_given(source: str) -> set[str]:
-    """The codes that functions return or name as `refusal`, and those of the set-based check."""
-    returned = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Return) and node.value]
-    named = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.keyword)]
-    constants = [
-        node.value for part in (*returned, *named) for node in ast.walk(part) if isinstance(node, ast.Constant)
-    ]
+    """The codes that functions return, name as `refusal` or call `code`, and those of the set-based check."""
+    nodes = list(ast.walk(ast.parse(source)))
+    parts = [node.value for node in nodes if isinstance(node, ast.Return | ast.keyword) and node.value]
+    parts += [node.value for node in nodes if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "code"]
+    constants = [node.value for part in parts for node in ast.walk(part) if isinstance(node, ast.Constant)]
     words = {word for word in constants if isinstance(word, str) and re.fullmatch(r"[A-Z_]{5,}", word)}
     return words | set(re.findall(r"THEN '([A-Z_]+)'", source))
 

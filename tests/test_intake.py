@@ -52,15 +52,24 @@ def rows(settings: Settings, query: str, *values: Any) -> list[Any]:
         return connection.execute(query, values).fetchall()
 
 
+def outcomes_of(settings: Settings, cohort: str) -> dict[str, int]:
+    """Rows by outcome."""
+    query = "SELECT outcome, count(*) FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = %s GROUP BY 1"
+    return dict(rows(settings, query, cohort))
+
+
+def refusal_of(settings: Settings, cohort: str) -> str:
+    """Why a cohort's submission was refused."""
+    query = "SELECT refusal ->> 'code' FROM submission JOIN cohort USING (cohort_no) WHERE cohort_id = %s"
+    return str(rows(settings, query, cohort)[0][0])
+
+
 def submit(place: Place, cohort: str, declared: int | None = None) -> dict[str, Any]:
     """Submit the package and wait until it is registered."""
     settings, file, count = place
     result = submit_package(settings, package(cohort, declared or count), [file], "submitter")
-    wait_for(
-        lambda: bool(
-            rows(settings, "SELECT FROM submission JOIN cohort USING (cohort_no) WHERE cohort_id = %s", cohort)
-        )
-    )
+    registered = "SELECT FROM submission JOIN cohort USING (cohort_no) WHERE cohort_id = %s"
+    wait_for(lambda: bool(rows(settings, registered, cohort)))
     return result
 
 
@@ -78,18 +87,13 @@ def take_in(settings: Settings, cohort: str, submission: int = 0) -> Intake:
 
 
 def test_a_package_is_taken_in_once_and_every_row_is_accounted_for(place: Place) -> None:
-    settings, file, count = place
+    settings, _file, count = place
     first = submit(place, "once")
     again = submit(place, "once")
     assert (again["submission"], again["sha256"], again["state"]) == (0, first["sha256"], "REGISTERED")
     take_in(settings, "once")
     take_in(settings, "once")
-    outcomes = dict(
-        rows(
-            settings,
-            "SELECT outcome, count(*) FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = 'once' GROUP BY 1",
-        )
-    )
+    outcomes = outcomes_of(settings, "once")
     assert outcomes["accepted"] == 600
     assert sum(outcomes.values()) == count
     assert rows(settings, "SELECT count(*), count(DISTINCT (block, position)) FROM card") == [(600, 600)]
@@ -103,7 +107,8 @@ def test_planted_defects_are_found_line_by_line(place: Place) -> None:
     truth = json.loads((file.parent / "truth.json").read_text(encoding="utf-8"))["defects"]
     found = rows(
         settings,
-        "SELECT file, line, unnest(reasons) FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = 'once' AND outcome <> 'accepted'",
+        "SELECT file, line, unnest(reasons) FROM row_outcome JOIN cohort USING (cohort_no)"
+        " WHERE cohort_id = 'once' AND outcome <> 'accepted'",
     )
     assert set(found) == {(d["file"], d["line"], d["rule"]) for d in truth}
 
@@ -135,16 +140,18 @@ def test_a_wrong_count_is_refused_and_leaves_nothing(place: Place) -> None:
 
 
 def test_totals_that_differ_refuse_the_cohort_and_the_next_takes_the_next_number(place: Place) -> None:
-    settings, _, count = place
+    settings, _, _count = place
     submit(place, "short")
     with connect(settings.database_url) as connection:
         connection.execute(
-            "UPDATE submission SET declared = declared + 5 WHERE cohort_no = (SELECT cohort_no FROM cohort WHERE cohort_id = 'short')"
+            "UPDATE submission s SET declared = declared + 5 FROM cohort c"
+            " WHERE s.cohort_no = c.cohort_no AND cohort_id = 'short'"
         )
     take_in(settings, "short")
     assert rows(
         settings,
-        "SELECT c.state, s.state, s.refusal ->> 'code' FROM cohort c JOIN submission s USING (cohort_no) WHERE cohort_id = 'short'",
+        "SELECT c.state, s.state, s.refusal ->> 'code' FROM cohort c JOIN submission s USING (cohort_no)"
+        " WHERE cohort_id = 'short'",
     ) == [("REFUSED", "REFUSED", "TOTALS_DIFFER")]
     assert rows(settings, "SELECT count(*) FROM card JOIN cohort USING (cohort_no) WHERE cohort_id = 'short'") == [(0,)]
 
@@ -170,19 +177,15 @@ def test_too_many_quarantined_rows_refuse_the_submission(place: Place, tmp_path:
 
 
 def test_a_person_with_a_card_under_way_in_another_cohort_is_a_duplicate(place: Place) -> None:
-    settings, _, count = place
+    settings, _, _count = place
     submit(place, "second")
     take_in(settings, "second")
-    outcomes = dict(
-        rows(
-            settings,
-            "SELECT outcome, count(*) FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = 'second' GROUP BY 1",
-        )
-    )
+    outcomes = outcomes_of(settings, "second")
     assert outcomes.get("accepted", 0) == 0
     assert outcomes["duplicate"] >= 600
     standing = rows(
         settings,
-        "SELECT count(*) FROM row_outcome r JOIN cohort o USING (cohort_no) JOIN card c ON c.card_ref = r.card_ref WHERE cohort_id = 'second' AND outcome = 'duplicate'",
+        "SELECT count(*) FROM row_outcome r JOIN cohort o USING (cohort_no) JOIN card c ON c.card_ref = r.card_ref"
+        " WHERE cohort_id = 'second' AND outcome = 'duplicate'",
     )
     assert standing == [(outcomes["duplicate"],)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import RSAKey
 
 from issuance.clock import day_of, end_of
+from issuance.dispatch.jobfile import encode_job, seal_job_file
 from issuance.intake.identifiers import s10_contradicts
 from issuance.lifecycle import MILESTONES
 from issuance.partners import load_registry
@@ -27,6 +30,7 @@ from producers.simulators.choices import Choices, tracking_number
 from producers.simulators.company import Company
 from producers.simulators.rates import RATES, rates_with
 from producers.simulators.records import Message, Outgoing, Parcel, Plastic
+from producers.simulators.sealed import SealedFiles
 from producers.simulators.street import Street
 
 REGISTRY = load_registry(ROOT / "policies" / "partners.demo.yaml")
@@ -433,6 +437,56 @@ def test_an_unreadable_file_refuses_the_job() -> None:
     while (day := company.next_due()) is not None:
         lines += company.live(day, []).truth
     assert lines[-1]["reason"] == "DATA_UNREADABLE"
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, bytes]:
+    """A factory's private key, ours, and their public halves, as PEM."""
+    pairs = {name: RSAKey.generate_key(2048, private=True) for name in ("factory", "ours")}
+    return {name: key.as_pem(private=True) for name, key in pairs.items()} | {
+        f"{name}.pub": key.as_pem(private=False) for name, key in pairs.items()
+    }
+
+
+def sealed_job(keys: dict[str, bytes], signed_by: str = "ours") -> tuple[dict[str, Any], bytes]:
+    """An order and its file."""
+    plastics = [plastic_of(number) for number in range(3)]
+    fields = {
+        name: None
+        for name in ("name", "id_number", "social_security_number", "phone", "address", "postcode", "photo_ref")
+    }
+    records = [
+        {
+            "card_ref": p.card_ref,
+            "attempt": 1,
+            "bank": p.bank,
+            "collection_method": p.method,
+            "place": p.place,
+            **fields,
+        }
+        for p in plastics
+    ]
+    total = hash_total([p.card_ref for p in plastics])
+    sealed = seal_job_file(encode_job(records, "J", total), keys[signed_by], keys["factory.pub"], "F", "RSA-OAEP-256")
+    order = {"job_id": "J", "object": "o", "hash_total": total, "card_count": 3}
+    return order | {"sha256": hashlib.sha256(sealed).hexdigest()}, sealed
+
+
+def open_sealed(keys: dict[str, bytes], order: dict[str, Any], stored: bytes) -> list[Plastic] | None:
+    """What the factory makes of a file that S3 gives it."""
+    files = SealedFiles("F", keys["factory"], keys["ours.pub"], lambda key: stored)
+    return files.open_job(order)
+
+
+def test_a_job_file_is_checked_before_it_is_believed(keys: dict[str, bytes]) -> None:
+    order, sealed = sealed_job(keys)
+    opened = open_sealed(keys, order, sealed)
+    assert opened is not None and [p.key for p in opened] == [plastic_of(n).key for n in range(3)]
+    for wrong in ({"job_id": "K"}, {"card_count": 2}, {"hash_total": "0" * 16}, {"sha256": "0" * 64}):
+        assert open_sealed(keys, order | wrong, sealed) is None
+    rubbish = b"rubbish"
+    assert open_sealed(keys, order | {"sha256": hashlib.sha256(rubbish).hexdigest()}, rubbish) is None
+    assert open_sealed(keys, *sealed_job(keys, signed_by="factory")) is None
 
 
 def test_complaints_are_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,17 +15,20 @@ import click
 @click.option("--seed", default=7, show_default=True, help="Every random choice derives from it.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result here.")
 @click.option("--exit", "leave", is_flag=True, help="Stop the stack at the end.")
-def demo(cards: int, seed: int, json_file: Path | None, leave: bool) -> None:
+@click.option("--recheck", is_flag=True, help="Only prove again a demo that has run: truth files against the ledger.")
+def demo(cards: int, seed: int, json_file: Path | None, leave: bool, recheck: bool) -> None:
     """演示。 One cohort through its whole life on the local stack; exit code 1 when anything does not add up."""
     from issuance.commands.statement import print_statement
-    from issuance.demo.run import Demo, run_demo
+    from issuance.demo.run import Demo, prove, run_demo
+    from issuance.settings import load_settings
     from issuance.stack import run as stack
 
     demonstration = Demo(cards, seed, click.echo)
     try:
-        with demonstration.stage("stack"):
-            stack.up(lambda line: click.echo(f"  {line}"))
-        statement, result = run_demo(demonstration)
+        if not recheck:
+            with demonstration.stage("stack"):
+                stack.up(lambda line: click.echo(f"  {line}"))
+        statement, result = prove(demonstration, load_settings()) if recheck else run_demo(demonstration)
         if json_file:
             json_file.write_text(json.dumps(result, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
         print_statement(statement)
@@ -38,12 +42,10 @@ def demo(cards: int, seed: int, json_file: Path | None, leave: bool) -> None:
     sys.exit(0 if proven else 1)
 
 
-def _print_planted(result: dict[str, object]) -> None:
+def _print_planted(result: dict[str, Any]) -> None:
     from issuance.commands.output import emit
 
-    planted = result["planted"]
-    if isinstance(planted, dict):
-        emit([{"defect": kind, **counts} for kind, counts in planted.items()], False)
+    emit([{"defect": kind, **counts} for kind, counts in result["planted"].items()], False)
     click.echo(f"differences between truth and ledger: {result['differences']}")
     click.echo(f"seconds: {json.dumps(result['seconds'])}")
 
@@ -51,9 +53,8 @@ def _print_planted(result: dict[str, object]) -> None:
 def _print_where(cohort_id: str) -> None:
     from issuance.settings import STACK_DIR, environment
 
-    env = environment()
     click.echo(
-        f"\nAirflow: {env['AIRFLOW_API_URL']} (user viewer, password in {STACK_DIR / 'stack.env'})\n"
+        f"\nAirflow: {environment()['AIRFLOW_API_URL']} (user viewer, password in {STACK_DIR / 'stack.env'})\n"
         f"issuance cohort statement {cohort_id} · issuance cohort show {cohort_id} · issuance break list --all\n"
         "issuance stack status · issuance stack logs · stop everything: make down"
     )

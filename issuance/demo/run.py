@@ -79,11 +79,16 @@ def run_demo(demo: Demo) -> tuple[ClosingStatement, dict[str, Any]]:
         _release(demo, settings)
     with demo.stage("life"):
         _live(demo, settings)
+    _run_timed_once(demo)
+    return prove(demo, settings)
+
+
+def prove(demo: Demo, settings: Settings) -> tuple[ClosingStatement, dict[str, Any]]:
+    """The closing statement, and planted = found: what truth files say was done against the ledger alone."""
     with demo.stage("proof"):
         statement = close_statement(settings, demo.cohort_id)
         with transaction(settings.database_url) as connection:
             checked = check_planted(connection, demo.cohort_id, read_truth(demo.directory))
-    _run_timed_once(demo)
     for difference in checked.differences[:20]:
         demo.say(f"  DIFFERS: {difference}")
     result = statement.as_dict() | {
@@ -189,7 +194,7 @@ def resolve_breaks(settings: Settings, cohort_id: str) -> int:
     lasting = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself]
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
-            "SELECT break_id FROM break JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND closed_on IS NULL"
+            "SELECT break_id FROM break JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND break.closed_on IS NULL"
             " AND kind = ANY (%s)",
             (cohort_id, lasting),
         ).fetchall()

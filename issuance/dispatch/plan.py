@@ -130,10 +130,12 @@ def _write_wave(
     )
     connection.execute("UPDATE card SET last_attempt = attempt FROM planned WHERE card.card_ref = planned.card_ref")
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM planned")
+    connection.execute("ANALYZE plastic, job_item, job")
 
 
 def write_jobs(connection: Connection, starts: dict[str, date], *, remake: bool) -> None:
     """Write the jobs and job items of the table `planned`, with their counts and hash totals (contract: Job file)."""
+    connection.execute("ANALYZE planned")
     connection.execute(
         """
         INSERT INTO job (job_id, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake)

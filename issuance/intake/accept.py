@@ -131,6 +131,7 @@ def finish_submission(intake: Intake) -> dict[str, int]:
     """
     with transaction(intake.settings.database_url) as connection:
         require_state(connection, intake, "VALIDATED")
+        connection.execute("ANALYZE card")
         counts = dict(
             connection.execute(
                 "SELECT outcome, count(*) FROM row_outcome WHERE (cohort_no, submission) = (%s, %s) GROUP BY outcome",

@@ -38,6 +38,7 @@ def decide_rows(intake: Intake) -> str:
         ).fetchone()
         if state and state[0] != "REGISTERED":
             return str(state[0])
+        connection.execute("ANALYZE row_outcome")  # just filled: without statistics the joins below are nested loops
         _quarantine_reused_ids(connection, intake)
         _weigh_earlier_cards(connection, intake)
         _mark_duplicates(connection, intake)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import yaml
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from kafka.admin import (  # type: ignore[import-untyped]
+from kafka.admin import (
     ACL,
     ACLFilter,
     ACLOperation,
@@ -30,7 +30,7 @@ from kafka.admin import (  # type: ignore[import-untyped]
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from kafka.errors import KafkaError  # type: ignore[import-untyped]
+from kafka.errors import KafkaError
 
 from issuance.errors import Misconfigured, Unavailable
 from issuance.partners import Registry, load_registry, topic_of

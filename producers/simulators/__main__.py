@@ -57,7 +57,8 @@ class Stage:
         self._exchange.send(again)
         self._street.give(self._company.take_parcels(day))
         spent = 1000 * (lived - began), 1000 * (time.monotonic() - lived)
-        log.info("day=%s sent=%d again=%d heard=%d lived_ms=%.0f heard_ms=%.0f", day, sent, len(again), len(heard), *spent)
+        counts = day, sent, len(again), len(heard)
+        log.info("day=%s sent=%d again=%d heard=%d lived_ms=%.0f heard_ms=%.0f", *counts, *spent)
         due = [when for when in (self._company.next_due(), self._street.next_after(day)) if when is not None]
         return {"sent": sent + len(again), "next_due": min(due).isoformat() if due else None}
 
@@ -81,7 +82,7 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Play until stdin ends."""
     arguments = read_arguments()
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(process)d %(levelname)s %(name)s %(message)s")
     logging.getLogger("simulators").setLevel(logging.INFO)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of every password that a loopback line carries
     registry = load_registry(Path(environment().get("ISSUANCE_PARTNERS", ROOT / "policies" / "partners.demo.yaml")))

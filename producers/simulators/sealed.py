@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 import fastavro
 from botocore.config import Config
-from joserfc import jwe
+from joserfc import jwe, jws
 from joserfc.errors import JoseError
 
-from issuance.dispatch.jobfile import JWE, key_of, open_job_file
+from issuance.dispatch.jobfile import JWE, JWS, key_of
 from issuance.tracking.reports import hash_total
 from producers.simulators.factory import plastics_of
 from producers.simulators.records import Plastic
@@ -23,25 +25,28 @@ log = logging.getLogger("simulators.sealed")
 
 
 class SealedFiles:
-    """The sealed files of one partner."""
+    """The sealed files of one partner, read by the contract alone: JWE to its key, in a job file JWS by us, Avro."""
 
-    def __init__(self, partner: str, env: dict[str, str], private_pem: bytes, our_public_pem: bytes) -> None:
+    def __init__(self, partner: str, private_pem: bytes, our_public_pem: bytes, fetch: Callable[[str], bytes]) -> None:
         self._partner = partner
-        self._env = env
         self._private = private_pem
         self._ours = our_public_pem
-        self._client: Any = None
+        self._fetch = fetch
 
     def open_job(self, order: dict[str, Any]) -> list[Plastic] | None:
         """The plastics of an order's file; None when it is not what the order says, or not from us."""
-        sealed = self._fetch(order["object"], order["sha256"])
+        sealed = self._checked(order["object"], order["sha256"])
         try:
-            metadata, records = open_job_file(sealed or b"", self._private, self._ours)
+            signed = self._decrypt(sealed)
+            clear = jws.deserialize_compact(signed, self._our_key, registry=JWS).payload
+            reader = fastavro.reader(io.BytesIO(clear))
+            records: list[Any] = list(reader)
         except (JoseError, ValueError) as error:
             log.warning("unreadable partner=%s job=%s: %s", self._partner, order["job_id"], type(error).__name__)
             return None
         total = hash_total([record["card_ref"] for record in records])
         said = (order["job_id"], order["hash_total"], order["hash_total"], order["card_count"])
+        metadata = reader.metadata
         found = (metadata.get("issuance.job_id"), metadata.get("issuance.hash_total"), total, len(records))
         if said != found:
             log.warning("not as ordered partner=%s job=%s", self._partner, order["job_id"])
@@ -50,10 +55,9 @@ class SealedFiles:
 
     def open_contacts(self, notice: dict[str, Any]) -> int:
         """How many contacts a batch's file holds; 0 when it is not what the notice says."""
-        sealed = self._fetch(notice["object"], notice["sha256"])
+        sealed = self._checked(notice["object"], notice["sha256"])
         try:
-            clear = jwe.decrypt_compact(sealed or b"", key_of(self._private), registry=JWE).plaintext or b""
-            count = sum(1 for _ in fastavro.reader(io.BytesIO(clear)))
+            count = sum(1 for _ in fastavro.reader(io.BytesIO(self._decrypt(sealed))))
         except (JoseError, ValueError) as error:
             log.warning("unreadable partner=%s batch=%s: %s", self._partner, notice["batch_id"], type(error).__name__)
             return 0
@@ -62,25 +66,52 @@ class SealedFiles:
             return 0
         return count
 
-    def _fetch(self, key: str, sha256: str) -> bytes | None:
-        """An object's bytes; None when they are not those announced."""
-        if self._client is None:
-            self._client = boto3.client(
-                "s3",
-                endpoint_url=self._env["S3_ENDPOINT_URL"],
-                aws_access_key_id=self._env["S3_ACCESS_KEY"],
-                aws_secret_access_key=self._env["S3_SECRET_KEY"],
-                region_name="us-east-1",
-                config=Config(retries={"max_attempts": 5, "mode": "standard"}, s3={"addressing_style": "path"}),
-            )
-        content = bytes(self._client.get_object(Bucket=self._env["S3_BUCKET"], Key=key)["Body"].read())
-        if hashlib.sha256(content).hexdigest() != sha256:
-            log.warning("another hash partner=%s object=%s", self._partner, key)
-            return None
-        return content
+    @cached_property
+    def _key(self) -> Any:
+        # Reading an RSA private key checks it, which takes 0.15 s: once, not for each file.
+        return key_of(self._private)
+
+    @cached_property
+    def _our_key(self) -> Any:
+        return key_of(self._ours)
+
+    def _decrypt(self, sealed: bytes) -> bytes:
+        return jwe.decrypt_compact(sealed, self._key, registry=JWE).plaintext or b""
+
+    def _checked(self, key: str, sha256: str) -> bytes:
+        """An object's bytes; none when they are not those announced."""
+        content = self._fetch(key)
+        if hashlib.sha256(content).hexdigest() == sha256:
+            return content
+        log.warning("another hash partner=%s object=%s", self._partner, key)
+        return b""
+
+
+class Bucket:
+    """The bucket as one partner may read it."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self._name = env["S3_BUCKET"]
+        self._env = env
+
+    def fetch(self, key: str) -> bytes:
+        """An object's bytes."""
+        return bytes(self._client.get_object(Bucket=self._name, Key=key)["Body"].read())
+
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self._env["S3_ENDPOINT_URL"],
+            aws_access_key_id=self._env["S3_ACCESS_KEY"],
+            aws_secret_access_key=self._env["S3_SECRET_KEY"],
+            region_name="us-east-1",
+            config=Config(retries={"max_attempts": 5, "mode": "standard"}, s3={"addressing_style": "path"}),
+        )
 
 
 def sealed_files(partner: str, env: dict[str, str], stack: Path) -> SealedFiles:
     """The sealed files of a partner of the local stack."""
     private = (stack / "partners" / partner / "private.pem").read_bytes()
-    return SealedFiles(partner, env, private, (stack / "partner-keys" / "issuance.pem").read_bytes())
+    ours = (stack / "partner-keys" / "issuance.pem").read_bytes()
+    return SealedFiles(partner, private, ours, Bucket(env).fetch)

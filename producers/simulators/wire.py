@@ -122,8 +122,8 @@ class Exchange:
         for message in messages:
             line = used.setdefault(message.partner, self._lines[message.partner])
             line.send(message)
-        for line in used.values():
-            line.flush()
+        for _ in self._pool.map(Line.flush, used.values()):
+            pass
 
     def close(self) -> None:
         """Hang up all lines."""

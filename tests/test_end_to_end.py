@@ -1,0 +1,243 @@
+"""The demo by its public command, through a real scheduler, once undisturbed and once with every worker killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg
+import pytest
+from botocore.config import Config
+from kafka import TopicPartition
+
+from issuance.settings import read_env_file
+from issuance.stack.place import Ports
+from issuance.wire.kafka import Credentials, make_consumer
+
+ROOT = Path(__file__).parents[1]
+PORT_OFFSET = 4000
+SEED = 7
+
+
+@dataclass
+class Run:
+    """A demo that has run, with its stack still up."""
+
+    directory: Path
+    env: dict[str, str]
+    result: dict[str, Any]
+    output: str
+
+    def issuance(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the public command against this stack."""
+        command = [sys.executable, "-m", "issuance.cli", *words]
+        return subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The stack's variables."""
+        return read_env_file(self.directory / "stack.env")
+
+
+def environment_of(directory: Path) -> dict[str, str]:
+    """A stack in a folder and on ports of its own."""
+    env = {name: value for name, value in os.environ.items() if name != "AIRFLOW_API_URL"}
+    ports = {f"ISSUANCE_PORT_{p.name.upper()}": str(int(str(p.default)) + PORT_OFFSET) for p in fields(Ports)}
+    return env | ports | {"ISSUANCE_STACK_DIR": str(directory), "PYTHONPATH": str(ROOT)}
+
+
+def run_demo(directory: Path, disturb: bool) -> Run:
+    """`issuance demo --cards 200`, leaving the stack up."""
+    env = environment_of(directory)
+    out = directory.with_suffix(".json")
+    command = [sys.executable, "-m", "issuance.cli", "demo", "--cards", "200", "--seed", str(SEED), "--json", str(out)]
+    process = subprocess.Popen(
+        command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    lines: list[str] = []
+    for line in process.stdout or ():
+        lines.append(line)
+        if disturb and line.startswith("· life"):
+            threading.Thread(target=kill_workers, args=(env,), daemon=True).start()
+    assert process.wait() == 0, "".join(lines[-40:])
+    return Run(directory, env, json.loads(out.read_text(encoding="utf-8")), "".join(lines))
+
+
+def kill_workers(env: dict[str, str]) -> None:
+    """kill -9, by id, every consumer and the relay, in a seeded order at seeded moments."""
+    choice = random.Random(SEED)
+    rows = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "issuance.cli", "stack", "status", "--json"], env=env, cwd=ROOT, capture_output=True,
+            text=True, check=True,
+        ).stdout
+    )  # fmt: skip
+    workers = [row["pid"] for row in rows if row["name"].startswith("consume-") or row["name"] == "relay"]
+    choice.shuffle(workers)
+    pause = threading.Event()
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+        pause.wait(choice.uniform(0.3, 2.0))
+
+
+def stop(run: Run) -> None:
+    """Take the stack down and prove that it is."""
+    done = run.issuance("stack", "down")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The undisturbed demo."""
+    run = run_demo(tmp_path_factory.mktemp("e2e") / "stack", disturb=False)
+    yield run
+    stop(run)
+
+
+@pytest.fixture(scope="module")
+def digest(demo: Run) -> str:
+    """Its digest."""
+    return demo.issuance("ledger", "digest").stdout.strip()
+
+
+def test_the_cohort_closes_every_equation_holds_and_planted_is_found(demo: Run) -> None:
+    assert demo.result["state"] == "closed"
+    assert [e["name"] for e in demo.result["equations"] if not e["holds"]] == []
+    assert demo.result["breaks"] == {}
+    assert demo.result["differences"] == 0
+    planted = demo.result["planted"]
+    assert {kind for kind, counts in planted.items() if counts["planted"] != counts["found"]} == set()
+    assert sum(counts["planted"] for counts in planted.values()) > 0
+
+
+def test_an_altered_truth_line_is_seen(demo: Run) -> None:
+    assert demo.issuance("demo", "--seed", str(SEED), "--recheck").returncode == 0
+    truth = demo.directory / "demo" / f"demo-{SEED}" / "truth-factory.jsonl"
+    whole = truth.read_text(encoding="utf-8")
+    first = json.loads(whole.splitlines()[-1])
+    altered = json.dumps(first | {"occurred_at": "2025-10-09T00:00:00.001+08:00"})
+    truth.write_text("\n".join([*whole.splitlines()[:-1], altered]) + "\n", encoding="utf-8")
+    try:
+        done = demo.issuance("demo", "--seed", str(SEED), "--recheck")
+    finally:
+        truth.write_text(whole, encoding="utf-8")
+    assert done.returncode == 1
+    assert "DIFFERS: fact done and not found" in done.stdout
+    assert "DIFFERS: fact found and not done" in done.stdout
+
+
+def test_the_ledger_verifies_and_rebuilds_to_the_same(demo: Run, digest: str) -> None:
+    assert demo.issuance("ledger", "verify").stdout.strip() == "(无 / none)"
+    assert demo.issuance("ledger", "rebuild").returncode == 0
+    assert demo.issuance("ledger", "digest").stdout.strip() == digest
+    assert demo.issuance("ledger", "verify").returncode == 0
+
+
+def test_a_second_demo_on_the_same_ledger_says_so_and_stops(demo: Run) -> None:
+    done = demo.issuance("demo", "--cards", "200", "--seed", "8")
+    assert done.returncode == 1
+    assert "LEDGER_NOT_EMPTY" in done.stderr
+
+
+def test_planted_persons_are_found_nowhere_outside_sealed_objects(demo: Run) -> None:
+    place = demo.directory / "demo" / f"demo-{SEED}"
+    canaries = json.loads((place / "canaries.json").read_text(encoding="utf-8"))
+    values = {value for person in canaries for value in person.values() if value}
+    assert len(values) >= 8
+    needles = {value: [value.encode(), json.dumps(value)[1:-1].encode()] for value in values}
+    own_files = {"applications.csv", "canaries.json"}
+    searched = 0
+    for name, content in [*kafka_messages(demo), *database_dumps(demo), *stored_objects(demo), *files(demo, own_files)]:
+        searched += len(content)
+        found = [value for value, forms in needles.items() if any(form in content for form in forms)]
+        assert not found, f"{len(found)} planted values in {name}"
+    assert searched > 1_000_000
+    submitted = (place / "applications.csv").read_bytes()
+    assert all(value.encode() in submitted for person in canaries for value in (person["id_number"],))
+
+
+def kafka_messages(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Every message of every topic, key and headers included."""
+    env = run.settings
+    consumer = make_consumer(
+        Credentials(env["KAFKA_BOOTSTRAP_SERVERS"], env["KAFKA_ADMIN_USER"], env["KAFKA_ADMIN_PASSWORD"]), None
+    )
+    partitions = [TopicPartition(topic, 0) for topic in sorted(consumer.topics()) if topic.startswith("issuance.")]
+    ends = {partition: end for partition, end in consumer.end_offsets(partitions).items() if end}
+    consumer.assign(list(ends))
+    consumer.seek_to_beginning(*ends)
+    read = 0
+    while any(consumer.position(partition) < end for partition, end in ends.items()):
+        for partition, records in consumer.poll(timeout_ms=500).items():
+            for record in records:
+                read += 1
+                yield partition.topic, repr(record.headers).encode() + (record.key or b"") + (record.value or b"")
+    consumer.close()
+    assert read > 100
+
+
+def database_dumps(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Every row of the ledger and of Airflow's metadata, as text."""
+    env = run.settings
+    airflow = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    for name, url in (("ledger", env["DATABASE_URL"]), ("airflow", airflow)):
+        with psycopg.connect(url) as connection:
+            tables = connection.execute(
+                "SELECT quote_ident(table_name) FROM information_schema.tables WHERE table_schema = 'public'"
+                " AND table_type = 'BASE TABLE'"
+            ).fetchall()
+            for (table,) in tables:
+                with connection.cursor().copy(f"COPY (SELECT * FROM {table}) TO STDOUT") as copy:
+                    yield f"{name}.{table}", b"".join(bytes(chunk) for chunk in copy)
+
+
+def stored_objects(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Every object on S3 with its key; sealed content must not show through either."""
+    env = run.settings
+    client = boto3.client(
+        "s3",
+        endpoint_url=env["S3_ENDPOINT_URL"],
+        aws_access_key_id=env["S3_ACCESS_KEY"],
+        aws_secret_access_key=env["S3_SECRET_KEY"],
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    keys = [
+        entry["Key"]
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=env["S3_BUCKET"])
+        for entry in page.get("Contents", [])
+    ]
+    assert len(keys) > 20
+    for key in keys:
+        yield key, key.encode() + client.get_object(Bucket=env["S3_BUCKET"], Key=key)["Body"].read()
+
+
+def files(run: Run, own: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Every log and other file under the stack's folder, but for the submitted package itself."""
+    for path in sorted(run.directory.rglob("*")):
+        inside = path.relative_to(run.directory).parts[0]
+        if path.is_file() and path.name not in own and inside not in ("postgres", "s3"):
+            yield str(path), path.read_bytes()
+
+
+def test_killing_every_consumer_and_the_relay_gives_the_same_digest(
+    demo: Run, digest: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stop(demo)
+    disturbed = run_demo(tmp_path_factory.mktemp("killed") / "stack", disturb=True)
+    try:
+        assert disturbed.result["state"] == "closed"
+        assert disturbed.issuance("ledger", "digest").stdout.strip() == digest
+        assert disturbed.issuance("ledger", "verify").returncode == 0
+    finally:
+        stop(disturbed)
