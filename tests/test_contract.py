@@ -383,6 +383,11 @@ def test_states_kinds_and_templates_in_the_rules_exist() -> None:
     assert requests & set(REQUESTS) == {"CANCEL", "CANCEL_SS", "CANCEL_ACCOUNT", "DESTROY", "HAND_OUT"}
 
 
+def test_no_text_to_a_holder_has_a_link() -> None:
+    for texts in TEMPLATES.values():
+        assert not any(re.search(r"https?:|www\.|[a-z]\.[a-z]{2}", text) for text in texts)
+
+
 REFUSING = (
     "intake/register.py", "reconcile/statements.py", "tracking/holder_events.py", "tracking/merge.py",
     "tracking/reports.py", "tracking/stages.py", "wire/consumer.py",

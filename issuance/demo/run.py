@@ -17,20 +17,17 @@ from typing import Any
 
 from issuance.airflow import Airflow
 from issuance.demo.check import check_planted, read_truth
-from issuance.demo.simulators import Simulators
-from issuance.demo.stepper import Stepper
+from issuance.demo.people import as_user, password_of
 from issuance.errors import Broken, Refused, Unavailable
-from issuance.ledger.connection import set_business_day, transaction
-from issuance.lifecycle import BREAK_KINDS
+from issuance.ledger.connection import business_day, set_business_day, transaction
 from issuance.partners import load_registry
 from issuance.reconcile.closing import ClosingStatement, close_statement
-from issuance.settings import STACK_DIR, Settings, environment, load_settings
+from issuance.settings import STACK_DIR, Settings, load_settings
+from issuance.stack.place import MARK
 
 OPENS = date(2025, 10, 9)
 """The day from which all retirees of Beijing renew (domain.md)."""
 TIMED_DAGS = ("clocks", "activation_reconciliation")
-LAST_DAY = date(2026, 12, 31)
-"""The working-day calendar ends here."""
 
 
 @dataclass
@@ -78,7 +75,7 @@ def run_demo(demo: Demo) -> tuple[ClosingStatement, dict[str, Any]]:
     with demo.stage("dispatch"):
         _release(demo, settings)
     with demo.stage("life"):
-        _live(demo, settings)
+        _await_life(demo, settings)
     _run_timed_once(demo)
     return prove(demo, settings)
 
@@ -120,7 +117,7 @@ def _generate(demo: Demo) -> int:
 
 def _submit(demo: Demo, settings: Settings, rows: int) -> None:
     """As the demo's submitter, with the public command."""
-    answer = _as_user(
+    answer = as_user(
         "submitter", "submit", str(demo.directory / "applications.csv"), "--cohort", demo.cohort_id, "--city",
         load_registry(settings.partners_file).city, "--category", "retiree", "--opens", OPENS.isoformat(),
         "--declared", str(rows), "--wait", "--json",
@@ -137,7 +134,7 @@ def _release(demo: Demo, settings: Settings) -> None:
     airflow = airflow_of("releaser", settings)
     _await(lambda: _pending(airflow, run_id), "the plan to wait for its release")
     demo.say("  planned; released by the second person")
-    _as_user("releaser", "cohort", "release", demo.cohort_id, "1")
+    as_user("releaser", "cohort", "release", demo.cohort_id, "1")
     _await(lambda: _ended(airflow, "card_dispatch", run_id), "dispatch to end")
 
 
@@ -155,52 +152,47 @@ def _ended(airflow: Airflow, dag_id: str, run_id: str) -> bool:
     return state == "success"
 
 
-def _live(demo: Demo, settings: Settings) -> None:
-    """Step the days until the cohort closes."""
-    with Simulators(demo.directory, demo.seed) as simulators:
-        stepper = Stepper(settings, simulators)
-        day: date | None = OPENS
-        steps = 0
-        while day is not None and day <= LAST_DAY:
-            due = stepper.step(day)
-            steps += 1
-            if steps % 10 == 0:
-                demo.say(f"  {day}: {_progress(settings, demo.cohort_id)}")
-            if resolve_breaks(settings, demo.cohort_id) == 0 and _closed(settings, demo.cohort_id):
-                demo.say(f"  {day}: closed after {steps} stepped days")
-                break
-            day = due
-        stepper.close()
+def _await_life(demo: Demo, settings: Settings) -> None:
+    """Start the process that steps the days, and watch the ledger until the cohort closes.
+
+    That process stays when the demo has ended, so that cohorts of one's own move too; `issuance stack down` ends it.
+    """
+    with (demo.directory / "follow.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "issuance.demo.follow", str(demo.directory), "--seed", str(demo.seed)],
+            env={**os.environ, MARK: str(STACK_DIR.resolve())},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    told = time.monotonic()
+    while not _closed(settings, demo.cohort_id):
+        if process.poll() is not None:
+            tail = (demo.directory / "follow.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
+            raise Broken("STEPPER_ENDED", f"stepping the days ended: {''.join(tail)}")
+        if time.monotonic() - told > 15:
+            told = time.monotonic()
+            demo.say(f"  {_progress(settings, demo.cohort_id)}")
+        time.sleep(0.5)
+    demo.say(f"  {_progress(settings, demo.cohort_id)}: closed")
 
 
 def _progress(settings: Settings, cohort_id: str) -> str:
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
-            "SELECT state, cards FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND cards > 0"
+            "SELECT tally.state, cards FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND cards > 0"
             " ORDER BY cards DESC",
             (cohort_id,),
         ).fetchall()
-    return ", ".join(f"{state} {cards:,}" for state, cards in rows[:6])
+        day = business_day(connection)
+    return f"{day}: " + ", ".join(f"{state} {cards:,}" for state, cards in rows[:6])
 
 
 def _closed(settings: Settings, cohort_id: str) -> bool:
     with transaction(settings.database_url) as connection:
         row = connection.execute("SELECT state FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
     return row is not None and row[0] == "CLOSED"
-
-
-def resolve_breaks(settings: Settings, cohort_id: str) -> int:
-    """The demo's operator explains, by the public command, the breaks that do not close themselves."""
-    lasting = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself]
-    with transaction(settings.database_url) as connection:
-        rows = connection.execute(
-            "SELECT break_id FROM break JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND break.closed_on IS NULL"
-            " AND kind = ANY (%s)",
-            (cohort_id, lasting),
-        ).fetchall()
-    for (break_id,) in rows:
-        _as_user("planner", "break", "resolve", str(break_id), "--note", "explained by the demo's operator")
-    return len(rows)
 
 
 def _run_timed_once(demo: Demo) -> None:
@@ -223,29 +215,6 @@ def _pause_timed(paused: bool) -> None:
 def airflow_of(user: str, settings: Settings) -> Airflow:
     """A session of one of the demo's users."""
     return Airflow.log_in(settings.airflow_api_url, user, password_of(user))
-
-
-def password_of(user: str) -> str:
-    """The generated password of a demo user."""
-    return environment()[f"AIRFLOW_USER_{user.upper()}_PASSWORD"]
-
-
-def _as_user(user: str, *words: str) -> str:
-    """Run the public command as a demo user; returns its output."""
-    home = STACK_DIR / "demo" / "home" / user
-    env = {**os.environ, "XDG_CONFIG_HOME": str(home), "ISSUANCE_PASSWORD": password_of(user)}
-    if not (home / "issuance" / "login.json").exists():
-        _issuance(env, "login", user)
-    return _issuance(env, *words)
-
-
-def _issuance(env: dict[str, str], *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "issuance.cli", *words], env=env, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise Broken("COMMAND_FAILED", f"issuance {words[0]}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
 
 
 def _python(*words: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import fastavro
@@ -23,8 +24,9 @@ JWS = jws.JWSRegistry(algorithms=["PS256", "ES256"])
 JWE.max_ciphertext_length = JWS.max_payload_length = 64 * 1024 * 1024
 
 
+@lru_cache(maxsize=64)
 def key_of(pem: bytes) -> RSAKey | ECKey:
-    """The RSA or EC key of a PEM."""
+    """The RSA or EC key of a PEM; reading a private one costs a seventh of a second, so it is kept."""
     try:
         return RSAKey.import_key(pem)
     except (ValueError, TypeError):

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from issuance.intake.columns import CODES, NAMES
 from issuance.intake.identifiers import TEXT, texts

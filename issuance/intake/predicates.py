@@ -14,8 +14,8 @@ from functools import reduce
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from issuance.intake.columns import CODES, ID_PROVINCES, MAX_LENGTH, NAMES, PROVINCES, Condition
 from issuance.intake.identifiers import (

@@ -20,8 +20,8 @@ from typing import IO, NoReturn
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from issuance.errors import Refused
 from issuance.intake.columns import ALWAYS, HEADERS, LABELS, NAMES

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from issuance.stack.place import MARK, Place, write_private
 

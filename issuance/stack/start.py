@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from issuance.errors import Unavailable
 from issuance.ledger.connection import migrate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from issuance.errors import Broken
 from issuance.stack.owned import forget_session, owned_processes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
 from joserfc import jwe
@@ -30,60 +31,71 @@ def send_notices(settings: Settings) -> int:
     """
     registry = load_registry(settings.partners_file)
     notifier = registry.of_kind("notifier")[0].id
+    store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.notices'))")
         day = business_day(connection)
-        sent = 0
-        for cohort_id, template, number in _open_batches(connection):
-            batch_id = f"{cohort_id}.{template}.{day}.{number}"
-            sent += _send(settings, connection, notifier, cohort_id, template, batch_id, day)
-    return sent
+        batches = _unsent(connection)
+        vaults = {cohort_id: Vault(store, keys, cohort_id) for cohort_id, _ in batches}
+        for (cohort_id, template), rows in batches.items():
+            batch = Batch(cohort_id, template, day, notifier)
+            batch_id = _claim(connection, batch, rows)
+            contacts = _contacts(vaults[cohort_id], template, rows)
+            sealed = seal_contacts(contacts, partner_key(settings, notifier), notifier)
+            sha256 = store.put(f"notices/{notifier}/{batch_id}.jwe", sealed)
+            write_outbox(connection, [_message(batch, batch_id, len(rows), sha256)], day)
+    return sum(len(rows) for rows in batches.values())
 
 
-def _open_batches(connection: Connection) -> list[Any]:
-    """(cohort, template, how many batches stand already) of everything unsent."""
-    return connection.execute(
-        """
-        SELECT cohort_id, d.reason, (SELECT count(DISTINCT b.batch_id) FROM decision b JOIN card USING (card_ref)
-            WHERE b.kind = 'NOTICE' AND b.reason = d.reason AND card.cohort_no = o.cohort_no AND b.batch_id IS NOT NULL)
-        FROM decision d JOIN card c USING (card_ref) JOIN cohort o USING (cohort_no)
-        WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL GROUP BY cohort_id, o.cohort_no, d.reason ORDER BY 1, 2
-        """
-    ).fetchall()
+class Batch(NamedTuple):
+    """What a batch of notices has in common."""
+
+    cohort_id: str
+    template: str
+    day: date
+    notifier: str
 
 
-def _send(
-    settings: Settings,
-    connection: Connection,
-    notifier: str,
-    cohort_id: str,
-    template: str,
-    batch_id: str,
-    day: date,
-) -> int:
+def _unsent(connection: Connection) -> dict[tuple[str, str], list[Any]]:
+    """(card_ref, block, position) of every unsent notice by (cohort, template), sorted by block."""
     rows = connection.execute(
-        "UPDATE decision d SET batch_id = %s FROM card c JOIN cohort o USING (cohort_no)"
-        " WHERE d.card_ref = c.card_ref AND d.kind = 'NOTICE' AND d.batch_id IS NULL AND d.reason = %s"
-        " AND o.cohort_id = %s RETURNING c.card_ref, c.block, c.position",
-        (batch_id, template, cohort_id),
+        "SELECT cohort_id, d.reason, d.card_ref, c.block, c.position FROM decision d JOIN card c USING (card_ref)"
+        " JOIN cohort USING (cohort_no) WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL"
+        " ORDER BY cohort_id, d.reason, block, position"
     ).fetchall()
-    store = ObjectStore.of(settings)
-    vault = Vault(store, KeyService(settings.keys_dir), cohort_id)
-    rows.sort(key=lambda row: (row[1], row[2]))
-    sealed = seal_contacts(_contacts(vault, template, rows), partner_key(settings, notifier), notifier)
-    key = f"notices/{notifier}/{batch_id}.jwe"
+    batches: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for cohort_id, template, *place in rows:
+        batches[cohort_id, template].append(place)
+    return batches
+
+
+def _claim(connection: Connection, batch: Batch, rows: list[Any]) -> str:
+    """Put the notices into the day's next batch of their template; returns its id."""
+    (standing,) = connection.execute(
+        "SELECT count(*) FROM outbox WHERE topic = %s AND ce_id LIKE %s",
+        (topic_of("notices", batch.notifier), f"{batch.cohort_id}.{batch.template}.{batch.day}.%"),
+    ).fetchone() or (0,)
+    batch_id = f"{batch.cohort_id}.{batch.template}.{batch.day}.{standing}"
+    connection.execute(
+        "UPDATE decision SET batch_id = %s WHERE kind = 'NOTICE' AND batch_id IS NULL AND reason = %s"
+        " AND card_ref = ANY (%s)",
+        (batch_id, batch.template, [row[0] for row in rows]),
+    )
+    return batch_id
+
+
+def _message(batch: Batch, batch_id: str, count: int, sha256: str) -> Outgoing:
     value = {
         "batch_id": batch_id,
-        "notifier": notifier,
-        "cohort_id": cohort_id,
-        "template": template,
-        "count": len(rows),
-        "object": key,
-        "sha256": store.put(key, sealed),
-        "business_day": day,
+        "notifier": batch.notifier,
+        "cohort_id": batch.cohort_id,
+        "template": batch.template,
+        "count": count,
+        "object": f"notices/{batch.notifier}/{batch_id}.jwe",
+        "sha256": sha256,
+        "business_day": batch.day,
     }
-    write_outbox(connection, [Outgoing(batch_id, topic_of("notices", notifier), cohort_id, "notice", value)], day)
-    return len(rows)
+    return Outgoing(batch_id, topic_of("notices", batch.notifier), batch.cohort_id, "notice", value)
 
 
 def _contacts(vault: Vault, template: str, rows: list[Any]) -> Iterator[dict[str, str]]:

@@ -5,7 +5,7 @@ A card knows its block and position. Nothing personal is written anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from issuance.vault.keys import KeyService
@@ -13,6 +13,8 @@ from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import decode_body, encode_body
 
 BLOCK_ROWS = 1000
+KEPT_BLOCKS = 256
+"""About 100 MB at the most."""
 
 
 def block_key(cohort_id: str, block: int) -> str:
@@ -21,26 +23,33 @@ def block_key(cohort_id: str, block: int) -> str:
 
 
 class Vault:
-    """Reads and writes one cohort's blocks."""
+    """Reads and writes one cohort's blocks; keeps what it has opened, so make one for each piece of work."""
 
     def __init__(self, store: ObjectStore, keys: KeyService, cohort_id: str) -> None:
         self._store = store
         self._keys = keys
         self._cohort_id = cohort_id
+        self._opened: dict[int, list[bytes]] = {}
 
     def write_block(self, block: int, persons: Sequence[Mapping[str, Any]]) -> None:
-        """Seal and store one block; a repeat replaces it by the same persons in the same positions."""
-        name = block_key(self._cohort_id, block)
-        self._store.put(name, self._keys.seal(self._cohort_id, name, encode_body("persons", list(persons))))
+        """Seal and store one block; a repeat replaces it by the same persons in the same positions.
 
-    def read_block(self, block: int) -> list[dict[str, Any]]:
-        """The persons of a block, by position."""
+        Persons are encoded one by one inside it: a reader of one decodes one.
+        """
         name = block_key(self._cohort_id, block)
-        persons = decode_body("persons", self._keys.open(self._cohort_id, name, self._store.get(name)))
-        return list(persons)
+        body = encode_body("block", [encode_body("person", person) for person in persons])
+        self._store.put(name, self._keys.seal(self._cohort_id, name, body))
 
-    def read_persons(self, places: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
-        """The persons at (block, position), in the order asked; every block is opened once."""
-        wanted = list(places)
-        opened = {block: self.read_block(block) for block in sorted({block for block, _ in wanted})}
-        return [opened[block][position] for block, position in wanted]
+    def read_persons(self, places: Iterable[tuple[int, int]]) -> Iterator[dict[str, Any]]:
+        """The persons at (block, position), in the order asked; sorted by block, each is opened once."""
+        for block, position in places:
+            yield decode_body("person", self._open(block)[position])
+
+    def _open(self, block: int) -> list[bytes]:
+        if block not in self._opened:
+            while len(self._opened) >= KEPT_BLOCKS:
+                self._opened.pop(next(iter(self._opened)))
+            name = block_key(self._cohort_id, block)
+            body = self._keys.open(self._cohort_id, name, self._store.get(name))
+            self._opened[block] = list(decode_body("block", body))
+        return self._opened[block]

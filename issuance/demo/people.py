@@ -1,0 +1,37 @@
+"""The demo's people at the public command line: each with a login of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from issuance.errors import Broken
+from issuance.settings import STACK_DIR, environment
+
+
+def password_of(user: str) -> str:
+    """The generated password of a demo user."""
+    return environment()[f"AIRFLOW_USER_{user.upper()}_PASSWORD"]
+
+
+def as_user(user: str, *words: str) -> str:
+    """Run the public command as a demo user; returns its output.
+
+    Raises:
+        Broken: the command failed, with what it said.
+    """
+    home = STACK_DIR / "demo" / "home" / user
+    env = {**os.environ, "XDG_CONFIG_HOME": str(home), "ISSUANCE_PASSWORD": password_of(user)}
+    if not (home / "issuance" / "login.json").exists():
+        _issuance(env, "login", user)
+    return _issuance(env, *words)
+
+
+def _issuance(env: dict[str, str], *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "issuance.cli", *words], env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Broken("COMMAND_FAILED", f"issuance {words[0]}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
