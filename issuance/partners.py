@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,17 @@ def load_registry(path: Path) -> Registry:
         Misconfigured: the file is missing, or a bank has no factory.
     """
     try:
+        return _read_registry(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise Misconfigured("REGISTRY_UNREADABLE", f"the partner registry {path} cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=4)
+def _read_registry(path: Path, changed: int) -> Registry:
+    """The same, read again when the file has changed."""
+    try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
         raise Misconfigured("REGISTRY_UNREADABLE", f"the partner registry {path} cannot be read: {error}") from error
     factories = [
         Partner(name, "factory", tuple(entry["banks"]), entry["capacity"]) for name, entry in data["factories"].items()

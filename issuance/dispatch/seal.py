@@ -50,6 +50,7 @@ class Sealer:
         self._store = ObjectStore.of(settings)
         self._keys = KeyService(settings.keys_dir)
         self._signing = self._keys.signing_key()
+        self._vaults: dict[str, Vault] = {}
 
     def seal_wave(self, cohort_id: str, wave: int, factory: str | None = None) -> int:
         """Seal and send what is unsealed of a wave, of one factory or all; returns the number of jobs sent."""
@@ -110,7 +111,7 @@ class Sealer:
                 " FROM job_item i JOIN card c USING (card_ref) WHERE i.job_id = %s ORDER BY i.position",
                 (job.job_id,),
             ).fetchall()
-        vault = Vault(self._store, self._keys, job.cohort_id)
+        vault = self._vaults.setdefault(job.cohort_id, Vault(self._store, self._keys, job.cohort_id))
         persons = vault.read_persons((block, position) for *_, block, position in items)
         for (card_ref, attempt, method, place, _, _), person in zip(items, persons, strict=True):
             yield self._record(job, card_ref, attempt, method, place, person)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
 from yoyo import get_backend, read_migrations
 
 from issuance.clock import day_of, end_of
@@ -32,10 +35,24 @@ def connect(database_url: str, **options: Any) -> Connection:
         raise Unavailable("LEDGER_UNAVAILABLE", f"the ledger does not answer: {str(error).splitlines()[0]}") from error
 
 
+@cache
+def _pool(database_url: str, process: int) -> ConnectionPool[Connection]:
+    """Connections that this process keeps: logging in costs more than most transactions."""
+    return ConnectionPool(
+        database_url,
+        kwargs={"options": "-c timezone=UTC"},
+        min_size=0,
+        max_size=8,
+        timeout=30,
+        check=ConnectionPool.check_connection,
+        open=True,
+    )
+
+
 @contextmanager
 def transaction(database_url: str) -> Iterator[Connection]:
     """One transaction on a connection of its own; lost connections and deadlocks are Retryable."""
-    with connect(database_url) as connection, retryable():
+    with retryable(), _pool(database_url, os.getpid()).connection() as connection:
         yield connection
 
 
@@ -46,8 +63,8 @@ def retryable() -> Iterator[None]:
         yield
     except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
         raise Retryable("LEDGER_BUSY", f"the transaction must be tried again: {type(error).__name__}") from error
-    except psycopg.OperationalError as error:
-        raise Unavailable("LEDGER_UNAVAILABLE", f"the ledger went away: {type(error).__name__}") from error
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise Unavailable("LEDGER_UNAVAILABLE", f"the ledger does not answer: {type(error).__name__}") from error
 
 
 def migrate(database_url: str) -> int:

@@ -71,12 +71,15 @@ ORDER_BUCKETS = (
 MAKING_BUCKET = _bucket_case("s.state", ((state.name, state.making) for state in PLASTIC_STATES if state.making))
 PLASTIC = "card_ref || '/' || attempt"
 CARRIAGE = "card_ref || '/' || attempt || ' ' || consignment_id"
-FACT_STANDS = (
-    "NOT f.corrects AND NOT EXISTS (SELECT FROM fact k WHERE k.corrects AND k.subject = f.subject"
-    " AND k.milestone = f.milestone AND left(k.mark, 13) = left(f.mark, 13) AND k.card_ref IS NOT DISTINCT FROM"
-    " f.card_ref AND k.attempt IS NOT DISTINCT FROM f.attempt"
-    " AND k.consignment_id IS NOT DISTINCT FROM f.consignment_id)"
-)
+
+
+def _fact_key(fact: str) -> str:
+    """A fact's identity as text: subject, milestone and occurred_at; the subject says which references are there."""
+    names = ("subject", "job_id", "card_ref", "attempt", "consignment_id", "milestone")
+    return f"concat_ws('|', {', '.join(f'{fact}.{name}' for name in names)}, left({fact}.mark, 13))"
+
+
+FACT_STANDS = f"NOT f.corrects AND {_fact_key('f')} NOT IN (SELECT {_fact_key('k')} FROM fact k WHERE k.corrects)"
 """A fact of the journal (f) that no correction annuls."""
 
 OF_COHORT = "JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s"

@@ -286,6 +286,7 @@ CREATE TABLE fact_default PARTITION OF fact DEFAULT;
 CREATE INDEX fact_card ON fact (card_ref) WHERE card_ref IS NOT NULL;
 CREATE INDEX fact_consignment ON fact (consignment_id) WHERE consignment_id IS NOT NULL;
 CREATE INDEX fact_job ON fact (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX fact_corrects ON fact (milestone) WHERE corrects;
 
 CREATE TABLE refused_item (
     partner text NOT NULL,
