@@ -29,7 +29,7 @@ down: $(BIN)/issuance
 	$(BIN)/issuance stack down
 
 bench: $(BIN)/issuance
-	$(BIN)/issuance bench $(ARGS)
+	$(BIN)/python -m bench.journal $(ARGS)
 
 test: install
 	$(BIN)/pytest $(ARGS)
@@ -38,3 +38,4 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict issuance
+	$(BIN)/lint-imports

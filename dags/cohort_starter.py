@@ -2,7 +2,8 @@
 ### Cohort starter
 
 Starts what the ledger says is due: intake of a registered submission, dispatch of an accepted cohort that has opened.
-Woken by `cohort-events`, and by the clock as a net under it.
+Woken by `cohort-events`, and by the clock as a net under it. Runs that failed on a Retryable error are run again, at
+most three times; then, and after a Permanent error, a PIPELINE_FAILED break names the run.
 
 **When it fails**: nothing is lost, the next run asks the ledger again. `issuance cohort list` shows what waits.
 
@@ -47,6 +48,15 @@ def cohort_starter() -> None:
 
         return due_dispatches(load_settings())
 
+    @task
+    @by_error_tree
+    def recover_runs() -> dict[str, list[str]]:
+        from issuance.recovery import recover_runs as recover
+        from issuance.settings import load_settings
+
+        return recover(load_settings(), DEFAULTS["retries"] + 1)
+
+    recover_runs()
     for dag_id, due in (("cohort_intake", find_intakes()), ("card_dispatch", find_dispatches())):
         TriggerDagRunOperator.partial(
             task_id=f"start_{dag_id}", trigger_dag_id=dag_id, skip_when_already_exists=True

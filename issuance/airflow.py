@@ -63,6 +63,20 @@ class Airflow:
         _require(answer)
         return True
 
+    def failed_runs(self, dag_id: str) -> list[str]:
+        """The runs of a DAG in state failed."""
+        return [run["dag_run_id"] for run in self.get(f"dags/{dag_id}/dagRuns", state="failed", limit=100)["dag_runs"]]
+
+    def attempts_of_failed(self, dag_id: str, run_id: str) -> list[tuple[str, int, int]]:
+        """(task, tries made, tries allowed) of a run's failed tasks."""
+        tasks = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)["task_instances"]
+        return [(t["task_id"], t["try_number"], t["max_tries"] + 1) for t in tasks if t["state"] == "failed"]
+
+    def clear_failed(self, dag_id: str, run_id: str) -> None:
+        """Run a run's failed tasks, and what hangs on them, again."""
+        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True}
+        self._call("POST", f"dags/{dag_id}/clearTaskInstances", json=body)
+
     def failed_tasks(self, dag_id: str, run_id: str) -> list[str]:
         """The tasks of a run that failed."""
         tasks = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)["task_instances"]

@@ -55,7 +55,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except IssuanceError as error:
-        if "--json" in sys.argv:
+        if "--json" in sys.argv and sys.argv[1] != "demo":  # there it names a file
             click.echo(json.dumps(error.as_dict(), ensure_ascii=False, default=str))
         else:
             click.echo(f"{error.code}: {error.message}", err=True)

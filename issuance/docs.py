@@ -17,8 +17,10 @@ from issuance.lifecycle import (
     DECISIONS,
     ENDED_STATES,
     HOLDER_EVENTS,
+    KEEPING,
     MILESTONES,
     PARTNER_TOPICS,
+    PAUSES,
     PLASTIC_STATES,
     REASONS,
     REFUSAL_CODES,
@@ -32,7 +34,7 @@ from issuance.lifecycle import (
     Subject,
     milestones_of,
 )
-from issuance.reconcile.equations import EQUATIONS, Equation
+from issuance.reconcile.equations import EQUATIONS, MISSING, Equation
 from issuance.settings import ROOT
 
 FILE = ROOT / "docs" / "lifecycle.md"
@@ -165,7 +167,8 @@ def _milestones(subject: Subject) -> Iterator[str]:
                 m.zh,
                 m.en,
                 _reporters(m),
-                ", ".join(NEEDS.get(need, need) for need in m.needs),
+                ", ".join(NEEDS.get(need, need) for need in m.needs)
+                + (f" ({m.witnesses} different of role WITNESS)" if m.witnesses else ""),
                 "yes" if m.repeatable else "",
             )
             for m in milestones_of(subject)
@@ -215,8 +218,10 @@ def _states() -> Iterator[str]:
 
 def _requests() -> list[str]:
     rows = []
-    for request, (answer, zh, en) in REQUESTS.items():
-        rows.append((f"`{request}`", zh, en, f"`{answer}` by {', '.join(MILESTONES[answer].reporters)}"))
+    for request, (answers, zh, en) in REQUESTS.items():
+        ways = [f"`{answer}` by {', '.join(MILESTONES[answer].reporters)}" for answer in answers]
+        ways += ["falls away when the plastic is cancelled"] if request in KEEPING else []
+        rows.append((f"`{request}`", zh, en, "; or ".join(ways)))
     return _table(("Request", "说明", "Meaning", "Answered with"), rows)
 
 
@@ -226,7 +231,7 @@ def _break_row(kind: BreakKind) -> tuple[str, ...]:
 
 def _equation_row(equation: Equation) -> tuple[str, ...]:
     buckets = ", ".join(f"{b} ✗" if b in equation.open_buckets else b for b in equation.buckets)
-    return equation.name, equation.unit, buckets
+    return equation.name, equation.unit, buckets + (f"; beside it: {MISSING} ✗" if equation.beside else "")
 
 
 def _topics() -> list[str]:
@@ -256,12 +261,21 @@ def _of_reports() -> Iterator[str]:
     yield from ("## 承运方措施 / Actions", "", *_codes(ACTIONS))
     yield from ("## 参与人 / Roles of actors", "", *_codes(ROLES))
     yield from ("## 拒收代码 / Refusals of reports and items", "", *_codes(REFUSAL_CODES))
+    yield from ("## 暂停原因 / Why a partner is paused", "", *_codes(PAUSES))
+
+
+REQUESTS_TEXT = """\
+请求由环节回应，所列任一环节即可；`HANDED_OVER` 须是比退回的那次更新的一次交接。逾期未回应即记差异 `REQUEST_OVERDUE`。
+
+A request is answered by a milestone, any of those listed; `HANDED_OVER` by a newer consignment than the one that came
+back. Past its due day without an answer it is a break, `REQUEST_OVERDUE`.
+"""
 
 
 def _of_decisions() -> Iterator[str]:
     yield from ("## 决定 / Decisions", "", *_codes(DECISIONS))
     yield from ("### 注销原因 / Why a plastic is cancelled", "", *_codes(CANCEL_REASONS))
-    yield from ("## 请求 / Requests to partners", "", *_requests())
+    yield from ("## 请求 / Requests to partners", "", REQUESTS_TEXT, *_requests())
     yield from ("## 通知 / Notices to holders", "", *_codes(TEMPLATES))
     yield from ("## 持卡人事件 / Holder events", "", *_codes(HOLDER_EVENTS))
     head = ("Kind", "说明", "Meaning", "Closes by itself", "Severity")

@@ -31,6 +31,8 @@ class Milestone:
     en: str
     needs: tuple[str, ...] = ()
     repeatable: bool = False
+    witnesses: int = 0
+    """Different actors of role WITNESS that it needs."""
 
     @property
     def column(self) -> str:
@@ -50,7 +52,7 @@ _MILESTONES = (
     Milestone("SPOILED", "plastic", FACTORY, "制卡失败", "spoiled in making", ("reason",)),
     Milestone("COLLECTED", "plastic", BANK | HRSS, "已领卡", "collected", ("place", "actors")),
     Milestone("REFUSED_BY_HOLDER", "plastic", BANK | HRSS, "持卡人拒收", "refused by the holder", ("reason",)),
-    Milestone("DESTROYED", "plastic", FACTORY | BANK | HRSS, "已销毁", "destroyed", ("actors",)),
+    Milestone("DESTROYED", "plastic", FACTORY | BANK | HRSS, "已销毁", "destroyed", ("actors",), witnesses=2),
     Milestone("ISSUED_INSTANTLY", "plastic", BANK, "即时制卡", "issued instantly at an outlet", ("place",)),
     Milestone("SS_ACTIVATED", "plastic", HRSS, "社保功能已启用", "social-security function activated"),
     Milestone("FINANCE_ACTIVATED", "plastic", BANK, "金融功能已激活", "financial function activated"),
@@ -118,14 +120,21 @@ ROLES: dict[str, tuple[str, str]] = {
     "CLERK": ("柜员", "clerk"),
     "WITNESS": ("监销人", "witness"),
 }
-REQUESTS: dict[str, tuple[str, str, str]] = {
-    # request: (the milestone that answers it, zh, en)
-    "CANCEL": ("ITEM_REFUSED", "取消制卡", "cancel before acceptance"),
-    "HOLD": ("RECEIVED_AT_PLACE", "暂存", "hold in store"),
-    "HAND_OUT": ("COLLECTED", "再次发放", "hand out again"),
-    "CANCEL_SS": ("SS_CANCELLED", "注销社保功能", "cancel the social-security function"),
-    "CANCEL_ACCOUNT": ("ACCOUNT_CANCELLED", "注销银行账户", "cancel the bank account"),
-    "DESTROY": ("DESTROYED", "销毁卡片", "destroy the plastic"),
+REQUESTS: dict[str, tuple[tuple[str, ...], str, str]] = {
+    # request: (the milestones of which any answers it, zh, en); see tracking.decisions.UNANSWERED
+    "CANCEL": (("ITEM_REFUSED", "JOB_REFUSED", "MADE", "SPOILED"), "取消制卡", "cancel before acceptance"),
+    "HOLD": (("RECEIVED_AT_PLACE",), "暂存", "hold in store"),
+    "HAND_OUT": (("HANDED_OVER", "COLLECTED"), "再次发放", "hand out again"),
+    "CANCEL_SS": (("SS_CANCELLED",), "注销社保功能", "cancel the social-security function"),
+    "CANCEL_ACCOUNT": (("ACCOUNT_CANCELLED",), "注销银行账户", "cancel the bank account"),
+    "DESTROY": (("DESTROYED",), "销毁卡片", "destroy the plastic"),
+}
+KEEPING = frozenset({"HOLD", "HAND_OUT"})
+"""Requests that fall away when the plastic is cancelled."""
+PAUSES: dict[str, tuple[str, str]] = {
+    # codes of the notice PAUSED; the figures are wire.refusals.Limits
+    "RUN": ("连续多条报文未被采用", "too many messages in a row of which nothing was applied"),
+    "RATIO": ("被拒收的比例过高", "too large a share of the items was refused"),
 }
 
 
@@ -262,15 +271,20 @@ BREAK_KINDS: dict[str, BreakKind] = {
             "high",
         ),
         BreakKind("OLD_CARD_USED", "启用新卡后旧卡仍被使用", "old card used after cut-over", False, "high"),
-        BreakKind("HANDOVER_COUNT", "交接数量不符", "the counts of a hand-over differ"),
+        BreakKind(
+            "HANDOVER_COUNT",
+            "交接数量不符或逾期未签收",
+            "the counts of a hand-over differ, or nobody received it in time",
+        ),
         BreakKind("OVERDUE", "超过时限", "past its due date"),
         BreakKind("JOB_UNANSWERED", "制卡任务未回应", "a job without an answer"),
+        BreakKind("REQUEST_OVERDUE", "请求逾期未回应", "a request past its due day without an answer"),
         BreakKind("STATEMENT_UNKNOWN", "对账单中有、我方无", "in the statement and unknown to us", severity="high"),
         BreakKind("STATEMENT_MISSING", "我方有、对账单中无", "ours and missing from the statement"),
         BreakKind("STATEMENT_LATE", "对账单逾期", "a statement is late"),
         BreakKind("SEQUENCE_GAP", "报送序号有缺口", "a gap in a partner's sequence"),
         BreakKind("REMAKE_LIMIT", "补制超出放行比例", "re-makes past the released ratio", closes_itself=False),
-        BreakKind("PIPELINE_FAILED", "流程多次失败", "a pipeline run failed three times", closes_itself=False),
+        BreakKind("PIPELINE_FAILED", "流程失败", "a pipeline run failed and needs a person"),
         BreakKind("UNMATCHED_MAIL", "邮件号未对应到卡", "a mail item that matches no plastic"),
     )
 }
@@ -313,10 +327,13 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "COUNT_DIFFERS": ("件数与声明不符", "declared_count differs from the items"),
     "HASH_DIFFERS": ("校验和不符", "hash_total differs from the items"),
     "EMPTY": ("无内容", "a report without items"),
+    "TOO_MANY": ("超过一千项", "more than 1,000 items"),
+    "JOB_INVALID": ("任务报告须恰有一项且不含卡号", "a report of kind JOB has exactly one item, without card_ref"),
     "ID_REUSED": ("报告编号已用于其他内容", "the report_id stands with other content"),
     "CHUNK_INVALID": ("对账单分片有误", "a chunk number outside 1..m, or chunks that disagree"),
     "MILESTONE_UNKNOWN": ("环节代码未知", "an unknown milestone"),
     "REASON_UNKNOWN": ("原因代码未知", "an unknown reason or action"),
+    "ROLE_UNKNOWN": ("参与人角色未知", "an unknown role of an actor"),
     "FIELD_MISSING": ("缺少必填项", "a field that the milestone needs is missing"),
     "NOT_AUTHORISED": ("无权报送该环节", "this kind of partner may not report this milestone"),
     "NO_RELATION": ("与该卡无关", "the partner has no relation to this plastic"),

@@ -59,6 +59,8 @@ class Policy(_Entry):
     """Re-makes that one release covers."""
     answer_days: Days
     """Working days after which an unanswered job is a break."""
+    handover_days: Days
+    """Days after which a hand-over that nobody received, or a letter that was not posted, is a break."""
     lost_after_days: Days
     """Days without news after which a mail item is taken as lost."""
     reminder_days: tuple[Days, ...]

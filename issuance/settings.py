@@ -38,7 +38,6 @@ class Settings:
     s3_secret_key: str = field(repr=False, default="")
     kafka_security_protocol: str = "SASL_PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-256"
-    business_clock: str = "real"
     part_rows: int = 200_000
 
 
@@ -90,6 +89,5 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         policies_dir=Path(values.get("ISSUANCE_POLICIES_DIR", ROOT / "policies")),
         kafka_security_protocol=values.get("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
         kafka_sasl_mechanism=values.get("KAFKA_SASL_MECHANISM", "SCRAM-SHA-256"),
-        business_clock=values.get("ISSUANCE_CLOCK", "real"),
         part_rows=int(values.get("ISSUANCE_PART_ROWS", "200000")),
     )

@@ -14,10 +14,10 @@ from ledger_fixture import REGISTRY
 from wire_fixture import credentials_of
 
 from issuance.partners import Partner, topic_of
-from issuance.settings import Settings, read_env_file
+from issuance.settings import Settings, environment, read_env_file
 from issuance.vault.objects import ObjectStore
 from issuance.wire.kafka import client_options, make_consumer, make_producer
-from issuance.wire.topics import declared_topics
+from issuance.wire.topics import apply_topics, declared_topics
 
 KINDS = {kind: REGISTRY.of_kind(kind)[1 if kind == "factory" else 0] for kind in
          ("factory", "bank", "hrss", "carrier", "platform", "notifier")}  # fmt: skip
@@ -34,6 +34,11 @@ def test_the_broker_grants_a_partner_its_own_topics_only(stack: Settings, kind: 
     granted = {t["name"]: set(t["authorized_operations"]) for t in described if t["error_code"] == 0}
     expected = {topic: {"DESCRIBE", may.upper()} for topic, may in partner.topics()}
     assert granted == expected
+
+
+def test_applying_topics_again_changes_nothing(stack: Settings) -> None:
+    env = environment()
+    assert apply_topics(stack, env["KAFKA_ADMIN_USER"], env["KAFKA_ADMIN_PASSWORD"]) == []
 
 
 def others(kind: str) -> list[Partner]:

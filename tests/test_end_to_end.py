@@ -19,7 +19,9 @@ import psycopg
 import pytest
 from botocore.config import Config
 from kafka import TopicPartition
+from wire_fixture import wait_for
 
+from issuance.airflow import Airflow
 from issuance.settings import read_env_file
 from issuance.stack.place import Ports
 from issuance.wire.kafka import Credentials, make_consumer
@@ -147,6 +149,17 @@ def test_a_second_demo_on_the_same_ledger_says_so_and_stops(demo: Run) -> None:
     done = demo.issuance("demo", "--cards", "200", "--seed", "8")
     assert done.returncode == 1
     assert "LEDGER_NOT_EMPTY" in done.stderr
+
+
+def test_a_run_that_failed_for_good_is_a_break_that_names_it(demo: Run) -> None:
+    env = demo.settings
+    airflow = Airflow.log_in(env["AIRFLOW_API_URL"], "pipeline", env["AIRFLOW_USER_PIPELINE_PASSWORD"])
+    airflow.start_run("card_dispatch", {"cohort_id": "nobody", "wave": 1}, "nobody.1")
+    wait_for(lambda: airflow.run_state("card_dispatch", "nobody.1") == "failed", 120)
+    starter = airflow.start_run("cohort_starter", {})
+    wait_for(lambda: airflow.run_state("cohort_starter", starter) == "success", 120)
+    breaks = json.loads(demo.issuance("break", "list", "--json").stdout)
+    assert [(b["kind"], b["reference"]) for b in breaks] == [("PIPELINE_FAILED", "card_dispatch nobody.1")]
 
 
 def test_planted_persons_are_found_nowhere_outside_sealed_objects(demo: Run) -> None:

@@ -102,8 +102,9 @@ def _require_empty(settings: Settings) -> None:
         if row:
             raise Refused(
                 "LEDGER_NOT_EMPTY",
-                f"账本中已有批次 {row[0]}；演示需要空账本：issuance stack reset。"
-                f" / the ledger holds cohort {row[0]}; the demo needs an empty one: issuance stack reset.",
+                f"账本中已有批次 {row[0]}；演示需要空账本：先停止（make down），再删除 {STACK_DIR}。"
+                f" / the ledger holds cohort {row[0]}, the demo needs an empty one:"
+                f" make down, then remove {STACK_DIR}.",
             )
         set_business_day(connection, OPENS)
 

@@ -8,19 +8,33 @@ from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
 from issuance.tracking.breaks import settle_breaks
 
-DIFFERENCES = """
-WITH latest AS (
-    SELECT DISTINCT ON (partner, function) partner, function, statement_id, as_of FROM statement
-    ORDER BY partner, function, business_day DESC, revision DESC, as_of DESC),
+LATEST = """
+    SELECT DISTINCT ON (partner, function) partner, function, statement_id, revision, as_of, cohorts FROM statement
+    ORDER BY partner, function, business_day DESC, revision DESC, as_of DESC
+"""
+"""The latest complete statement of every partner and function."""
+
+
+def active_at(function: str) -> str:
+    """Whether the facts of plastic p make it one that a complete statement l has to list (contract: Statement)."""
+    on, off = {"ss": ("ss_activated", "ss_cancelled"), "finance": ("finance_activated", "account_cancelled")}[function]
+    whose = " AND p.bank = l.partner" if function == "finance" else ""
+    return (
+        f"(mark_at(p.{on}) BETWEEN l.as_of - interval '400 days' AND l.as_of"
+        f" AND coalesce(mark_at(p.{off}) > l.as_of, true){whose})"
+    )
+
+
+DIFFERENCES = f"""
+WITH latest AS ({LATEST}),
 listed AS (
     SELECT l.partner, l.function, l.statement_id, l.as_of, unnest(cards) AS card_ref, unnest(attempts) AS attempt
-    FROM latest l JOIN statement_chunk USING (partner, statement_id)),
+    FROM latest l JOIN statement_chunk USING (partner, statement_id, revision)),
 ours AS (
     SELECT l.partner, l.function, l.statement_id, p.card_ref, p.attempt
-    FROM latest l JOIN plastic p ON CASE l.function WHEN 'finance' THEN p.bank = l.partner ELSE true END
-    WHERE mark_at(CASE l.function WHEN 'ss' THEN p.ss_activated ELSE p.finance_activated END)
-          BETWEEN l.as_of - interval '400 days' AND l.as_of
-      AND coalesce(mark_at(CASE l.function WHEN 'ss' THEN p.ss_cancelled ELSE p.account_cancelled END) > l.as_of, true))
+    FROM latest l JOIN plastic p ON {active_at("ss")} WHERE l.function = 'ss'
+    UNION ALL SELECT l.partner, l.function, l.statement_id, p.card_ref, p.attempt
+    FROM latest l JOIN plastic p ON {active_at("finance")} WHERE l.function = 'finance')
 SELECT i.partner, i.function, i.card_ref, i.attempt, 'theirs' AS side, i.statement_id
 FROM listed i LEFT JOIN ours o USING (partner, function, card_ref, attempt) WHERE o.card_ref IS NULL
 UNION
@@ -58,8 +72,9 @@ def reconcile(connection: Connection, day: date) -> int:
         JOIN statement_difference d USING (partner, function, card_ref, attempt, side)
         LEFT JOIN card c ON c.card_ref = n.card_ref
         WHERE d.statement_id <> n.statement_id
-           OR EXISTS (SELECT FROM break b WHERE b.kind LIKE 'STATEMENT_%' AND b.closed_on IS NULL
-                      AND b.card_ref = n.card_ref AND b.attempt = n.attempt)
+           OR EXISTS (SELECT FROM break b WHERE b.kind IN ('STATEMENT_UNKNOWN', 'STATEMENT_MISSING')
+                      AND b.closed_on IS NULL
+                      AND b.reference = n.partner || '/' || n.function || '/' || n.card_ref || '/' || n.attempt)
         """
     )
     connection.execute("INSERT INTO statement_difference SELECT * FROM difference ON CONFLICT DO NOTHING")

@@ -9,11 +9,12 @@ from typing import Any
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
-from issuance.lifecycle import ENDED_STATES, REQUESTS
+from issuance.lifecycle import ENDED_STATES
 from issuance.partners import load_registry
 from issuance.policy import Policy, load_policy
 from issuance.reconcile.equations import EQUATIONS, Balance, balance
 from issuance.settings import Settings
+from issuance.tracking.decisions import UNANSWERED
 from issuance.tracking.standing import stand_cards
 
 
@@ -106,24 +107,10 @@ def open_requests(connection: Connection, cohort_no: int) -> list[Any]:
 
     A CANCEL that came too late ends by itself; the plastic then goes the enforced order.
     """
-    answered = " ".join(
-        f"WHEN '{request}' THEN p.{milestone.lower()} IS NOT NULL"
-        for request, (milestone, _, _) in REQUESTS.items()
-        if request not in ("CANCEL", "HAND_OUT", "HOLD")
-    )
     return connection.execute(
-        f"""
-        SELECT d.card_ref, d.attempt, d.occasion, d.partner, d.due_on
-        FROM decision d JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
-        WHERE c.cohort_no = %s AND d.kind = 'REQUEST' AND NOT CASE split_part(d.occasion, ':', 1)
-            {answered}
-            WHEN 'CANCEL' THEN p.item_refused IS NOT NULL OR p.made IS NOT NULL OR p.spoiled IS NOT NULL
-            WHEN 'HAND_OUT' THEN EXISTS (SELECT FROM carriage a WHERE (a.card_ref, a.attempt) = (d.card_ref, d.attempt)
-                AND a.handed_over > (SELECT b.handed_over FROM carriage b WHERE (b.card_ref, b.attempt) =
-                    (d.card_ref, d.attempt) AND b.consignment_id = substr(d.occasion, 10)))
-            ELSE true END
-        ORDER BY 1, 2
-        """,
+        "SELECT d.card_ref, d.attempt, d.occasion, d.partner, d.due_on FROM decision d JOIN card c USING (card_ref)"
+        " JOIN plastic p USING (card_ref, attempt)"
+        f" WHERE c.cohort_no = %s AND d.kind = 'REQUEST' AND {UNANSWERED} ORDER BY 1, 2",
         (cohort_no,),
     ).fetchall()
 

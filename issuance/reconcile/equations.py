@@ -6,13 +6,15 @@ differs. An equation holds when both sides name the same entities, each once, an
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from issuance.ledger.connection import Connection
 from issuance.lifecycle import CARD_STATES, PLASTIC_STATES
+from issuance.reconcile.activation import LATEST, active_at
+
+MISSING = "missing from the statement"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Equation:
     right: str
     buckets: tuple[str, ...]
     open_buckets: frozenset[str] = frozenset()
+    beside: str = ""
+    """A third query: entities that are no part of the left side, shown in a bucket beside those of the right."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Balance:
     left: int
     buckets: dict[str, int]
     differing: list[str]
+    beside: dict[str, int] = field(default_factory=dict)
 
     @property
     def right(self) -> int:
@@ -53,7 +58,7 @@ class Balance:
             "unit": self.equation.unit,
             "left": self.left,
             "right": self.right,
-            "buckets": self.buckets,
+            "buckets": self.buckets | self.beside,
             "holds": self.holds,
             "differing": self.differing[:100],
         }
@@ -177,26 +182,43 @@ COLLECTION = Equation(
 
 
 def activation(function: str) -> Equation:
-    """The activation equation of one function: the latest complete statements against the ledger."""
-    column = {"ss": "ss_activated", "finance": "finance_activated"}[function]
+    """The activation equation of one function: the latest complete statements against the ledger.
+
+    A partner's total is over all cohorts; a cohort's share of it was counted and frozen when the statement completed.
+    """
+    latest = f"(SELECT * FROM ({LATEST}) s WHERE function = '{function}') l"
     listed = (
-        "(SELECT partner, unnest(cards) AS card_ref, unnest(attempts) AS attempt, as_of FROM statement_chunk"
-        " JOIN (SELECT DISTINCT ON (partner) partner, statement_id FROM statement"
-        f" WHERE function = '{function}' ORDER BY partner, business_day DESC, revision DESC, as_of DESC) latest"
-        " USING (partner, statement_id)) l"
+        f"{latest} JOIN LATERAL (SELECT unnest(cards) AS card_ref, unnest(attempts) AS attempt FROM statement_chunk k"
+        " WHERE (k.partner, k.statement_id, k.revision) = (l.partner, l.statement_id, l.revision)) i ON true"
+        " JOIN card c USING (card_ref)"
+    )
+    share = "(l.cohorts ->> %(cohort)s::text)::bigint"
+    tally = (
+        f"SELECT l.partner || ' ' || l.statement_id || ': ' || count(c.card_ref) || ' of ' || coalesce({share}, 0)"
+        f" || ' listed' AS entity, coalesce({share}, 0) - count(c.card_ref) AS missing"
+        f" FROM {latest} LEFT JOIN LATERAL (SELECT unnest(cards) AS card_ref FROM statement_chunk k WHERE (k.partner,"
+        " k.statement_id, k.revision) = (l.partner, l.statement_id, l.revision)) i ON true"
+        " LEFT JOIN card c ON c.card_ref = i.card_ref AND c.cohort_no = %(cohort)s"
+        " GROUP BY l.partner, l.statement_id, l.cohorts"
+    )
+    unexplained = (
+        "EXISTS (SELECT FROM break b WHERE b.kind = 'STATEMENT_UNKNOWN' AND b.closed_on IS NULL AND b.card_ref ="
+        f" i.card_ref AND b.reference = l.partner || '/{function}/' || i.card_ref || '/' || i.attempt)"
     )
     return Equation(
         f"activation ({function})",
         "plastic",
-        f"SELECT l.card_ref || '/' || l.attempt, 'listed' FROM {listed} JOIN card c USING (card_ref)"
-        " WHERE c.cohort_no = %(cohort)s",
-        f"SELECT l.card_ref || '/' || l.attempt, CASE WHEN mark_at(p.{column}) <= l.as_of THEN 'agreed'"
-        f" WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'STATEMENT_UNKNOWN' AND b.card_ref = l.card_ref"
-        " AND b.attempt = l.attempt AND b.closed_on IS NULL) THEN 'unknown to us' ELSE 'pending' END"
-        f" FROM {listed} JOIN card c USING (card_ref) LEFT JOIN plastic p ON p.card_ref = l.card_ref"
-        " AND p.attempt = l.attempt WHERE c.cohort_no = %(cohort)s",
-        ("agreed", "pending", "unknown to us"),
-        frozenset({"unknown to us"}),
+        # what is listed, and the share of the total that is not
+        f"SELECT i.card_ref || '/' || i.attempt, 'listed' FROM {listed} WHERE c.cohort_no = %(cohort)s"
+        f" UNION ALL SELECT entity, 'total' FROM ({tally}) t, generate_series(1, missing)",
+        f"SELECT i.card_ref || '/' || i.attempt, CASE WHEN {active_at(function)} THEN 'agreed with the ledger'"
+        f" WHEN {unexplained} THEN 'unknown to us' ELSE 'pending' END FROM {listed} LEFT JOIN plastic p"
+        " ON p.card_ref = i.card_ref AND p.attempt = i.attempt WHERE c.cohort_no = %(cohort)s"
+        f" UNION ALL SELECT entity, NULL FROM ({tally}) t, generate_series(1, -missing)",
+        ("agreed with the ledger", "pending", "unknown to us"),
+        frozenset({"unknown to us", MISSING}),
+        f"SELECT card_ref || '/' || attempt, '{MISSING}' FROM break WHERE kind = 'STATEMENT_MISSING'"
+        f" AND closed_on IS NULL AND cohort_no = %(cohort)s AND reference LIKE '%%/{function}/%%'",
     )
 
 
@@ -208,22 +230,29 @@ def balance(connection: Connection, equation: Equation, cohort_no: int) -> Balan
 
     Differing: entities that one side lacks or has twice, stand in no bucket, or in one where nothing may stand.
     """
+    values = {"cohort": cohort_no, "open": list(equation.open_buckets)}
     rows = connection.execute(
         f"WITH l AS (SELECT entity, count(*) AS n FROM ({equation.left}) AS l (entity, bucket) GROUP BY entity),"
         f" r AS (SELECT entity, min(bucket) AS bucket, count(*) AS n FROM ({equation.right}) AS r (entity, bucket)"
         " GROUP BY entity)"
         " SELECT entity, coalesce(l.n, 0), coalesce(r.n, 0), r.bucket FROM l FULL JOIN r USING (entity)"
         " WHERE l.n IS DISTINCT FROM r.n OR r.n > 1 OR r.bucket IS NULL OR r.bucket = ANY (%(open)s) ORDER BY entity",
-        {"cohort": cohort_no, "open": list(equation.open_buckets)},
+        values,
     ).fetchall()
-    (left,) = connection.execute(f"SELECT count(*) FROM ({equation.left}) l", {"cohort": cohort_no}).fetchone() or (0,)
-    counts: Counter[str] = Counter(
-        dict(
-            connection.execute(
-                f"SELECT coalesce(bucket, 'none'), count(*) FROM ({equation.right}) AS r (entity, bucket) GROUP BY 1",
-                {"cohort": cohort_no},
-            ).fetchall()
-        )
-    )
-    buckets = {bucket: counts.pop(bucket, 0) for bucket in equation.buckets} | dict(counts)
-    return Balance(equation, left, buckets, [row[0] for row in rows])
+    (left,) = connection.execute(f"SELECT count(*) FROM ({equation.left}) l", values).fetchone() or (0,)
+    counts = _count_buckets(connection, equation.right, values)
+    buckets = {bucket: counts.pop(bucket, 0) for bucket in equation.buckets} | counts
+    beside: dict[str, int] = {}
+    differing = [row[0] for row in rows]
+    if equation.beside:
+        beside = {MISSING: 0} | _count_buckets(connection, equation.beside, values)
+        found = connection.execute(f"SELECT entity FROM ({equation.beside}) AS b (entity, bucket) ORDER BY 1", values)
+        differing += [row[0] for row in found.fetchall()]
+    return Balance(equation, left, buckets, differing, beside)
+
+
+def _count_buckets(connection: Connection, side: str, values: dict[str, Any]) -> dict[str, int]:
+    rows = connection.execute(
+        f"SELECT coalesce(bucket, 'none'), count(*) FROM ({side}) AS r (entity, bucket) GROUP BY 1", values
+    ).fetchall()
+    return {str(bucket): int(count) for bucket, count in rows}

@@ -1,4 +1,8 @@
-"""Statements: a partner's full list for a day, in chunks; a day counts when every chunk of a revision is there."""
+"""Statements: a partner's full list for a day, in chunks; a day counts when every chunk of a revision is there.
+
+A chunk is kept by (partner, statement_id, revision, chunk); one that makes a revision whole without agreeing with its
+count or hash is refused and not kept, so that the chunk sent again, or the next revision, can complete it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from issuance.ledger.connection import Connection
 from issuance.ledger.outbox import Outgoing
@@ -59,62 +65,83 @@ def _keep_chunk(connection: Connection, message: Message, context: Context) -> t
         return "UNDECODABLE", False
     sha256 = hashlib.sha256(message.raw[FRAME.size :]).digest()
     standing = connection.execute(
-        "SELECT sha256 FROM statement_chunk WHERE (partner, statement_id, chunk) = (%s, %s, %s)",
-        (partner.id, value["statement_id"], value["chunk"]),
+        "SELECT sha256 FROM statement_chunk WHERE (partner, statement_id, revision, chunk) = (%s, %s, %s, %s)",
+        (partner.id, value["statement_id"], value["revision"], value["chunk"]),
     ).fetchone()
     if standing:
         return (None, False) if bytes(standing[0]) == sha256 else ("ID_REUSED", False)
     if _disagrees(connection, partner.id, value):
         return "CHUNK_INVALID", False
-    row = {**value, "sha256": sha256, "cards": cards, "attempts": [item["attempt"] for item in value["items"]]}
-    connection.execute(
-        f"INSERT INTO statement_chunk ({', '.join(COLUMNS)}) VALUES ({', '.join(f'%({name})s' for name in COLUMNS)})",
-        row,
-    )
-    return _complete(connection, partner.id, value, context.day), True
+    code = _complete(connection, value, cards, context.day)
+    if code is None:
+        row = {**value, "sha256": sha256, "cards": cards, "attempts": [item["attempt"] for item in value["items"]]}
+        connection.execute(
+            f"INSERT INTO statement_chunk ({', '.join(COLUMNS)})"
+            f" VALUES ({', '.join(f'%({name})s' for name in COLUMNS)})",
+            row,
+        )
+    return code, code is None
 
 
 def _disagrees(connection: Connection, partner: str, value: dict[str, Any]) -> bool:
-    """Whether another chunk of the statement says otherwise of the whole."""
+    """Whether another chunk of the revision says otherwise of the whole."""
     row = connection.execute(
-        "SELECT FROM statement_chunk WHERE partner = %s AND statement_id = %s AND (function, business_day, as_of,"
-        " revision, chunks, total, hash_total) IS DISTINCT FROM (%s, %s, %s, %s, %s, %s, %s) LIMIT 1",
+        "SELECT FROM statement_chunk WHERE (partner, statement_id, revision) = (%s, %s, %s) AND (function,"
+        " business_day, as_of, chunks, total, hash_total) IS DISTINCT FROM (%s, %s, %s, %s, %s, %s) LIMIT 1",
         (partner, *(value[name] for name in (
-            "statement_id", "function", "business_day", "as_of", "revision", "chunks", "total", "hash_total"))),
+            "statement_id", "revision", "function", "business_day", "as_of", "chunks", "total", "hash_total"))),
     ).fetchone()  # fmt: skip
     return row is not None
 
 
-def _complete(connection: Connection, partner: str, value: dict[str, Any], day: date) -> str | None:
-    """Make the statement stand when its last chunk came and count and hash agree."""
+def _complete(connection: Connection, value: dict[str, Any], chunk: list[UUID], day: date) -> str | None:
+    """Make the revision stand when this chunk is the last one missing; a code when count or hash do not agree."""
     rows = connection.execute(
-        "SELECT cards FROM statement_chunk WHERE partner = %s AND statement_id = %s",
-        (partner, value["statement_id"]),
+        "SELECT cards FROM statement_chunk WHERE (partner, statement_id, revision) = (%s, %s, %s)",
+        (value["partner"], value["statement_id"], value["revision"]),
     ).fetchall()
-    if len(rows) < value["chunks"]:
+    if len(rows) + 1 < value["chunks"]:
         return None
-    cards: list[UUID] = [card for (batch,) in rows for card in batch]
+    cards: list[UUID] = [*chunk, *(card for (batch,) in rows for card in batch)]
     if len(cards) != value["total"]:
         return "COUNT_DIFFERS"
     if hash_total(cards) != value["hash_total"]:
         return "HASH_DIFFERS"
     connection.execute(
-        "INSERT INTO statement (partner, statement_id, function, business_day, as_of, revision, total, completed_on)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (partner, *(value[name] for name in (
-            "statement_id", "function", "business_day", "as_of", "revision", "total")), day),
+        "INSERT INTO statement (partner, statement_id, function, business_day, as_of, revision, total, cohorts,"
+        " completed_on) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (*(value[name] for name in (
+            "partner", "statement_id", "function", "business_day", "as_of", "revision", "total")),
+         Jsonb(count_cohorts(connection, cards)), day),
     )  # fmt: skip
     return None
 
 
+def count_cohorts(connection: Connection, cards: Sequence[UUID]) -> dict[str, int]:
+    """How many of these cards each cohort has, by cohort_no; 0 counts those that are no cards of ours."""
+    rows = connection.execute(
+        "SELECT coalesce(cohort_no, 0), count(*) FROM unnest(%s::uuid[]) AS card_ref LEFT JOIN card USING (card_ref)"
+        " GROUP BY 1 ORDER BY 1",
+        (list(cards),),
+    ).fetchall()
+    return {str(cohort_no): count for cohort_no, count in rows}
+
+
 def ask_missing_chunks(connection: Connection, day: date) -> list[Outgoing]:
-    """Ask by number for the chunks of incomplete statements; an incomplete statement is never assumed."""
+    """Ask by number for the chunks of incomplete statements; an incomplete statement is never assumed.
+
+    Not asked for: what a later revision or statement has overtaken, and what a paused partner would have to send.
+    """
     rows = connection.execute(
         """
         SELECT partner, statement_id, revision,
                int4multirange(int4range(1, max(chunks) + 1)) - range_agg(int4range(chunk, chunk + 1)) AS missing
         FROM statement_chunk c WHERE business_day <= %s
-          AND NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.statement_id) = (c.partner, c.statement_id))
+          AND NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.function) = (c.partner, c.function)
+                          AND (s.business_day, s.revision, s.as_of) >= (c.business_day, c.revision, c.as_of))
+          AND NOT EXISTS (SELECT FROM statement_chunk n WHERE (n.partner, n.statement_id) =
+                          (c.partner, c.statement_id) AND n.revision > c.revision)
+          AND partner NOT IN (SELECT partner FROM partner_standing WHERE paused_on IS NOT NULL)
         GROUP BY partner, statement_id, revision
         """,
         (day,),

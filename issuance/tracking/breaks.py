@@ -17,8 +17,11 @@ from issuance.tracking.decisions import BREAKS, CARD_BREAKS
 RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on"
 
 
-def note_breaks(connection: Connection, day: date) -> None:
-    """Open the breaks that hold for the cards in `work` and close those that no longer do."""
+def note_breaks(connection: Connection, day: date, hrss: str | None = None) -> None:
+    """Open the breaks that hold for the cards in `work` and close those that no longer do.
+
+    `hrss` is the city's: while it is paused, cards are not overdue.
+    """
     found = " UNION ALL ".join(
         [
             f"SELECT '{kind}', k.cohort_no, s.card_ref, s.attempt, s.card_ref || '/' || s.attempt, {expected}, {actual}"
@@ -34,7 +37,7 @@ def note_breaks(connection: Connection, day: date) -> None:
     connection.execute(
         "CREATE TEMP TABLE found_break ON COMMIT DROP AS SELECT * FROM (" + found + ")"
         " AS found (kind, cohort_no, card_ref, attempt, reference, expected, actual)",
-        {"day": day},
+        {"day": day, "hrss": hrss},
     )
     kinds = [kind for kind, *_ in (*BREAKS, *CARD_BREAKS)]
     settle_breaks(connection, day, kinds, "card_ref IN (SELECT card_ref FROM work)")

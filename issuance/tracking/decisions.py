@@ -6,6 +6,47 @@ Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due
 
 from __future__ import annotations
 
+from issuance.lifecycle import KEEPING, MILESTONES, REQUESTS as ANSWERS
+
+
+def paused(*partners: str) -> str:
+    """SQL: whether one of these partners (SQL expressions) is paused; deadlines that wait on it stand still."""
+    return (
+        "EXISTS (SELECT FROM partner_standing z WHERE z.paused_on IS NOT NULL"
+        f" AND z.partner IN ({', '.join(partners)}))"
+    )
+
+
+def answered(request: str) -> str:
+    """SQL: whether a milestone has answered this request (decision d) about plastic p.
+
+    A hand-over answers only when it is newer than the consignment that the request names.
+    """
+    named = f"b.consignment_id = substr(d.occasion, {len(request) + 2})"
+    of_plastic = "(a.card_ref, a.attempt) = (d.card_ref, d.attempt)"
+    before = f"(SELECT b.handed_over FROM carriage b WHERE {of_plastic.replace('a.', 'b.')} AND {named})"
+    ways = {
+        "plastic": "p.{0} IS NOT NULL",
+        "job": "EXISTS (SELECT FROM job j WHERE j.job_id = p.job_id AND j.{0} IS NOT NULL)",
+        "carriage": f"EXISTS (SELECT FROM carriage a WHERE {of_plastic} AND a.{{0}} > coalesce({before}, ''))",
+    }
+    milestones = [MILESTONES[name] for name in ANSWERS[request][0]]
+    found = [ways[milestone.subject].format(milestone.column) for milestone in milestones]
+    if request in KEEPING:
+        found.append(
+            "EXISTS (SELECT FROM decision k WHERE (k.card_ref, k.attempt) = (d.card_ref, d.attempt)"
+            " AND k.kind = 'CANCEL_PLASTIC')"
+        )
+    return "(" + " OR ".join(found) + ")"
+
+
+UNANSWERED = (
+    "NOT CASE split_part(d.occasion, ':', 1) "
+    + " ".join(f"WHEN '{request}' THEN {answered(request)}" for request in ANSWERS)
+    + " ELSE true END"
+)
+"""Whether a request (decision d) about plastic p stands without an answer."""
+
 REMAKE = """
 -- another plastic, when the newest one cannot become a card in somebody's hands
 SELECT s.card_ref, s.attempt, 'REMAKE', '', coalesce(nullif(CASE s.state
@@ -17,7 +58,8 @@ WHERE s.newest AND c.withdrawn IS NULL
   AND (s.state IN ('SPOILED', 'REFUSED_BY_HOLDER', 'MAIL_LOST')
        OR s.state = 'REFUSED' AND mark_reason(refused) <> 'CANCELLED'
        OR s.state = 'DESTROYED' AND c_id IS NULL
-       OR s.state = 'POSTED' AND shanghai_day(mark_at(c_last_news)) + %(lost_after_days)s <= %(day)s)
+       OR s.state = 'POSTED' AND shanghai_day(mark_at(c_last_news)) + %(lost_after_days)s <= %(day)s
+          AND NOT """ + paused("split_part(c_id, ':', 2)") + """)
   AND NOT EXISTS (SELECT FROM decision d WHERE d.card_ref = s.card_ref AND d.attempt = s.attempt
                   AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'DEATH', 'WITHDRAWN'))
 """
@@ -47,7 +89,8 @@ WHERE s.state NOT IN ('DESTROYED', 'SPOILED', 'REFUSED')
        OR s.state IN ('REFUSED_BY_HOLDER', 'MAIL_LOST')
        OR s.state = 'RETURNED' AND (c_trips >= 3 OR mark_reason(c_returned) IN ('REFUSED', 'DECEASED'))
        OR s.state IN ('AT_PLACE', 'SENT_BACK')
-          AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s)
+          AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s
+          AND NOT """ + paused("s.bank", "s.factory", "%(hrss)s") + """)
 """
 
 REQUESTS = """
@@ -140,7 +183,8 @@ CARD_BREAKS: tuple[tuple[str, str, str, str], ...] = (
     (
         "OVERDUE",
         "c.due_on < %(day)s AND k.state IN ('WAITING', 'PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED', 'SPOILED',"
-        " 'REFUSED')",
+        " 'REFUSED') AND (NOT " + paused("c.bank", "c.factory", "%(hrss)s") + " OR EXISTS (SELECT FROM break b"
+        " WHERE b.card_ref = c.card_ref AND b.kind = 'OVERDUE' AND b.closed_on IS NULL))",
         "c.due_on::text",
         "k.state",
     ),

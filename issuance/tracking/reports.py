@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.lifecycle import ACTIONS, MILESTONES, REASONS, Milestone
+from issuance.lifecycle import ACTIONS, MILESTONES, REASONS, ROLES, Milestone
 from issuance.tracking.marks import CONTENT_FIELDS, mark_of
 
 Json = Mapping[str, Any]
+MOST_ITEMS = 1000
+"""Items in a message (contract: CardReport)."""
 
 
 class StagedFact(NamedTuple):
@@ -66,8 +68,12 @@ def check_structure(report: Json, reporter: Reporter) -> str | None:
         return "EMPTY"
     if report["declared_count"] != len(items):
         return "COUNT_DIFFERS"
+    if len(items) > MOST_ITEMS:
+        return "TOO_MANY"
     if report["kind"] == "UNKNOWN":
         return "UNDECODABLE"
+    if report["kind"] == "JOB" and (len(items) != 1 or items[0]["card_ref"] is not None):
+        return "JOB_INVALID"
     if report["hash_total"] is not None and not _hash_agrees(report):
         return "HASH_DIFFERS"
     return None
@@ -106,12 +112,16 @@ def _refuse_item(report: Json, item: Json, milestone: Milestone, reporter: Repor
         return "IN_FUTURE"
     if not item["corrects"] and any(not _given(report, item, name) for name in milestone.needs):
         return "FIELD_MISSING"
+    if not item["corrects"] and _witnesses(item) < milestone.witnesses:
+        return "FIELD_MISSING"
     if not _subject_named(report, item, milestone):
         return "FIELD_MISSING"
     if item["reason"] is not None and item["reason"] not in REASONS:
         return "REASON_UNKNOWN"
     if item["action"] is not None and item["action"] not in ACTIONS:
         return "REASON_UNKNOWN"
+    if any(actor["role"] not in ROLES for actor in item["actors"]):
+        return "ROLE_UNKNOWN"
     return None
 
 
@@ -119,6 +129,10 @@ def _given(report: Json, item: Json, name: str) -> bool:
     if name == "consignment":
         return bool(report["handover_id"] or item["tracking_no"])
     return bool(item[name] if name in item else report[name])
+
+
+def _witnesses(item: Json) -> int:
+    return len({actor["reference"] for actor in item["actors"] if actor["role"] == "WITNESS"})
 
 
 def _subject_named(report: Json, item: Json, milestone: Milestone) -> bool:

@@ -19,6 +19,7 @@ class Credentials:
     user: str
     password: str
     security_protocol: str = "SASL_PLAINTEXT"
+    sasl_mechanism: str = "SCRAM-SHA-256"
 
     def __repr__(self) -> str:
         return f"Credentials({self.user}@{self.bootstrap_servers})"
@@ -31,6 +32,7 @@ def our_credentials(settings: Settings) -> Credentials:
         settings.kafka_user,
         settings.kafka_password,
         settings.kafka_security_protocol,
+        settings.kafka_sasl_mechanism,
     )
 
 
@@ -39,7 +41,7 @@ def client_options(credentials: Credentials) -> dict[str, Any]:
     return {
         "bootstrap_servers": credentials.bootstrap_servers,
         "security_protocol": credentials.security_protocol,
-        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_mechanism": credentials.sasl_mechanism,
         "sasl_plain_username": credentials.user,
         "sasl_plain_password": credentials.password,
     }

@@ -1,4 +1,8 @@
-"""The relay: sends the outbox to Kafka under one lock, in commit-safe order, and marks after the acknowledgement."""
+"""The relay: sends the outbox to Kafka under one lock, in the order of its ids, and marks after the acknowledgement.
+
+Ids keep the order within a transaction and between transactions that follow each other. Rows are marked one by one, so
+one that a slower transaction commits later is sent later and never skipped.
+"""
 
 from __future__ import annotations
 
@@ -87,11 +91,11 @@ class Relay:
 
 
 def _unsent(connection: Connection) -> list[Any]:
-    """The oldest unsent messages. A row is taken only when no older transaction can still commit one before it."""
+    """The oldest unsent messages; a second relay waits here."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.outbox'))")
     return connection.execute(
         "SELECT id, ce_id, topic, key, record, body, headers, business_day FROM outbox"
-        " WHERE NOT sent AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY id LIMIT %s",
+        " WHERE NOT sent ORDER BY id LIMIT %s",
         (BATCH,),
     ).fetchall()
 

@@ -306,6 +306,7 @@ CREATE TABLE dead_letter (
     code text NOT NULL,
     arrived_on date NOT NULL,
     replayed_on date,
+    replays int NOT NULL DEFAULT 0,
     PRIMARY KEY (topic, topic_partition, topic_offset)
 );
 
@@ -340,9 +341,10 @@ CREATE TABLE statement_chunk (
     sha256 bytea NOT NULL,
     cards uuid[] NOT NULL,
     attempts smallint[] NOT NULL,
-    PRIMARY KEY (partner, statement_id, chunk)
+    PRIMARY KEY (partner, statement_id, revision, chunk)
 );
 
+-- A complete revision; `cohorts` freezes how many of its total each cohort has (cohort_no: n, 0: no card of ours).
 CREATE TABLE statement (
     partner text NOT NULL,
     statement_id text COLLATE "C" NOT NULL,
@@ -351,9 +353,10 @@ CREATE TABLE statement (
     as_of timestamptz NOT NULL,
     revision int NOT NULL,
     total bigint NOT NULL,
+    cohorts jsonb NOT NULL,
     completed_on date NOT NULL,
     reconciled_on date,
-    PRIMARY KEY (partner, statement_id)
+    PRIMARY KEY (partner, statement_id, revision)
 );
 
 -- Differences of the newest complete statement; pending until the next one, then a break.
@@ -394,6 +397,7 @@ CREATE TABLE decision (
     PRIMARY KEY (card_ref, kind, attempt, occasion)
 );
 CREATE INDEX decision_unbatched ON decision (business_day) WHERE kind = 'NOTICE' AND batch_id IS NULL;
+CREATE INDEX decision_request ON decision (due_on) WHERE kind = 'REQUEST';
 
 CREATE TABLE break (
     break_id uuid PRIMARY KEY,
@@ -422,7 +426,6 @@ CREATE TABLE tally (
 
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     ce_id text NOT NULL UNIQUE,
     topic text NOT NULL,
     key text NOT NULL,
