@@ -6,6 +6,9 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context, Param
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags.wiring import by_error_tree
 
 REASON = {"reason": Param("", type="string", title="原因 / reason")}
 
@@ -16,15 +19,20 @@ class ReleaseApproval(ApprovalOperator):
     Setting this task to success releases nothing: sealing asks the ledger for the release row.
     """
 
+    @by_error_tree
     def execute(self, context: Context) -> Any:
-        """Assign the people who neither submitted nor planned."""
+        """Assign the people who neither submitted nor planned; skip when there was nothing to plan."""
         from issuance.dispatch.approvers import approvers
+        from issuance.dispatch.release import wave_stands
         from issuance.settings import load_settings
 
         conf = context["dag_run"].conf or {}
+        if not wave_stands(load_settings(), conf["cohort_id"], int(conf["wave"])):
+            raise AirflowSkipException(f"nothing of {conf['cohort_id']} waits for a plan")
         self.assigned_users = approvers(load_settings(), conf["cohort_id"], int(conf["wave"]))
         return super().execute(context)
 
+    @by_error_tree
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Write the release, or the refusal with its reason; then let Airflow go on or skip."""
         from issuance.dispatch.release import refuse_wave, release_wave
@@ -43,6 +51,7 @@ class ReleaseApproval(ApprovalOperator):
 class IntakeApproval(ApprovalOperator):
     """Asks a person only when the submission stands past the policy's warning threshold."""
 
+    @by_error_tree
     def execute(self, context: Context) -> Any:
         """Ask, or go on where nobody has to be asked."""
         from issuance.intake.session import submission_state
@@ -53,6 +62,7 @@ class IntakeApproval(ApprovalOperator):
             return None
         return super().execute(context)
 
+    @by_error_tree
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Write who went ahead, or refuse the submission."""
         from issuance.intake.session import answer_operator

@@ -340,6 +340,7 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "PLASTIC_UNKNOWN": ("卡片未曾下单", "a plastic that was never ordered"),
     "JOB_UNKNOWN": ("任务不存在", "a job that was never sent"),
     "NOT_CORRECTABLE": ("任务环节不可更正", "job milestones are not corrected"),
+    "FIELD_INVALID": ("字段值无效", "a field has a value that cannot be"),
     "IN_FUTURE": ("发生时间在未来", "occurred_at lies in the future"),
     "PAUSED": ("报送已暂停", "the message that tripped the partner's limit"),
     "CARD_UNKNOWN": ("卡不存在", "no such card"),

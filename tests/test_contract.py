@@ -121,7 +121,7 @@ def filled(schema: Schema, names: dict[str, Schema]) -> Any:
     if isinstance(schema, list):
         return filled(next(branch for branch in schema if branch != "null"), names)
     if isinstance(schema, str):
-        plain = {"string": "字", "int": 7, "long": 2**40, "boolean": True}
+        plain = {"string": "字", "int": 7, "long": 2**40, "boolean": True, "bytes": b"\x00"}
         return plain[schema] if schema in plain else filled(names[schema], names)
     if logical := schema.get("logicalType"):
         return {"date": date(2025, 10, 9), "timestamp-millis": datetime(2025, 10, 9, 8, 0, 0, 1000, UTC)}[logical]
@@ -164,14 +164,13 @@ def test_an_unknown_field_is_refused_wherever_it_stands(record: str) -> None:
             encode_body(record, spoiled)
 
 
-@pytest.mark.parametrize("record", RECORDS)
+@pytest.mark.parametrize("record", [name for name in RECORDS if "fields" in raw(name)])
 def test_a_missing_field_without_default_is_refused_and_bytes_too_many_too(record: str) -> None:
     value = filled(raw(record), {})
-    first = value[0] if isinstance(value, list) else value
     body = encode_body(record, value)
     with pytest.raises(ValueError, match="left over"):
         decode_body(record, body + b"\0")
-    first.pop(next(iter(first)))
+    value.pop(next(iter(value)))
     with pytest.raises(ValueError, match="missing from the record"):
         encode_body(record, value)
 
@@ -336,7 +335,8 @@ def test_reporters_are_kinds_of_partner_that_write_reports(milestone: lifecycle.
 
 
 def test_a_request_is_answered_with_a_milestone_of_a_plastic() -> None:
-    assert {MILESTONES[answer].subject for answer, _, _ in REQUESTS.values()} <= {"plastic", "carriage"}
+    answers = {answer for milestones, _, _ in REQUESTS.values() for answer in milestones}
+    assert {MILESTONES[answer].subject for answer in answers - {"JOB_REFUSED"}} <= {"plastic", "carriage"}
 
 
 def test_states_have_buckets_of_the_equations() -> None:

@@ -9,10 +9,13 @@ from uuid import UUID
 
 import pytest
 from ledger_fixture import COHORT, OPENS, POLICY, decide_all, drop_temporary, item, make_cohort, merge, report
+from psycopg.types.json import Jsonb
 
 from issuance.clock import instant_on
 from issuance.ledger.connection import Connection
 from issuance.reconcile.closing import ClosingStatement, read_statement
+from issuance.reconcile.equations import Balance
+from issuance.reconcile.statements import count_cohorts
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 
@@ -63,7 +66,10 @@ def state_list(connection: Connection, partner: str, function: str, refs: list[U
         " %(attempts)s)",
         values,
     )
-    connection.execute("INSERT INTO statement VALUES (%(p)s, %(s)s, %(f)s, %(d)s, %(a)s, 1, %(n)s, %(d)s)", values)
+    values["cohorts"] = Jsonb(count_cohorts(connection, refs))
+    connection.execute(
+        "INSERT INTO statement VALUES (%(p)s, %(s)s, %(f)s, %(d)s, %(a)s, 1, %(n)s, %(cohorts)s, %(d)s)", values
+    )
 
 
 def statement_of(connection: Connection) -> ClosingStatement:
@@ -174,7 +180,19 @@ CASES: dict[str, tuple[str, str, Callable[[UUID], dict[str, list[str]]]]] = {
         "activation (ss)",
         "UPDATE statement_chunk SET cards = cards || %(ref)s::uuid, attempts = attempts || 1::smallint"
         " WHERE function = 'ss'",
-        lambda ref: {"activation (ss)": [_of(ref)]},
+        lambda ref: {"activation (ss)": [_of(ref), "HRSS-BJ S1: 5 of 4 listed"]},
+    ),
+    "activation: gone from the statement": (
+        "activation (ss)",
+        "UPDATE statement_chunk SET cards = array_remove(cards, %(ref)s::uuid), attempts = attempts[2:]"
+        " WHERE function = 'ss'",
+        lambda ref: {"activation (ss)": ["HRSS-BJ S1: 3 of 4 listed"]},
+    ),
+    "activation: altered to a card of nobody": (
+        "activation (finance)",
+        "UPDATE statement_chunk SET cards = array_replace(cards, %(ref)s::uuid, gen_random_uuid())"
+        " WHERE function = 'finance'",
+        lambda ref: {"activation (finance)": ["ICBC S1: 3 of 4 listed"]},
     ),
 }
 
@@ -204,3 +222,40 @@ def test_a_statement_that_differs_twice_is_a_break(ledger: Connection, side: str
     assert ledger.execute(
         "SELECT kind, card_ref FROM break WHERE closed_on IS NULL AND kind LIKE 'STATEMENT%'"
     ).fetchall() == [(kind, refs[0])]
+
+
+def activation_of(connection: Connection, function: str) -> Balance:
+    """The activation equation of a function."""
+    return next(b for b in statement_of(connection).balances if b.equation.name == f"activation ({function})")
+
+
+def test_ours_missing_from_the_statement_stands_beside_the_equation(ledger: Connection) -> None:
+    from issuance.reconcile.activation import reconcile
+
+    refs = live(ledger)
+    for number in (2, 3):
+        state_list(ledger, "HRSS-BJ", "ss", refs[1:], number)
+        reconcile(ledger, OPENS + timedelta(days=30 + number))
+    found = activation_of(ledger, "ss")
+    shown = found.as_dict()
+    assert (shown["left"], shown["right"], shown["holds"]) == (3, 3, False)
+    assert shown["buckets"] == {
+        "agreed with the ledger": 3,
+        "pending": 0,
+        "unknown to us": 0,
+        "missing from the statement": 1,
+    }
+    assert found.differing == [_of(refs[0])]
+    assert activation_of(ledger, "finance").as_dict()["buckets"]["missing from the statement"] == 0
+
+
+@pytest.mark.parametrize(("day", "bucket"), [(10, "pending"), (30, "agreed with the ledger")])
+def test_a_plastic_cancelled_before_as_of_is_not_agreed(ledger: Connection, day: int, bucket: str) -> None:
+    from issuance.reconcile.activation import reconcile
+
+    ref = live(ledger)[0]
+    merge(ledger, report("HRSS-BJ", "x", [item("SS_CANCELLED", ref, day)]))
+    found = activation_of(ledger, "ss")
+    assert found.holds
+    assert found.buckets["agreed with the ledger"] == (3 if bucket == "pending" else 4)
+    assert reconcile(ledger, OPENS + timedelta(days=31)) == (bucket == "pending")

@@ -61,12 +61,12 @@ def statement(cohort_id: str, as_json: bool) -> None:
 @click.argument("cohort_id")
 def plan(cohort_id: str) -> None:
     """Plan the next wave of what waits; it then waits for a release by a second person."""
-    from issuance.dispatch.plan import next_wave
+    from issuance.dispatch.plan import wave_to_plan
     from issuance.login import session
 
     settings = load_settings()
     user, airflow = session(settings)
-    wave = _read(next_wave, cohort_id)
+    wave = _read(wave_to_plan, cohort_id)
     airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
     click.echo(f"{user}: planning wave {wave} of {cohort_id}; another person releases it: "
                f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
@@ -202,7 +202,7 @@ def resume(partner_id: str) -> None:
     settings = load_settings()
     user = current_user(settings)
     with transaction(settings.database_url) as connection:
-        if not resume_partner(connection, partner_id):
+        if not resume_partner(connection, partner_id, business_day(connection)):
             raise Refused("NOT_PAUSED", f"{partner_id} 未被暂停。 / {partner_id} is not paused.")
         audit(connection, user, "resume", partner_id, business_day(connection))
     click.echo(f"{user}: {partner_id} is read again")

@@ -37,16 +37,17 @@ def submit(
     as_json: bool,
 ) -> None:
     """提交一个批次。 Submit a cohort: FILES with the options, or one manifest.yaml with the same fields."""
-    from issuance.intake.submit import submit_package, wait_for_intake
+    from issuance.intake.submit import refused_announcements, submit_package, wait_for_intake
     from issuance.login import current_user
 
     given = {"cohort": cohort_id, "city": city, "category": category, "declared": declared}
     package, paths = read_package(files, given, opens.date() if opens else None)
     settings = load_settings()
+    known = set(refused_announcements(settings, package.cohort_id))
     result = submit_package(settings, package, paths, current_user(settings))
     if wait:
-        result["state"] = wait_for_intake(settings, package.cohort_id, result["submission"], time.sleep)
-    emit(result, as_json)
+        result["state"] = wait_for_intake(settings, package.cohort_id, result["sha256"], known, time.sleep)
+    emit({**result, "state": result["state"].lower()}, as_json)
 
 
 def read_package(files: tuple[Path, ...], given: dict[str, Any], opens: date | None) -> tuple[Any, list[Path]]:

@@ -123,7 +123,7 @@ def _submit(demo: Demo, settings: Settings, rows: int) -> None:
         load_registry(settings.partners_file).city, "--category", "retiree", "--opens", OPENS.isoformat(),
         "--declared", str(rows), "--wait", "--json",
     )  # fmt: skip
-    state = json.loads(answer)["state"]
+    state = json.loads(answer)["state"].upper()
     demo.say(f"  {rows:,} rows, submission {state.lower()}")
     if state != "ACCEPTED":
         raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {demo.cohort_id}")

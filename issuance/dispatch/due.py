@@ -18,7 +18,7 @@ def due_dispatches(settings: Settings) -> list[dict[str, object]]:
             """
             SELECT cohort_id FROM cohort c WHERE state IN ('ACCEPTED', 'DISPATCHED') AND opens_on <= %s
               AND (EXISTS (SELECT FROM card k WHERE k.cohort_no = c.cohort_no AND k.state = 'WAITING'
-                           AND k.last_attempt = 0)
+                           AND k.last_attempt = 0 AND k.withdrawn IS NULL)
                    AND NOT EXISTS (SELECT FROM wave w WHERE w.cohort_no = c.cohort_no AND w.refused IS NOT NULL)
                 OR EXISTS (SELECT FROM wave w LEFT JOIN release r USING (cohort_no, wave)
                            WHERE w.cohort_no = c.cohort_no AND r.wave IS NULL AND w.refused IS NULL))

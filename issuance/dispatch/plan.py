@@ -76,6 +76,25 @@ def plan_factories(settings: Settings, cohort_id: str, wave: int, user: str) -> 
     return [str(factory) for (factory,) in rows]
 
 
+def wave_to_plan(connection: Connection, cohort_id: str) -> int:
+    """The wave that planning by hand would make, or the one that waits for its release.
+
+    Raises:
+        Refused: no such cohort, or nothing of it waits.
+    """
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM card k WHERE k.cohort_no = c.cohort_no AND state = 'WAITING' AND last_attempt = 0"
+        " AND withdrawn IS NULL) OR EXISTS (SELECT FROM wave w LEFT JOIN release r USING (cohort_no, wave)"
+        " WHERE w.cohort_no = c.cohort_no AND r.wave IS NULL AND w.refused IS NULL) FROM cohort c WHERE cohort_id = %s",
+        (cohort_id,),
+    ).fetchone()
+    if row is None:
+        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+    if not row[0]:
+        raise Refused("NOTHING_WAITING", f"批次 {cohort_id} 没有待计划的卡。 / no card of {cohort_id} waits.")
+    return next_wave(connection, cohort_id)
+
+
 def next_wave(connection: Connection, cohort_id: str) -> int:
     """The wave that waits for its release, otherwise the number of the one to plan next, 1 first."""
     row = connection.execute(

@@ -14,6 +14,15 @@ from issuance.policy import load_policy
 from issuance.settings import Settings
 
 
+def wave_stands(settings: Settings, cohort_id: str, wave: int) -> bool:
+    """Whether there is such a wave: planning makes none when nothing waits."""
+    with transaction(settings.database_url) as connection:
+        row = connection.execute(
+            "SELECT FROM wave JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND wave = %s", (cohort_id, wave)
+        ).fetchone()
+    return row is not None
+
+
 def may_not_release(settings: Settings, cohort_id: str, wave: int) -> list[str]:
     """Who submitted or planned the wave, and so may not release it."""
     with transaction(settings.database_url) as connection:

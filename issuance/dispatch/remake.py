@@ -12,7 +12,8 @@ from issuance.tracking.breaks import settle_breaks
 def plan_remakes(connection: Connection, day: date) -> int:
     """Put plastics without a job into the day's re-make jobs; returns how many plastics.
 
-    Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens. Locks the waves.
+    Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens; its reference carries
+    the amount, so that after an operator's answer a greater one opens another. Locks the waves.
     """
     connection.execute(
         """
@@ -48,7 +49,7 @@ def _keep_allowed(connection: Connection, day: date) -> None:
         """
         CREATE TEMP TABLE found_break ON COMMIT DROP AS
         SELECT 'REMAKE_LIMIT' AS kind, cohort_no, NULL::uuid AS card_ref, NULL::smallint AS attempt,
-               cohort_no || '.' || wave AS reference, remakes_allowed::text AS expected,
+               cohort_no || '.' || wave || '.' || (used + wanted) AS reference, remakes_allowed::text AS expected,
                (used + wanted)::text AS actual, wave
         FROM release JOIN (SELECT cohort_no, wave, count(*) AS wanted FROM planned GROUP BY 1, 2) w
              USING (cohort_no, wave),
@@ -58,5 +59,9 @@ def _keep_allowed(connection: Connection, day: date) -> None:
         """
     )
     connection.execute("DELETE FROM planned p USING found_break f WHERE (p.cohort_no, p.wave) = (f.cohort_no, f.wave)")
+    connection.execute(
+        "DELETE FROM found_break f USING break b WHERE b.kind = 'REMAKE_LIMIT' AND b.closed_on IS NULL"
+        " AND b.cohort_no = f.cohort_no AND b.reference LIKE f.cohort_no || '.' || f.wave || '.%'"
+    )
     settle_breaks(connection, day, ["REMAKE_LIMIT"], "true")
     connection.execute("DROP TABLE found_break")

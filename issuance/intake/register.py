@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,10 +22,13 @@ def register_submissions(
     return [Outcome(message, _register(connection, message.value or {}, context)) for message in messages], []
 
 
+COHORT_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 STAGE = Stage("submissions", "cohort-submissions", "cohort_submission", register_submissions)
 
 
 def _register(connection: Connection, value: Any, context: Context) -> str | None:
+    if not COHORT_ID.fullmatch(value["cohort_id"]):
+        return "FIELD_INVALID"
     connection.execute(
         "INSERT INTO cohort (cohort_id, city, category, opens_on, state, registered_on)"
         " VALUES (%s, %s, %s, %s, 'REGISTERED', %s) ON CONFLICT (cohort_id) DO NOTHING",

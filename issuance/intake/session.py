@@ -10,7 +10,7 @@ from issuance.errors import Broken, Refused
 from issuance.intake.parts import PartStore
 from issuance.intake.register import register_parts
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
+from issuance.ledger.news import audit, tell_cohort
 from issuance.partners import Registry, load_registry
 from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
@@ -92,9 +92,10 @@ def submission_state(settings: Settings, cohort_id: str, submission: int) -> str
 
 
 def answer_operator(settings: Settings, cohort_id: str, submission: int, user: str, go_on: bool) -> None:
-    """Write an operator's answer for a submission past the warning threshold."""
+    """Write an operator's answer for a submission past the warning threshold; a refusal is told on cohort-events."""
     with transaction(settings.database_url) as connection:
-        connection.execute(
+        day = business_day(connection)
+        done = connection.execute(
             "UPDATE submission s SET state = %s, go_ahead_by = %s, refusal = CASE WHEN %s THEN NULL"
             " ELSE jsonb_build_object('code', 'REFUSED_BY_OPERATOR', 'by', %s::text) END FROM cohort c"
             " WHERE s.cohort_no = c.cohort_no AND cohort_id = %s AND number = %s AND s.state = 'WAITING_FOR_OPERATOR'",
@@ -104,4 +105,7 @@ def answer_operator(settings: Settings, cohort_id: str, submission: int, user: s
             connection.execute(
                 "UPDATE cohort SET state = 'REFUSED' WHERE cohort_id = %s AND state = 'REGISTERED'", (cohort_id,)
             )
-        audit(connection, user, "go on" if go_on else "refuse", f"{cohort_id}.{submission}", business_day(connection))
+            if done.rowcount:
+                details = {"code": "REFUSED_BY_OPERATOR"}
+                tell_cohort(connection, cohort_id, "REFUSED", day, submission=submission, details=details)
+        audit(connection, user, "go on" if go_on else "refuse", f"{cohort_id}.{submission}", day)

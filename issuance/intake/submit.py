@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 from issuance.errors import Refused, Unavailable
 from issuance.intake.parts import Part, PartStore, line_ranges, package_hash
 from issuance.intake.read import read_rows
+from issuance.intake.register import COHORT_ID
 from issuance.ledger.connection import transaction
 from issuance.partners import topic_of
 from issuance.settings import Settings
@@ -22,6 +23,9 @@ from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import encode_body
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
 from issuance.wire.registry import Codec
+
+Place = tuple[int, int]
+"""Partition and offset of an announcement."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ def submit_package(settings: Settings, package: Package, files: Sequence[Path], 
         Refused: a file cannot be read as rows, the count differs from the declared one, or another submission of
             the cohort is live. Nothing is left behind.
     """
+    if not COHORT_ID.fullmatch(package.cohort_id):
+        raise Refused(
+            "COHORT_ID_INVALID",
+            f"批次编号只能用字母、数字、_ . -，最多 64 个字符：{package.cohort_id}。"
+            f" / a cohort ID is 1 to 64 of A-Z a-z 0-9 _ . -: {package.cohort_id}",
+        )
     sha256 = package_hash(files, package.manifest())
     standing, number = _standing(settings, package, sha256)
     if standing:
@@ -161,14 +171,40 @@ def _announce(settings: Settings, package: Package, number: int, sha256: str, ma
         producer.close()
 
 
-def wait_for_intake(settings: Settings, cohort_id: str, submission: int, sleep: Callable[[float], None]) -> str:
-    """The submission's state once intake has ended: ACCEPTED, REFUSED or WAITING_FOR_OPERATOR."""
+def wait_for_intake(
+    settings: Settings, cohort_id: str, sha256: str, known: set[Place], sleep: Callable[[float], None]
+) -> str:
+    """The package's state once intake has ended: ACCEPTED, REFUSED or WAITING_FOR_OPERATOR.
+
+    Raises:
+        Refused: its announcement was dead-lettered, and is none of the dead letters known before it was sent.
+    """
     while True:
         with transaction(settings.database_url) as connection:
             row = connection.execute(
-                "SELECT s.state FROM submission s JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND number = %s",
-                (cohort_id, submission),
+                "SELECT s.state FROM submission s JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND sha256 = %s",
+                (cohort_id, sha256),
             ).fetchone()
         if row and row[0] in ("ACCEPTED", "REFUSED", "WAITING_FOR_OPERATOR"):
             return str(row[0])
+        refused = refused_announcements(settings, cohort_id)
+        new = [code for place, (of, code) in refused.items() if of == sha256 and place not in known]
+        if row is None and new:
+            raise Refused(
+                "SUBMISSION_REFUSED",
+                f"批次 {cohort_id} 的提交未被登记（{new[0]}）。"
+                f" / the submission of cohort {cohort_id} was not registered: {new[0]}.",
+                reason=new[0],
+            )
         sleep(0.5)
+
+
+def refused_announcements(settings: Settings, cohort_id: str) -> dict[Place, tuple[str, str]]:
+    """The dead letters of a cohort's announcements: (partition, offset): (the package's hash, the code)."""
+    with transaction(settings.database_url) as connection:
+        rows = connection.execute(
+            "SELECT topic_partition, topic_offset, split_part(report_id, '/', 2), code FROM dead_letter"
+            " WHERE topic = %s AND split_part(report_id, '/', 1) = %s",
+            (topic_of("cohort-submissions"), cohort_id),
+        ).fetchall()
+    return {(partition, offset): (sha256, code) for partition, offset, sha256, code in rows}

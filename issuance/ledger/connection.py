@@ -37,13 +37,18 @@ def connect(database_url: str, **options: Any) -> Connection:
 
 @cache
 def _pool(database_url: str, process: int) -> ConnectionPool[Connection]:
-    """Connections that this process keeps: logging in costs more than most transactions."""
+    """Connections that this process keeps: logging in costs more than most transactions.
+
+    Raises:
+        Unavailable: at once, when PostgreSQL does not answer at all.
+    """
+    connect(database_url).close()
     return ConnectionPool(
         database_url,
         kwargs={"options": "-c timezone=UTC"},
         min_size=0,
         max_size=8,
-        timeout=30,
+        timeout=5,
         check=ConnectionPool.check_connection,
         open=True,
     )

@@ -12,7 +12,7 @@ from issuance.ledger.news import tell_cohort
 from issuance.lifecycle import ENDED_STATES
 from issuance.partners import load_registry
 from issuance.policy import Policy, load_policy
-from issuance.reconcile.equations import EQUATIONS, Balance, balance
+from issuance.reconcile.equations import EQUATIONS, Balance, balance, list_stated
 from issuance.settings import Settings
 from issuance.tracking.decisions import UNANSWERED
 from issuance.tracking.standing import stand_cards
@@ -62,7 +62,7 @@ def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
 
 
 def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> ClosingStatement:
-    """The same in an open transaction, which it leaves with the table `standing`."""
+    """The same in an open transaction, which it leaves with its temporary tables."""
     row = connection.execute("SELECT cohort_no, state FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
     if row is None:
         raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
@@ -73,6 +73,7 @@ def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> Cl
     )
     connection.execute("ANALYZE work")
     stand_cards(connection, policy, business_day(connection))
+    list_stated(connection, cohort_no)
     counts = connection.execute(
         "SELECT state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1 ORDER BY 1", (cohort_no,)
     ).fetchall()

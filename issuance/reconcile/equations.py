@@ -181,40 +181,49 @@ COLLECTION = Equation(
 )
 
 
+LISTED = f"""
+CREATE TEMP TABLE listed ON COMMIT DROP AS
+SELECT l.partner, l.function, l.statement_id, l.as_of, i.card_ref, i.attempt
+FROM ({LATEST}) l JOIN statement_chunk k USING (partner, statement_id, revision)
+CROSS JOIN LATERAL unnest(k.cards, k.attempts) AS i (card_ref, attempt)
+JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s
+"""
+
+
+def list_stated(connection: Connection, cohort_no: int) -> None:
+    """Make the table `listed`: what the latest complete statements list of a cohort, the left of activation."""
+    connection.execute("DROP TABLE IF EXISTS listed")
+    connection.execute(LISTED, {"cohort": cohort_no})
+    connection.execute("ANALYZE listed")
+
+
 def activation(function: str) -> Equation:
     """The activation equation of one function: the latest complete statements against the ledger.
 
     A partner's total is over all cohorts; a cohort's share of it was counted and frozen when the statement completed.
     """
-    latest = f"(SELECT * FROM ({LATEST}) s WHERE function = '{function}') l"
-    listed = (
-        f"{latest} JOIN LATERAL (SELECT unnest(cards) AS card_ref, unnest(attempts) AS attempt FROM statement_chunk k"
-        " WHERE (k.partner, k.statement_id, k.revision) = (l.partner, l.statement_id, l.revision)) i ON true"
-        " JOIN card c USING (card_ref)"
-    )
-    share = "(l.cohorts ->> %(cohort)s::text)::bigint"
-    tally = (
-        f"SELECT l.partner || ' ' || l.statement_id || ': ' || count(c.card_ref) || ' of ' || coalesce({share}, 0)"
-        f" || ' listed' AS entity, coalesce({share}, 0) - count(c.card_ref) AS missing"
-        f" FROM {latest} LEFT JOIN LATERAL (SELECT unnest(cards) AS card_ref FROM statement_chunk k WHERE (k.partner,"
-        " k.statement_id, k.revision) = (l.partner, l.statement_id, l.revision)) i ON true"
-        " LEFT JOIN card c ON c.card_ref = i.card_ref AND c.cohort_no = %(cohort)s"
-        " GROUP BY l.partner, l.statement_id, l.cohorts"
+    listed = f"(SELECT * FROM listed WHERE function = '{function}') l"
+    share = "coalesce((s.cohorts ->> %(cohort)s::text)::bigint, 0)"
+    shares = (
+        f"SELECT s.partner || ' ' || s.statement_id || ': ' || count(l.card_ref) || ' of ' || {share} || ' listed'"
+        f" AS entity, {share} - count(l.card_ref) AS lacking FROM ({LATEST}) s"
+        f" LEFT JOIN {listed} USING (partner, statement_id) WHERE s.function = '{function}'"
+        " GROUP BY s.partner, s.statement_id, s.cohorts"
     )
     unexplained = (
         "EXISTS (SELECT FROM break b WHERE b.kind = 'STATEMENT_UNKNOWN' AND b.closed_on IS NULL AND b.card_ref ="
-        f" i.card_ref AND b.reference = l.partner || '/{function}/' || i.card_ref || '/' || i.attempt)"
+        f" l.card_ref AND b.reference = l.partner || '/{function}/' || l.card_ref || '/' || l.attempt)"
     )
     return Equation(
         f"activation ({function})",
         "plastic",
-        # what is listed, and the share of the total that is not
-        f"SELECT i.card_ref || '/' || i.attempt, 'listed' FROM {listed} WHERE c.cohort_no = %(cohort)s"
-        f" UNION ALL SELECT entity, 'total' FROM ({tally}) t, generate_series(1, missing)",
-        f"SELECT i.card_ref || '/' || i.attempt, CASE WHEN {active_at(function)} THEN 'agreed with the ledger'"
-        f" WHEN {unexplained} THEN 'unknown to us' ELSE 'pending' END FROM {listed} LEFT JOIN plastic p"
-        " ON p.card_ref = i.card_ref AND p.attempt = i.attempt WHERE c.cohort_no = %(cohort)s"
-        f" UNION ALL SELECT entity, NULL FROM ({tally}) t, generate_series(1, -missing)",
+        # what is listed, and what its share of the total says beyond that
+        f"SELECT l.card_ref || '/' || l.attempt, 'listed' FROM {listed}"
+        f" UNION ALL SELECT entity, 'total' FROM ({shares}) t, generate_series(1, lacking)",
+        f"SELECT l.card_ref || '/' || l.attempt, CASE WHEN {active_at(function)} THEN 'agreed with the ledger'"
+        f" WHEN {unexplained} THEN 'unknown to us' ELSE 'pending' END FROM {listed}"
+        " LEFT JOIN plastic p ON p.card_ref = l.card_ref AND p.attempt = l.attempt"
+        f" UNION ALL SELECT entity, NULL FROM ({shares}) t, generate_series(1, -lacking)",
         ("agreed with the ledger", "pending", "unknown to us"),
         frozenset({"unknown to us", MISSING}),
         f"SELECT card_ref || '/' || attempt, '{MISSING}' FROM break WHERE kind = 'STATEMENT_MISSING'"
@@ -226,7 +235,7 @@ EQUATIONS = (INTAKE, ORDER, JOB, MAKING, HAND_OVER, COLLECTION, activation("ss")
 
 
 def balance(connection: Connection, equation: Equation, cohort_no: int) -> Balance:
-    """Evaluate one equation; the table `standing` must hold the cohort's plastics.
+    """Evaluate one equation; the tables `standing` and `listed` must hold what is the cohort's.
 
     Differing: entities that one side lacks or has twice, stand in no bucket, or in one where nothing may stand.
     """

@@ -59,7 +59,7 @@ def decide_batch(connection: Connection, registry: Registry, policy: Policy) -> 
     decided += record(connection, NOTICES, values)
     write_outbox(connection, requests(decided, day), day)
     changed = move_states(connection, day)
-    note_breaks(connection, day)
+    note_breaks(connection, day, registry.hrss)
     return cards, len(decided) + changed
 
 

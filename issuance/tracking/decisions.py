@@ -6,7 +6,8 @@ Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due
 
 from __future__ import annotations
 
-from issuance.lifecycle import KEEPING, MILESTONES, REQUESTS as ANSWERS
+from issuance.lifecycle import KEEPING, MILESTONES
+from issuance.lifecycle import REQUESTS as ANSWERS
 
 
 def paused(*partners: str) -> str:
@@ -47,7 +48,8 @@ UNANSWERED = (
 )
 """Whether a request (decision d) about plastic p stands without an answer."""
 
-REMAKE = """
+REMAKE = (
+    """
 -- another plastic, when the newest one cannot become a card in somebody's hands
 SELECT s.card_ref, s.attempt, 'REMAKE', '', coalesce(nullif(CASE s.state
            WHEN 'SPOILED' THEN mark_reason(spoiled) WHEN 'REFUSED' THEN mark_reason(refused)
@@ -59,10 +61,13 @@ WHERE s.newest AND c.withdrawn IS NULL
        OR s.state = 'REFUSED' AND mark_reason(refused) <> 'CANCELLED'
        OR s.state = 'DESTROYED' AND c_id IS NULL
        OR s.state = 'POSTED' AND shanghai_day(mark_at(c_last_news)) + %(lost_after_days)s <= %(day)s
-          AND NOT """ + paused("split_part(c_id, ':', 2)") + """)
+          AND NOT """
+    + paused("split_part(c_id, ':', 2)")
+    + """)
   AND NOT EXISTS (SELECT FROM decision d WHERE d.card_ref = s.card_ref AND d.attempt = s.attempt
                   AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'DEATH', 'WITHDRAWN'))
 """
+)
 
 RESEND = """
 -- a returned letter goes out again, twice at the most
@@ -73,7 +78,8 @@ WHERE state = 'RETURNED' AND effective AND c_trips < 3
                   AND d.attempt = standing.attempt)
 """
 
-CANCEL_PLASTIC = """
+CANCEL_PLASTIC = (
+    """
 -- what may not live on: beside the effective plastic, lost, undeliverable, expired, or of a withdrawn application
 SELECT s.card_ref, s.attempt, 'CANCEL_PLASTIC', '', CASE
            WHEN c.withdrawn IS NOT NULL THEN c.withdrawn
@@ -90,8 +96,11 @@ WHERE s.state NOT IN ('DESTROYED', 'SPOILED', 'REFUSED')
        OR s.state = 'RETURNED' AND (c_trips >= 3 OR mark_reason(c_returned) IN ('REFUSED', 'DECEASED'))
        OR s.state IN ('AT_PLACE', 'SENT_BACK')
           AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s
-          AND NOT """ + paused("s.bank", "s.factory", "%(hrss)s") + """)
+          AND NOT """
+    + paused("s.bank", "s.factory", "%(hrss)s")
+    + """)
 """
+)
 
 REQUESTS = """
 -- the enforced order: social security, then the account, then the plastic; the next is asked when one is reported

@@ -41,7 +41,7 @@ def send_notices(settings: Settings) -> int:
             batch = Batch(cohort_id, template, day, notifier)
             batch_id = _claim(connection, batch, rows)
             contacts = _contacts(vaults[cohort_id], template, rows)
-            sealed = seal_contacts(contacts, partner_key(settings, notifier), notifier)
+            sealed = seal_contacts(contacts, partner_key(settings, notifier), notifier, registry.sealing_algorithm)
             sha256 = store.put(f"notices/{notifier}/{batch_id}.jwe", sealed)
             write_outbox(connection, [_message(batch, batch_id, len(rows), sha256)], day)
     return sum(len(rows) for rows in batches.values())
@@ -104,9 +104,9 @@ def _contacts(vault: Vault, template: str, rows: list[Any]) -> Iterator[dict[str
         yield {"card_ref": str(card_ref), "phone": person["phone"], "text": TEMPLATES[template][0]}
 
 
-def seal_contacts(contacts: Iterator[dict[str, str]], notifier_pem: bytes, key_id: str) -> bytes:
+def seal_contacts(contacts: Iterator[dict[str, str]], notifier_pem: bytes, key_id: str, algorithm: str) -> bytes:
     """An Avro container of contacts in a JWE to the notifier's key."""
     buffer = io.BytesIO()
     fastavro.writer(buffer, schema_of("contact"), contacts, codec="deflate")
-    header = {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": key_id}
+    header = {"alg": algorithm, "enc": "A256GCM", "kid": key_id}
     return jwe.encrypt_compact(header, buffer.getvalue(), key_of(notifier_pem), registry=JWE).encode()

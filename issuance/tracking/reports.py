@@ -132,7 +132,8 @@ def _given(report: Json, item: Json, name: str) -> bool:
 
 
 def _witnesses(item: Json) -> int:
-    return len({actor["reference"] for actor in item["actors"] if actor["role"] == "WITNESS"})
+    witnesses = (actor for actor in item["actors"] if actor["role"] == "WITNESS")
+    return len({actor["reference"] for actor in witnesses})
 
 
 def _subject_named(report: Json, item: Json, milestone: Milestone) -> bool:

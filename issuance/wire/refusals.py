@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from issuance.errors import Refused
@@ -44,9 +44,11 @@ class Message:
 
     @property
     def report_id(self) -> str | None:
-        """The partner's id of the report, statement or event, as far as it is known."""
+        """The sender's id of the report, statement or event, or a package's cohort and hash, as far as it is known."""
         if self.value is None:
             return None
+        if "sha256" in self.value:
+            return f"{self.value['cohort_id']}/{self.value['sha256']}"
         return next((str(self.value[n]) for n in ("report_id", "statement_id", "event_id") if n in self.value), None)
 
 
@@ -76,7 +78,7 @@ class Standing:
         self.run = self.run + 1 if whole or outcome.refused == outcome.items else 0
 
     def tripped(self, limits: Limits) -> str | None:
-        """The limit this standing is past, or None."""
+        """The limit this standing is past (a code of lifecycle.PAUSES), or None."""
         if self.run >= limits.run:
             return "RUN"
         if self.received >= limits.enough and self.refused > limits.ratio * self.received:
@@ -120,13 +122,25 @@ def pause_partner(connection: Connection, partner: str, reason: str, day: date) 
     )
 
 
-def resume_partner(connection: Connection, partner: str) -> bool:
-    """Let a paused partner's messages be read again, with a new count; False when it was not paused."""
+RAN_OUT = ("WAITING", "PLANNED", "ORDERED", "ACCEPTED", "MADE", "KEYED", "POSTED", "AT_PLACE", "SENT_BACK")
+"""States with a clock. Of a card whose clock ran out, nobody would think again."""
+
+
+def resume_partner(connection: Connection, partner: str, day: date) -> bool:
+    """Let a paused partner's messages be read again, with a new count; False when it was not paused.
+
+    Clocks that ran out meanwhile are looked at again tomorrow, when what the partner had to say has been read.
+    """
     done = connection.execute(
         "UPDATE partner_standing SET paused_on = NULL, reason = NULL, received = 0, refused = 0, run = 0"
         " WHERE partner = %s AND paused_on IS NOT NULL",
         (partner,),
     )
+    if done.rowcount:
+        connection.execute(
+            "UPDATE card SET next_due = %s WHERE next_due IS NULL AND state = ANY (%s)",
+            (day + timedelta(days=1), list(RAN_OUT)),
+        )
     return done.rowcount == 1
 
 
@@ -171,18 +185,35 @@ def partner_of(topic: str) -> str | None:
 
 
 def replay_message(connection: Connection, topic: str, partition: int, offset: int, day: date) -> None:
-    """Put a dead letter's original message on its topic again, once a day at the most.
+    """Put a dead letter's original message on its topic again.
 
     Raises:
-        Refused: there is no such dead letter.
+        Refused: there is no such dead letter, or a report or event of its id is in the inbox: it was applied already.
     """
     place = f"{topic}/{partition}/{offset}"
     row = connection.execute("SELECT key, body, headers FROM outbox WHERE ce_id = %s", (f"dlq/{place}",)).fetchone()
     if row is None:
         raise Refused("DEAD_LETTER_UNKNOWN", f"没有该死信。 / no dead letter {place}.")
-    headers = {name: value for name, value in row[2].items() if not name.startswith("issuance.dlq.")}
-    write_outbox(connection, [Outgoing(f"replay/{place}/{day}", topic, row[0], None, bytes(row[1]), headers)], day)
-    connection.execute(
-        "UPDATE dead_letter SET replayed_on = %s WHERE (topic, topic_partition, topic_offset) = (%s, %s, %s)",
+    letter = "UPDATE dead_letter SET replayed_on = %s, replays = replays + 1"
+    partner, report_id, replays = connection.execute(
+        letter + " WHERE (topic, topic_partition, topic_offset) = (%s, %s, %s) RETURNING partner, report_id, replays",
         (day, topic, partition, offset),
-    )
+    ).fetchone() or (None, None, 0)
+    if _applied(connection, partner, report_id):
+        raise Refused(
+            "ALREADY_APPLIED",
+            f"编号为 {report_id} 的报文已被采用，无需重放。 / {report_id} of {partner} is applied already.",
+            report_id=report_id,
+        )
+    headers = {name: value for name, value in row[2].items() if not name.startswith("issuance.dlq.")}
+    again = Outgoing(f"replay/{place}/{replays}", topic, row[0], None, bytes(row[1]), headers)
+    write_outbox(connection, [again], day)
+
+
+def _applied(connection: Connection, partner: str | None, report_id: str | None) -> bool:
+    row = connection.execute(
+        "SELECT FROM report WHERE (partner, report_id) = (%(partner)s, %(id)s)"
+        " UNION ALL SELECT FROM holder_event WHERE (source, event_id) = (%(partner)s, %(id)s) LIMIT 1",
+        {"partner": partner, "id": report_id},
+    ).fetchone()
+    return row is not None

@@ -1,0 +1,141 @@
+"""Statements: a day counts when all chunks of one revision are there and agree; what is refused can be sent again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from ledger_fixture import OPENS, REGISTRY, make_cohort
+
+from issuance.clock import end_of, instant_on
+from issuance.ledger.connection import Connection
+from issuance.reconcile.activation import LATEST
+from issuance.reconcile.statements import apply_statements, ask_missing_chunks
+from issuance.tracking.reports import hash_total
+from issuance.wire.avro import decode_body, encode_body
+from issuance.wire.consumer import Context
+from issuance.wire.refusals import Message
+from issuance.wire.registry import FRAME
+
+DAY = OPENS + timedelta(days=8)
+CONTEXT = Context(REGISTRY, end_of(DAY), DAY)
+
+
+def chunks(refs: list[UUID], size: int, statement_id: str = "S1", revision: int = 1, **values: Any) -> list[Message]:
+    """A statement of HRSS-BJ in chunks; `values` are written into every one."""
+    parts = [refs[start : start + size] for start in range(0, len(refs), size)] or [[]]
+    return [
+        chunk(
+            {
+                "statement_id": statement_id,
+                "partner": "HRSS-BJ",
+                "function": "ss",
+                "business_day": DAY,
+                "as_of": instant_on(DAY, 20),
+                "revision": revision,
+                "chunk": number,
+                "chunks": len(parts),
+                "total": len(refs),
+                "hash_total": hash_total(refs),
+                "items": [{"card_ref": str(ref), "attempt": 1} for ref in part],
+                **values,
+            }
+        )
+        for number, part in enumerate(parts, 1)
+    ]
+
+
+def chunk(value: dict[str, Any]) -> Message:
+    """One chunk as the consumer hands it on."""
+    body = encode_body("statement", value)
+    return Message("t", 0, 0, "HRSS-BJ", None, bytes(FRAME.size) + body, (), decode_body("statement", body))
+
+
+def altered(message: Message, **values: Any) -> Message:
+    """The same chunk with other values."""
+    return chunk({**(message.value or {}), **values})
+
+
+def say(connection: Connection, *messages: Message) -> list[str | None]:
+    """What each chunk is refused with, None where it is not."""
+    return [outcome.refusal for outcome in apply_statements(connection, messages, CONTEXT)[0]]
+
+
+def latest(connection: Connection) -> list[tuple[str, int]]:
+    """The complete statement that counts."""
+    return connection.execute(f"SELECT statement_id, revision FROM ({LATEST}) l").fetchall()
+
+
+def asked(connection: Connection) -> list[tuple[Any, ...]]:
+    """The chunks asked for: statement, first, last."""
+    found = ask_missing_chunks(connection, DAY)
+    return [(m.value["report_id"], m.value["first"], m.value["last"]) for m in found]
+
+
+def test_equal_content_again_does_nothing_and_other_content_is_refused(ledger: Connection) -> None:
+    refs = make_cohort(ledger, 4)
+    first, last = chunks(refs, 2)
+    assert say(ledger, first, first, altered(first, items=[]), last, last) == [None, None, "ID_REUSED", None, None]
+    assert latest(ledger) == [("S1", 1)]
+    assert ledger.execute("SELECT cohorts FROM statement").fetchall() == [({"1": 4},)]
+
+
+def test_cards_that_are_none_of_ours_count_in_no_cohort(ledger: Connection) -> None:
+    refs = [*make_cohort(ledger, 2), UUID(int=1)]
+    assert say(ledger, *chunks(refs, 2)) == [None, None]
+    assert ledger.execute("SELECT cohorts FROM statement").fetchall() == [({"0": 1, "1": 2},)]
+
+
+@pytest.mark.parametrize("wrong", ["COUNT_DIFFERS", "HASH_DIFFERS"])
+def test_a_refused_last_chunk_can_be_sent_again(ledger: Connection, wrong: str) -> None:
+    refs = make_cohort(ledger, 4)
+    first, last = chunks(refs, 2)
+    items = (last.value or {})["items"]
+    bad = altered(last, items=items[:1] if wrong == "COUNT_DIFFERS" else [items[0], items[0]])
+    assert say(ledger, first, bad, bad) == [None, wrong, wrong]
+    assert latest(ledger) == []
+    assert asked(ledger) == [("S1", 2, 2)]
+    assert say(ledger, last) == [None]
+    assert latest(ledger) == [("S1", 1)]
+
+
+def test_a_refused_statement_can_be_sent_as_the_next_revision_or_under_another_id(ledger: Connection) -> None:
+    refs = make_cohort(ledger, 4)
+    first, last = chunks(refs, 2, total=9)
+    assert say(ledger, first, last) == [None, "COUNT_DIFFERS"]
+    assert say(ledger, *chunks(refs, 2, revision=2)) == [None, None]
+    assert latest(ledger) == [("S1", 2)]
+    assert say(ledger, *chunks(refs, 2, "S2", revision=3)) == [None, None]
+    assert latest(ledger) == [("S2", 3)]
+    assert asked(ledger) == []
+
+
+def test_the_complete_revision_stands_until_the_next_is_complete(ledger: Connection) -> None:
+    refs = make_cohort(ledger, 6)
+    assert say(ledger, *chunks(refs, 2)) == [None, None, None]
+    later = chunks(refs[1:], 2, revision=2)
+    assert say(ledger, later[1]) == [None]
+    assert latest(ledger) == [("S1", 1)]
+    assert asked(ledger) == [("S1", 1, 1), ("S1", 3, 3)]
+    assert say(ledger, later[2], later[0]) == [None, None]
+    assert latest(ledger) == [("S1", 2)]
+    assert asked(ledger) == []
+
+
+def test_chunks_of_a_revision_agree_with_each_other(ledger: Connection) -> None:
+    refs = make_cohort(ledger, 4)
+    first, last = chunks(refs, 2)
+    assert say(ledger, first, altered(last, total=5), last) == [None, "CHUNK_INVALID", None]
+
+
+def test_a_paused_partner_is_not_asked(ledger: Connection) -> None:
+    say(ledger, chunks(make_cohort(ledger, 4), 2)[0])
+    ledger.execute("INSERT INTO partner_standing (partner, paused_on) VALUES ('HRSS-BJ', %s)", (DAY,))
+    assert asked(ledger) == []
+
+
+def test_an_empty_statement_is_a_chunk_with_total_0(ledger: Connection) -> None:
+    assert say(ledger, *chunks([], 2)) == [None]
+    assert latest(ledger) == [("S1", 1)]
