@@ -19,7 +19,6 @@ from issuance.lifecycle import (
     HOLDER_EVENTS,
     KEEPING,
     MILESTONES,
-    PARTNER_TOPICS,
     PAUSES,
     PLASTIC_STATES,
     REASONS,
@@ -34,6 +33,7 @@ from issuance.lifecycle import (
     Subject,
     milestones_of,
 )
+from issuance.partners import PARTNER_TOPICS
 from issuance.reconcile.equations import EQUATIONS, MISSING, Equation
 from issuance.settings import ROOT
 

@@ -289,26 +289,6 @@ BREAK_KINDS: dict[str, BreakKind] = {
     )
 }
 
-PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
-    # kind: topic families of a partner of this kind; direction as the partner sees it
-    "factory": ({"family": "card-jobs", "may": "read"}, {"family": "production", "may": "write"}),
-    "bank": (
-        {"family": "collection", "may": "write"},
-        {"family": "activation", "may": "write"},
-        {"family": "statements", "may": "write"},
-    ),
-    "hrss": (
-        {"family": "collection", "may": "write"},
-        {"family": "activation", "may": "write"},
-        {"family": "statements", "may": "write"},
-        {"family": "holder-events", "may": "write"},
-    ),
-    "carrier": ({"family": "mail", "may": "write"},),
-    "platform": ({"family": "holder-events", "may": "write"},),
-    "notifier": ({"family": "notices", "may": "read"},),
-}
-"""Every partner also reads its own partner-notices topic."""
-
 HOLDER_EVENTS: dict[str, tuple[str, str]] = {
     "DEATH": ("死亡", "death"),
     "WITHDRAWN": ("撤回申请", "application withdrawn"),

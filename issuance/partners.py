@@ -10,7 +10,26 @@ from typing import Any
 import yaml
 
 from issuance.errors import Misconfigured
-from issuance.lifecycle import PARTNER_TOPICS
+
+PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
+    # kind: topic families of a partner of this kind; direction as the partner sees it
+    "factory": ({"family": "card-jobs", "may": "read"}, {"family": "production", "may": "write"}),
+    "bank": (
+        {"family": "collection", "may": "write"},
+        {"family": "activation", "may": "write"},
+        {"family": "statements", "may": "write"},
+    ),
+    "hrss": (
+        {"family": "collection", "may": "write"},
+        {"family": "activation", "may": "write"},
+        {"family": "statements", "may": "write"},
+        {"family": "holder-events", "may": "write"},
+    ),
+    "carrier": ({"family": "mail", "may": "write"},),
+    "platform": ({"family": "holder-events", "may": "write"},),
+    "notifier": ({"family": "notices", "may": "read"},),
+}
+"""Every partner also reads its own partner-notices topic."""
 
 
 @dataclass(frozen=True)

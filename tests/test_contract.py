@@ -24,14 +24,13 @@ from issuance.lifecycle import (
     ENDED_STATES,
     HOLDER_EVENTS,
     MILESTONES,
-    PARTNER_TOPICS,
     PLASTIC_STATES,
     REASONS,
     REFUSAL_CODES,
     REQUESTS,
     TEMPLATES,
 )
-from issuance.partners import load_registry
+from issuance.partners import PARTNER_TOPICS, load_registry
 from issuance.policy import load_policy
 from issuance.reconcile.equations import EQUATIONS, ORDER_BUCKETS
 from issuance.settings import ROOT

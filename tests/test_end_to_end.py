@@ -162,6 +162,27 @@ def test_a_run_that_failed_for_good_is_a_break_that_names_it(demo: Run) -> None:
     assert [(b["kind"], b["reference"]) for b in breaks] == [("PIPELINE_FAILED", "card_dispatch nobody.1")]
 
 
+def test_an_approval_set_to_success_releases_nothing(demo: Run, tmp_path: Path) -> None:
+    env = demo.settings
+    demo.env["XDG_CONFIG_HOME"], demo.env["ISSUANCE_PASSWORD"] = str(tmp_path), env["AIRFLOW_USER_SUBMITTER_PASSWORD"]
+    assert demo.issuance("login", "submitter").returncode == 0
+    assert demo.issuance("generate", str(tmp_path), "--cards", "20", "--seed", "99").returncode == 0
+    rows = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))["rows"]
+    words = ["--city", "110000", "--category", "retiree", "--opens", "2025-10-09", "--declared", str(rows)]
+    done = demo.issuance("submit", str(tmp_path / "applications.csv"), "--cohort", "mine", *words, "--wait", "--json")
+    assert json.loads(done.stdout)["state"] == "accepted", done.stderr
+    airflow = Airflow.log_in(env["AIRFLOW_API_URL"], "pipeline", env["AIRFLOW_USER_PIPELINE_PASSWORD"])
+    wait_for(lambda: airflow.run_state("card_dispatch", "mine.1") is not None, 120)
+    wait_for(lambda: bool(airflow.pending_approvals("card_dispatch", "mine.1")), 120)
+    refused = demo.issuance("cohort", "release", "mine", "1")
+    assert (refused.returncode, refused.stderr.split(":")[0]) == (1, "SAME_PERSON")
+    airflow.set_success("card_dispatch", "mine.1", "wait_for_release")
+    wait_for(lambda: airflow.run_state("card_dispatch", "mine.1") == "failed", 120)
+    assert "seal_jobs" in airflow.failed_tasks("card_dispatch", "mine.1")
+    jobs = json.loads(demo.issuance("job", "list", "--cohort", "mine", "--json").stdout)
+    assert {job["state"] for job in jobs} == {"planned"}
+
+
 def test_planted_persons_are_found_nowhere_outside_sealed_objects(demo: Run) -> None:
     place = demo.directory / "demo" / f"demo-{SEED}"
     canaries = json.loads((place / "canaries.json").read_text(encoding="utf-8"))

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from issuance.errors import Misconfigured, Unavailable
-from issuance.lifecycle import PARTNER_TOPICS
-from issuance.partners import Registry, load_registry
+from issuance.partners import PARTNER_TOPICS, Registry, load_registry
 from issuance.settings import ROOT, load_settings, read_env_file
 from issuance.stack import kafka, postgres, s3, variables, workers
 from issuance.stack.credentials import make_key_pair

@@ -35,6 +35,7 @@ class Stepper:
         self._settings = settings
         self._simulators = simulators
         self._consumer = make_consumer(our_credentials(settings), None)
+        self._partitions = self._inbound()
 
     def step(self, day: date) -> date | None:
         """Run a whole day; returns the next day on which something is due, None when nothing ever is."""
@@ -76,13 +77,12 @@ class Stepper:
 
     def _backlog(self) -> tuple[int, int]:
         """(inbound messages that are not in the ledger, outgoing ones that are not sent)."""
-        partitions = self._inbound()
         with transaction(self._settings.database_url) as connection:
             unsent = unsent_count(connection)
-        ends: dict[Any, int] = self._consumer.end_offsets(partitions) if partitions else {}
+        ends: dict[Any, int] = self._consumer.end_offsets(self._partitions)
         with transaction(self._settings.database_url) as connection:
             paused = paused_partners(connection)
-            positions = read_positions(connection, partitions)
+            positions = read_positions(connection, self._partitions)
         lag = sum(
             max(end - positions.get(partition, 0), 0)
             for partition, end in ends.items()
@@ -91,6 +91,7 @@ class Stepper:
         return lag, unsent
 
     def _inbound(self) -> list[Any]:
+        """Every inbound partition there is now; asking for them costs more than a step."""
         topics = sorted(topic for topic in self._consumer.topics() if INBOUND.match(topic))
         found = [(topic, self._consumer.partitions_for_topic(topic) or set()) for topic in topics]
         return [TopicPartition(topic, partition) for topic, partitions in found for partition in sorted(partitions)]

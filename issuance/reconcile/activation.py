@@ -53,8 +53,10 @@ def reconcile_activation(settings: Settings) -> int:
 
 
 def reconcile(connection: Connection, day: date) -> int:
-    """The same in an open transaction; one at a time."""
+    """The same in an open transaction, one at a time; without a new statement or a difference nothing is done."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.reconcile'))")
+    if not _anything_new(connection):
+        return 0
     connection.execute("CREATE TEMP TABLE difference ON COMMIT DROP AS " + DIFFERENCES)
     connection.execute(
         "DELETE FROM statement_difference d WHERE NOT EXISTS (SELECT FROM difference n WHERE (n.partner, n.function,"
@@ -83,3 +85,13 @@ def reconcile(connection: Connection, day: date) -> int:
     row = connection.execute("SELECT count(*) FROM difference").fetchone()
     connection.execute("DROP TABLE difference, found_break")
     return int(row[0]) if row else 0
+
+
+def _anything_new(connection: Connection) -> bool:
+    """Whether a statement waits, or a difference or its break stands that later evidence may have explained."""
+    row = connection.execute(
+        "SELECT WHERE EXISTS (SELECT FROM statement WHERE reconciled_on IS NULL)"
+        " OR EXISTS (SELECT FROM statement_difference)"
+        " OR EXISTS (SELECT FROM break WHERE kind LIKE 'STATEMENT_%' AND closed_on IS NULL)"
+    ).fetchone()
+    return row is not None
