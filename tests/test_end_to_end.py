@@ -151,6 +151,31 @@ def test_a_second_demo_on_the_same_ledger_says_so_and_stops(demo: Run) -> None:
     assert "LEDGER_NOT_EMPTY" in done.stderr
 
 
+def test_every_read_answers_in_json(demo: Run) -> None:
+    def read(*words: str) -> Any:
+        done = demo.issuance(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    cohort = f"demo-{SEED}"
+    assert [row["cohort_id"] for row in read("cohort", "list")] == [cohort]
+    assert read("cohort", "show", cohort)["waves"][0]["released_by"] == "releaser"
+    assert read("cohort", "statement", cohort)["state"] == "closed"
+    refused = read("quarantine", "list", cohort)
+    assert {row["outcome"] for row in refused} <= {"quarantined", "duplicate"}
+    assert all(row["remedy"] for row in refused)
+    assert {job["state"] for job in read("job", "list", "--cohort", cohort)} <= {"accepted", "refused"}
+    breaks = read("break", "list", "--all")
+    assert breaks
+    assert read("break", "list") == []
+    card = read("card", "show", next(row["reference"].split("/")[0] for row in breaks if row["kind"] == "OUT_OF_ORDER"))
+    assert {fact["milestone"] for fact in card["facts"]} >= {"MADE", "SS_KEYED"}
+    assert {row["partner"] for row in read("partner", "list")} > {"HRSS-BJ", "EMS"}
+    assert read("dlq", "list") == []
+    assert len(read("topics", "list")) > 100
+    assert read("ledger", "verify") == []
+
+
 def test_a_run_that_failed_for_good_is_a_break_that_names_it(demo: Run) -> None:
     env = demo.settings
     airflow = Airflow.log_in(env["AIRFLOW_API_URL"], "pipeline", env["AIRFLOW_USER_PIPELINE_PASSWORD"])

@@ -65,11 +65,24 @@ def wire_value(partner: str, report_id: str, items: list[dict[str, Any]], **head
     return report(partner, report_id, items, reported_at=instant_on(OPENS, 9), **head).value
 
 
-def one_life(wire: Wire, url: str, sent: list[Sent], kill_after: int | None = None) -> str:
-    """Send, consume (killing one consumer on the way), and digest."""
+def cut_connections(url: str) -> None:
+    """End every other session of a ledger, as a restart of PostgreSQL does."""
+    with connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def one_life(
+    wire: Wire, url: str, sent: list[Sent], kill_after: int | None = None, cut_after: frozenset[int] = frozenset()
+) -> str:
+    """Send, consume (killing one consumer and cutting the ledger's connections on the way), and digest."""
     wire.start(*FAMILIES)
     for number, (partner, family, value) in enumerate(sent):
         wire.send(partner, family, value)
+        if number in cut_after:
+            cut_connections(url)
         if number == kill_after:
             wait_for(lambda: wire.lag("production") < 40)
             wire.kill("production")
@@ -90,7 +103,8 @@ def test_orders_repeats_and_a_killed_consumer_give_one_digest(
     first.close()
     shuffled = [*sent, *sent[::3]]
     random.Random(7).shuffle(shuffled)
-    for number, (order, kill_after) in enumerate(((shuffled, None), (sent[::-1], 12))):
+    ways = ((shuffled, None, frozenset[int]()), (sent[::-1], 12, frozenset[int]()), (sent, None, frozenset({3, 9, 20})))
+    for number, (order, kill_after, cut_after) in enumerate(ways):
         other_url = fresh_database(stack.database_url, f"ledger_wire_{number}")
         migrate(other_url)
         with connect(other_url) as connection:
@@ -98,7 +112,7 @@ def test_orders_repeats_and_a_killed_consumer_give_one_digest(
             set_business_day(connection, OPENS + timedelta(days=60))
         other = Wire(stack, other_url)
         try:
-            assert one_life(other, other_url, order, kill_after) == digest
+            assert one_life(other, other_url, order, kill_after, cut_after) == digest
             with connect(other_url) as connection:
                 assert connection.execute("SELECT count(*) FROM fact").fetchone() == (1 + 7 * 200,)
         finally:

@@ -7,22 +7,19 @@ ledger's position, so a restored ledger reads every later message again; Kafka's
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-import psycopg
 from kafka import ConsumerRebalanceListener, TopicPartition
 
-from issuance.errors import Retryable, Unavailable
 from issuance.ledger.connection import Connection, business_day, business_now, connect, retryable
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import Registry, load_registry
 from issuance.settings import Settings
 from issuance.wire.kafka import make_consumer, our_credentials
+from issuance.wire.loop import Loop
 from issuance.wire.refusals import (
     Limits,
     Message,
@@ -82,26 +79,11 @@ class StageConsumer:
         self._connection = connect(settings.database_url)
         self._consumer = make_consumer(our_credentials(settings), f"issuance-{stage.name}")
         self._consumer.subscribe(pattern=stage.pattern, listener=_SeekToLedger(self))
-        self._stopping = threading.Event()
-
-    def stop(self, *_: Any) -> None:
-        """Ask the loop to end after the present poll."""
-        self._stopping.set()
+        self._loop = Loop(f"stage={stage.name}")
 
     def run(self) -> None:
-        """Consume until stopped; a Retryable error rolls back, seeks and tries again."""
-        signal.signal(signal.SIGTERM, self.stop)
-        signal.signal(signal.SIGINT, self.stop)
-        wait = 0.5
-        while not self._stopping.is_set():
-            try:
-                self.step(500)
-                wait = 0.5
-            except Retryable as error:
-                log.warning("stage=%s retry in %.1fs: %s", self._stage.name, wait, error.code)
-                self._stopping.wait(wait)
-                wait = min(wait * 2, 30)
-                self._recover()
+        """Consume until stopped; a Retryable error rolls back, seeks to the ledger's positions and tries again."""
+        self._loop.run(lambda: self.step(500), self._recover)
         self._consumer.close()
 
     def step(self, timeout_ms: int, max_records: int = 500) -> int:
@@ -227,14 +209,12 @@ class StageConsumer:
 
     def _recover(self) -> None:
         """After an error: a live connection, and the ledger's positions."""
-        try:
-            if self._connection.closed or self._connection.broken:
-                self._connection = connect(self._settings.database_url)
-            else:
+        if self._connection.closed or self._connection.broken:
+            self._connection = connect(self._settings.database_url)
+        else:
+            with retryable():
                 self._connection.rollback()
-            self.seek_to_ledger(sorted(self._consumer.assignment()))
-        except (Unavailable, psycopg.OperationalError) as error:
-            log.warning("stage=%s not recovered yet: %s", self._stage.name, type(error).__name__)
+        self.seek_to_ledger(sorted(self._consumer.assignment()))
 
 
 class _SeekToLedger(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import base64
 import logging
-import signal
-import threading
 from typing import Any
 
 from kafka.errors import KafkaError
 
 from issuance.clock import instant_on
-from issuance.errors import Retryable, Unavailable
+from issuance.errors import Unavailable
 from issuance.ledger.connection import Connection, connect, retryable
 from issuance.settings import Settings
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
+from issuance.wire.loop import Loop
 from issuance.wire.registry import Codec
 
 log = logging.getLogger(__name__)
 SOURCE = "urn:issuance:pipeline"
 BATCH = 1000
+IDLE_SECONDS = 0.1
 
 
 class Relay:
@@ -34,28 +34,16 @@ class Relay:
         self._codec = Codec(settings.schema_registry_url)
         self._producer = make_producer(our_credentials(settings))
         self._connection = connect(settings.database_url)
-        self._stopping = threading.Event()
-
-    def stop(self, *_: Any) -> None:
-        """Ask the loop to end after the present batch."""
-        self._stopping.set()
+        self._loop = Loop("relay")
 
     def run(self) -> None:
         """Send until stopped; what was sent and not marked is sent again with the same id."""
-        signal.signal(signal.SIGTERM, self.stop)
-        signal.signal(signal.SIGINT, self.stop)
-        wait = 0.5
-        while not self._stopping.is_set():
-            try:
-                if self.send_batch() == 0:
-                    self._stopping.wait(0.1)
-                wait = 0.5
-            except Retryable as error:
-                log.warning("relay retry in %.1fs: %s", wait, error.code)
-                self._stopping.wait(wait)
-                wait = min(wait * 2, 30)
-                self._reconnect()
+        self._loop.run(self._step, self._recover)
         self._producer.close()
+
+    def _step(self) -> None:
+        if self.send_batch() == 0:
+            self._loop.rest(IDLE_SECONDS)
 
     def send_batch(self) -> int:
         """Send the oldest unsent messages; returns how many were acknowledged and marked."""
@@ -82,12 +70,10 @@ class Relay:
         event = cloud_event_headers(ce_id, ce_type, SOURCE, instant_on(day, 0).isoformat(), extra)
         return self._producer.send(topic, self._codec.frame(topic, bytes(body)), key.encode(), event)
 
-    def _reconnect(self) -> None:
+    def _recover(self) -> None:
+        """After an error: a live connection."""
         if self._connection.closed or self._connection.broken:
-            try:
-                self._connection = connect(self._settings.database_url)
-            except Unavailable as error:
-                log.warning("relay not recovered yet: %s", error.code)
+            self._connection = connect(self._settings.database_url)
 
 
 def _unsent(connection: Connection) -> list[Any]:
