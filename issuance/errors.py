@@ -5,7 +5,6 @@ IssuanceError
 │   └── Unavailable    a component of the stack does not answer (exit code 3)
 └── Permanent      the same call fails again: somebody has to change something
     ├── Refused        the input or the act is refused, with a code for people
-    ├── Conflict       the same id stands with other content
     ├── Misconfigured  a setting, a policy or a registry entry is wrong or missing
     └── Broken         a promise of our own code or store does not hold
 
@@ -52,10 +51,6 @@ class Permanent(IssuanceError):
 
 class Refused(Permanent):
     """The input or the act is refused."""
-
-
-class Conflict(Permanent):
-    """The same id stands with other content."""
 
 
 class Misconfigured(Permanent):

@@ -12,6 +12,7 @@ from typing import Any
 
 import fastavro
 from joserfc import jwe, jws
+from joserfc.errors import InvalidKeyTypeError
 from joserfc.jwk import ECKey, RSAKey
 
 from issuance.errors import Misconfigured
@@ -29,7 +30,7 @@ def key_of(pem: bytes) -> RSAKey | ECKey:
     """The RSA or EC key of a PEM; reading a private one costs a seventh of a second, so it is kept."""
     try:
         return RSAKey.import_key(pem)
-    except (ValueError, TypeError):
+    except InvalidKeyTypeError:
         return ECKey.import_key(pem)
 
 

@@ -1,0 +1,75 @@
+"""The job file: only its factory opens it, only we can have signed it, and it names its job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from joserfc.errors import BadSignatureError, DecodeError, InvalidKeyTypeError
+
+from issuance.dispatch.jobfile import encode_job, open_job_file, seal_job_file
+from issuance.errors import Misconfigured
+
+Pair = tuple[bytes, bytes]
+RECORD: dict[str, Any] = {
+    "card_ref": "00000000-0000-5000-8000-000000000001", "attempt": 1, "bank": "ICBC", "collection_method": "outlet",
+    "place": "ICBC-0001", "name": "欧阳𠮷", "id_number": "11010519491231002X", "social_security_number": None,
+    "phone": None, "address": None, "postcode": None, "photo_ref": None,
+}  # fmt: skip
+
+
+def pair(key: Any) -> Pair:
+    """(private, public) PEM of a key."""
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private, public
+
+
+OURS = pair(rsa.generate_private_key(65537, 2048))
+FACTORY = {
+    "RSA-OAEP-256": pair(rsa.generate_private_key(65537, 2048)),
+    "ECDH-ES+A256KW": pair(ec.generate_private_key(ec.SECP256R1())),
+}
+
+
+def sealed(algorithm: str, signing: bytes = OURS[0]) -> bytes:
+    """One record, signed and sealed."""
+    return seal_job_file(encode_job([RECORD], "J1", "0" * 16), signing, FACTORY[algorithm][1], "F-ICBC", algorithm)
+
+
+@pytest.mark.parametrize("algorithm", FACTORY)
+def test_the_factory_opens_what_we_signed_rare_characters_included(algorithm: str) -> None:
+    metadata, records = open_job_file(sealed(algorithm), FACTORY[algorithm][0], OURS[1])
+    assert metadata == {"issuance.job_id": "J1", "issuance.hash_total": "0" * 16}
+    assert records == [RECORD]
+    assert "欧阳".encode() not in sealed(algorithm)
+
+
+def test_another_factory_cannot_open_it() -> None:
+    other = pair(rsa.generate_private_key(65537, 2048))
+    with pytest.raises(DecodeError):
+        open_job_file(sealed("RSA-OAEP-256"), other[0], OURS[1])
+
+
+def test_an_altered_file_does_not_open() -> None:
+    head, *parts = sealed("RSA-OAEP-256").split(b".")
+    parts[-1] = parts[-1][:-2] + (b"AA" if parts[-1][-2:] != b"AA" else b"BB")
+    with pytest.raises(DecodeError):
+        open_job_file(b".".join([head, *parts]), FACTORY["RSA-OAEP-256"][0], OURS[1])
+
+
+def test_a_file_signed_by_somebody_else_is_refused() -> None:
+    stranger = pair(rsa.generate_private_key(65537, 2048))
+    with pytest.raises(BadSignatureError):
+        open_job_file(sealed("RSA-OAEP-256", stranger[0]), FACTORY["RSA-OAEP-256"][0], OURS[1])
+
+
+def test_an_unknown_algorithm_or_a_key_of_another_kind_is_a_clear_refusal() -> None:
+    with pytest.raises(Misconfigured, match="ALGORITHM_UNKNOWN"):
+        seal_job_file(b"", OURS[0], FACTORY["RSA-OAEP-256"][1], "F-ICBC", "SM2")
+    with pytest.raises(InvalidKeyTypeError):
+        seal_job_file(b"", OURS[0], FACTORY["ECDH-ES+A256KW"][1], "F-ICBC", "RSA-OAEP-256")
