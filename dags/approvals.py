@@ -21,14 +21,21 @@ class ReleaseApproval(ApprovalOperator):
 
     @by_error_tree
     def execute(self, context: Context) -> Any:
-        """Assign the people who neither submitted nor planned; skip when there was nothing to plan."""
+        """Assign the people who neither submitted nor planned.
+
+        What the ledger has been told is not asked again: a resumed task can be started anew by a slow scheduler after
+        its answer was written. There is nothing to ask either where there was nothing to plan.
+        """
         from issuance.dispatch.approvers import approvers
-        from issuance.dispatch.release import wave_stands
+        from issuance.dispatch.release import wave_standing
         from issuance.settings import load_settings
 
         conf = context["dag_run"].conf or {}
-        if not wave_stands(load_settings(), conf["cohort_id"], int(conf["wave"])):
-            raise AirflowSkipException(f"nothing of {conf['cohort_id']} waits for a plan")
+        standing = wave_standing(load_settings(), conf["cohort_id"], int(conf["wave"]))
+        if standing == "released":
+            return None
+        if standing != "waiting":
+            raise AirflowSkipException(f"wave {conf['wave']} of {conf['cohort_id']}: {standing}")
         self.assigned_users = approvers(load_settings(), conf["cohort_id"], int(conf["wave"]))
         return super().execute(context)
 
@@ -53,12 +60,15 @@ class IntakeApproval(ApprovalOperator):
 
     @by_error_tree
     def execute(self, context: Context) -> Any:
-        """Ask, or go on where nobody has to be asked."""
+        """Ask, or go on where nobody has to be asked; a refused submission is not accepted any further."""
         from issuance.intake.session import submission_state
         from issuance.settings import load_settings
 
         conf = context["dag_run"].conf or {}
-        if submission_state(load_settings(), conf["cohort_id"], int(conf["submission"])) != "WAITING_FOR_OPERATOR":
+        state = submission_state(load_settings(), conf["cohort_id"], int(conf["submission"]))
+        if state == "REFUSED":
+            raise AirflowSkipException(f"submission {conf['submission']} of {conf['cohort_id']} was refused")
+        if state != "WAITING_FOR_OPERATOR":
             return None
         return super().execute(context)
 

@@ -20,7 +20,7 @@ from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, fresh_da
 from issuance.cli import cli
 from issuance.clock import add_working_days, end_of
 from issuance.dispatch.plan import plan_factories, wave_to_plan
-from issuance.dispatch.release import wave_stands
+from issuance.dispatch.release import wave_standing
 from issuance.dispatch.remake import plan_remakes
 from issuance.errors import Refused
 from issuance.intake.session import answer_operator
@@ -423,8 +423,8 @@ def test_planning_when_nothing_waits_is_refused_at_the_command(own: Settings) ->
 
 def test_a_run_with_nothing_to_plan_makes_no_wave(own: Settings) -> None:
     assert plan_factories(own, COHORT, 2, "planner") == []
-    assert wave_stands(own, COHORT, 1)
-    assert not wave_stands(own, COHORT, 2)
+    assert wave_standing(own, COHORT, 1) == "released"
+    assert wave_standing(own, COHORT, 2) == "absent"
 
 
 EXECUTE = """

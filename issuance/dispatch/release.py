@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Literal
 
 import psycopg
 
@@ -14,13 +15,18 @@ from issuance.policy import load_policy
 from issuance.settings import Settings
 
 
-def wave_stands(settings: Settings, cohort_id: str, wave: int) -> bool:
-    """Whether there is such a wave: planning makes none when nothing waits."""
+def wave_standing(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:
+    """How a wave stands: not planned, planned and waiting for a release, released, or refused."""
     with transaction(settings.database_url) as connection:
         row = connection.execute(
-            "SELECT FROM wave JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND wave = %s", (cohort_id, wave)
+            "SELECT r.wave IS NOT NULL, w.refused IS NOT NULL FROM wave w JOIN cohort USING (cohort_no)"
+            " LEFT JOIN release r USING (cohort_no, wave) WHERE cohort_id = %s AND wave = %s",
+            (cohort_id, wave),
         ).fetchone()
-    return row is not None
+    if row is None:
+        return "absent"
+    released, refused = row
+    return "released" if released else "refused" if refused else "waiting"
 
 
 def may_not_release(settings: Settings, cohort_id: str, wave: int) -> list[str]:
