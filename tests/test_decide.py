@@ -438,29 +438,44 @@ try:
     kind.execute.__wrapped__(kind(task_id="t", subject="s"), {"dag_run": SimpleNamespace(conf=conf)})
 except (AirflowFailException, AirflowSkipException) as error:
     print("ended", type(error).__name__, str(error).split(":")[0])
+else:
+    print("ended without asking")
 """
 
 
 @pytest.mark.parametrize(
     ("kind", "wave", "ends", "known"),
     [
-        ("release", "2", "AirflowSkipException nothing", True),
-        ("release", "1", "AirflowFailException NOBODY_MAY_RELEASE", True),
+        ("release", "2", "AirflowSkipException wave 2 of test-1", True),
+        ("release", "1", "without asking", True),
+        ("release", "3", "AirflowFailException NOBODY_MAY_RELEASE", True),
         ("release", "1", "AirflowFailException SETTINGS_MISSING", False),
         ("intake", "1", "AirflowFailException SETTINGS_MISSING", False),
     ],
 )
-def test_an_approval_skips_what_is_not_planned_and_fails_at_once(
-    own: Settings, tmp_path: Path, kind: str, wave: str, ends: str, known: bool
+def test_an_approval_asks_the_ledger_first_and_fails_at_once(
+    waiting: Settings, tmp_path: Path, kind: str, wave: str, ends: str, known: bool
 ) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "KAFKA", "DATABASE"))}
     env |= {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     if known:
-        env |= {"DATABASE_URL": own.database_url, "AIRFLOW_API_URL": "http://127.0.0.1:9"}
+        env |= {"DATABASE_URL": waiting.database_url, "AIRFLOW_API_URL": "http://127.0.0.1:9"}
     else:
         env["ISSUANCE_STACK_DIR"] = str(tmp_path)
     done = subprocess.run([sys.executable, "-c", EXECUTE, kind, wave], env=env, capture_output=True, text=True)
     assert f"ended {ends}" in done.stdout, done.stderr[-1500:]
+
+
+@pytest.fixture
+def waiting(own: Settings) -> Iterator[Settings]:
+    """A third wave that is planned and not released."""
+    with connect(own.database_url) as connection:
+        connection.execute(
+            "INSERT INTO wave SELECT cohort_no, 3, planned_by, submitters, planned_on, 0, '{}' FROM wave"
+        )
+    yield own
+    with connect(own.database_url) as connection:
+        connection.execute("DELETE FROM wave WHERE wave = 3")
 
 
 @pytest.fixture
