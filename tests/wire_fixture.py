@@ -101,6 +101,7 @@ class Wire:
         for producer in self._producers.values():
             producer.close()
         self._watcher.close()
+        self._codec.close()
 
 
 def wait_for(condition: Callable[[], bool], patience: float = 60.0) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -157,7 +158,8 @@ def _announce(settings: Settings, package: Package, number: int, sha256: str, ma
         "submitted_by": user,
         "submitted_at": datetime.now(UTC),
     }
-    body = Codec(settings.schema_registry_url).frame(topic, encode_body("cohort_submission", value))
+    with closing(Codec(settings.schema_registry_url)) as codec:
+        body = codec.frame(topic, encode_body("cohort_submission", value))
     headers = cloud_event_headers(
         f"{package.cohort_id}/{sha256}", "cn.issuance.v1.cohort_submission", "urn:issuance:submit",
         value["submitted_at"].isoformat(),

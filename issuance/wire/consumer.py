@@ -85,6 +85,7 @@ class StageConsumer:
         """Consume until stopped; a Retryable error rolls back, seeks to the ledger's positions and tries again."""
         self._loop.run(lambda: self.step(500), self._recover)
         self._consumer.close()
+        self._codec.close()
 
     def step(self, timeout_ms: int, max_records: int = 500) -> int:
         """One poll into one transaction; returns the number of messages whose position moved."""

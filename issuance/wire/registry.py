@@ -25,6 +25,10 @@ class Codec:
         self._ids: dict[str, int] = {}
         self._writers: dict[int, Schema] = {}
 
+    def close(self) -> None:
+        """Close the registry's client."""
+        self._client.close()
+
     def frame(self, topic: str, body: bytes) -> bytes:
         """A body framed with the id of the topic's newest registered schema.
 

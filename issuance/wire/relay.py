@@ -40,6 +40,7 @@ class Relay:
         """Send until stopped; what was sent and not marked is sent again with the same id."""
         self._loop.run(self._step, self._recover)
         self._producer.close()
+        self._codec.close()
 
     def _step(self) -> None:
         if self.send_batch() == 0:
