@@ -19,8 +19,8 @@ from issuance.ledger.connection import Connection, connect, migrate
 from issuance.settings import Settings, load_settings
 from issuance.stack.place import Ports
 
-PORT_OFFSET = 2000
-"""The tests' stack stands beside one that is up."""
+PORT_OFFSET = int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000"))
+"""The tests' stack stands beside one that is up; another offset lets two checkouts test side by side."""
 for _port in fields(Ports):
     os.environ[f"ISSUANCE_PORT_{_port.name.upper()}"] = str(int(str(_port.default)) + PORT_OFFSET)
 

@@ -28,7 +28,7 @@ from issuance.stack.place import Ports
 from issuance.wire.kafka import Credentials, make_consumer
 
 ROOT = Path(__file__).parents[1]
-PORT_OFFSET = 4000
+PORT_OFFSET = 2000 + int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000"))
 SEED = 7
 
 
