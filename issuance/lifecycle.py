@@ -41,7 +41,9 @@ class Milestone:
 
 
 _MILESTONES = (
-    Milestone("JOB_RECEIVED", "job", FACTORY, "任务已接收", "job received", ("job_id",)),
+    Milestone(
+        "JOB_RECEIVED", "job", FACTORY, "任务已接收", "job received", ("job_id", "card_count", "hash_total", "sha256")
+    ),
     Milestone("JOB_ACCEPTED", "job", FACTORY, "任务已受理", "job accepted", ("job_id",)),
     Milestone("JOB_REFUSED", "job", FACTORY, "任务被拒绝", "job refused", ("job_id", "reason")),
     Milestone("ITEM_ACCEPTED", "plastic", FACTORY, "制卡数据已受理", "accepted by the factory"),
@@ -92,6 +94,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "PHOTO_UNUSABLE": ("照片不合格", "the photo cannot be used"),
     "ACCOUNT_NOT_OPENED": ("银行账户未开立", "the bank could not open the account"),
     "CAPACITY": ("产能不足", "no capacity"),
+    "REASSIGNED": ("改派其他制卡厂", "moved to another factory"),
     "CHIP_FAULT": ("芯片故障", "chip fault"),
     "PRINT_FAULT": ("印刷缺陷", "print fault"),
     "NAME_WRONG": ("姓名有误", "the name is wrong"),
@@ -304,8 +307,8 @@ HOLDER_EVENTS: dict[str, tuple[str, str]] = {
 REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "UNDECODABLE": ("报文无法解码", "the bytes are not a message of this topic's schema"),
     "NOT_YOURS": ("发送方与主题不符", "the partner named is not the owner of the topic"),
-    "COUNT_DIFFERS": ("件数与声明不符", "declared_count differs from the items"),
-    "HASH_DIFFERS": ("校验和不符", "hash_total differs from the items"),
+    "COUNT_DIFFERS": ("件数与声明或任务不符", "declared_count differs from the items, or card_count from the job"),
+    "HASH_DIFFERS": ("校验和不符", "hash_total differs from the items, or hash_total or sha256 from the job"),
     "EMPTY": ("无内容", "a report without items"),
     "TOO_MANY": ("超过一千项", "more than 1,000 items"),
     "JOB_INVALID": ("任务报告须恰有一项且不含卡号", "a report of kind JOB has exactly one item, without card_ref"),

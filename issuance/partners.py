@@ -73,6 +73,10 @@ class Registry:
         """The factory that makes each bank's cards."""
         return {bank: factory.id for factory in self.of_kind("factory") for bank in factory.banks}
 
+    def backup_of(self, bank: str) -> str:
+        """The factory that makes a bank's cards when its own cannot."""
+        return self.backup_factory
+
     @cached_property
     def hrss(self) -> str:
         """The HRSS of the registry's city."""

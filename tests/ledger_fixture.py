@@ -86,7 +86,8 @@ def item(milestone: str, ref: UUID | None, day: int, attempt: int = 1, **values:
 
 def report(partner: str, report_id: str, items: list[dict[str, Any]], **values: Any) -> SoundReport:
     """A report of a partner as the consumer hands it to the merge."""
-    empty = dict.fromkeys(("job_id", "handover_id", "handover_count", "to_place", "hash_total"))
+    names = ("job_id", "handover_id", "handover_count", "to_place", "card_count", "hash_total", "sha256")
+    empty = dict.fromkeys(names)
     head = {"report_id": report_id, "partner": partner, "stream": "main", "sequence": 1, "kind": "ITEMS"}
     value = {**empty, **head, "declared_count": len(items), "items": items, **values}
     return SoundReport(value, Reporter(partner, REGISTRY.partners[partner].kind), report_id.encode(), "t", 0, 0)

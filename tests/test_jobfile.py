@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from joserfc import jwe, jws
 from joserfc.errors import BadSignatureError, DecodeError, InvalidKeyTypeError
 
-from issuance.dispatch.jobfile import encode_job, open_job_file, seal_job_file
+from issuance.dispatch.jobfile import (
+    JWE,
+    JWS,
+    SealingKey,
+    encode_job,
+    header_of,
+    jwk_set,
+    key_of,
+    open_job_file,
+    seal_job_file,
+)
 from issuance.errors import Misconfigured
+from issuance.vault.keys import SigningKey
 
 Pair = tuple[bytes, bytes]
 RECORD: dict[str, Any] = {
@@ -38,7 +51,8 @@ FACTORY = {
 
 def sealed(algorithm: str, signing: bytes = OURS[0]) -> bytes:
     """One record, signed and sealed."""
-    return seal_job_file(encode_job([RECORD], "J1", "0" * 16), signing, FACTORY[algorithm][1], "F-ICBC", algorithm)
+    key = SealingKey("K-2", algorithm, FACTORY[algorithm][1])
+    return seal_job_file(encode_job([RECORD], "J1", "0" * 16), SigningKey("signing", signing), key)
 
 
 @pytest.mark.parametrize("algorithm", FACTORY)
@@ -69,7 +83,21 @@ def test_a_file_signed_by_somebody_else_is_refused() -> None:
 
 
 def test_an_unknown_algorithm_or_a_key_of_another_kind_is_a_clear_refusal() -> None:
+    ours, rsa_key, ec_key = SigningKey("signing", OURS[0]), *(FACTORY[name][1] for name in FACTORY)
     with pytest.raises(Misconfigured, match="ALGORITHM_UNKNOWN"):
-        seal_job_file(b"", OURS[0], FACTORY["RSA-OAEP-256"][1], "F-ICBC", "SM2")
+        seal_job_file(b"", ours, SealingKey("K", "SM2", rsa_key))
     with pytest.raises(InvalidKeyTypeError):
-        seal_job_file(b"", OURS[0], FACTORY["ECDH-ES+A256KW"][1], "F-ICBC", "RSA-OAEP-256")
+        seal_job_file(b"", ours, SealingKey("K", "RSA-OAEP-256", ec_key))
+
+
+@pytest.mark.parametrize("algorithm", FACTORY)
+def test_both_headers_name_their_key(algorithm: str) -> None:
+    assert header_of(sealed(algorithm)) == ("K-2", algorithm)
+    outer = jwe.decrypt_compact(sealed(algorithm), key_of(FACTORY[algorithm][0]), registry=JWE)
+    assert jws.extract_compact(outer.plaintext or b"", registry=JWS).headers()["kid"] == "signing"
+
+
+def test_our_keys_are_published_without_their_private_halves() -> None:
+    published = json.loads(jwk_set([SigningKey("signing", OURS[1])]))["keys"]
+    assert [(key["kid"], key["kty"]) for key in published] == [("signing", "RSA")]
+    assert not {"d", "p", "q"} & set(published[0])

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from joserfc.jwk import RSAKey
 
 from issuance.clock import day_of, end_of
-from issuance.dispatch.jobfile import encode_job, seal_job_file
+from issuance.dispatch.jobfile import SealingKey, encode_job, key_of, seal_job_file
 from issuance.intake.identifiers import s10_contradicts
 from issuance.lifecycle import MILESTONES
 from issuance.partners import load_registry
 from issuance.settings import ROOT
 from issuance.tracking.reports import Reporter, StagedFact, check_items, check_structure, hash_total
+from issuance.vault.keys import SigningKey
 from issuance.wire.avro import decode_body, encode_body
 from producers.simulators.casting import KINDS, Props, cast
 from producers.simulators.choices import Choices, tracking_number
@@ -78,7 +79,8 @@ class Office:
         """A job's order."""
         self.jobs[job_id] = plastics
         self.plastics |= {plastic.key: plastic for plastic in plastics}
-        value = {"job_id": job_id, "action": "ORDER", "object": "-", "sha256": "-"}
+        value: dict[str, Any] = {"job_id": job_id, "action": "ORDER", "object": "-", "sha256": "-"}
+        value |= {"card_count": len(plastics), "hash_total": hash_total([plastic.card_ref for plastic in plastics])}
         return Message(plastics[0].factory, "card-jobs", value)
 
     def take(self, day: date, messages: list[Outgoing]) -> list[Message]:
@@ -467,14 +469,15 @@ def sealed_job(keys: dict[str, bytes], signed_by: str = "ours") -> tuple[dict[st
         for p in plastics
     ]
     total = hash_total([p.card_ref for p in plastics])
-    sealed = seal_job_file(encode_job(records, "J", total), keys[signed_by], keys["factory.pub"], "F", "RSA-OAEP-256")
+    key = SealingKey("F", "RSA-OAEP-256", keys["factory.pub"])
+    sealed = seal_job_file(encode_job(records, "J", total), SigningKey("signing", keys[signed_by]), key)
     order = {"job_id": "J", "object": "o", "hash_total": total, "card_count": 3}
     return order | {"sha256": hashlib.sha256(sealed).hexdigest()}, sealed
 
 
 def open_sealed(keys: dict[str, bytes], order: dict[str, Any], stored: bytes) -> list[Plastic] | None:
     """What the factory makes of a file that S3 gives it."""
-    files = SealedFiles("F", keys["factory"], keys["ours.pub"], lambda key: stored)
+    files = SealedFiles("F", lambda kid: keys["factory"], lambda kid: key_of(keys["ours.pub"]), lambda key: stored)
     return files.open_job(order)
 
 

@@ -115,7 +115,39 @@ def job() -> None:
 @AS_JSON
 def list_jobs(cohort_id: str | None, as_json: bool) -> None:
     """Jobs and their state."""
-    emit(_read(queries.list_jobs, cohort_id), as_json)
+    from issuance.dispatch.jobs import list_jobs as listed
+
+    emit(_read(listed, cohort_id), as_json)
+
+
+@job.command()
+@click.argument("job_id")
+def resend(job_id: str) -> None:
+    """重发任务。 Send a job's order again: the same file, while the factory has not answered."""
+    from issuance.dispatch.follow import resend_job
+    from issuance.login import current_user
+
+    settings = load_settings()
+    user = current_user(settings)
+    resend_job(settings, job_id, user)
+    click.echo(f"{user}: sent {job_id} again")
+
+
+@job.command()
+@click.argument("job_id")
+@click.option("--to", "factory", help="Another factory; by default the bank's backup.")
+@click.option("--reason", required=True, help="Why; it stands in the audit.")
+def reassign(job_id: str, factory: str | None, reason: str) -> None:
+    """改派。 Cancel a job and plan what is not made yet for another factory; a second person releases it."""
+    from issuance.dispatch.follow import reassign_job
+    from issuance.login import session
+
+    settings = load_settings()
+    user, airflow = session(settings)
+    cohort_id, wave = reassign_job(settings, job_id, factory, reason, user)
+    airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
+    click.echo(f"{user}: wave {wave} of {cohort_id} replaces {job_id}; another person releases it: "
+               f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
 
 
 @click.group()

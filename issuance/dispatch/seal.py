@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 
-from issuance.dispatch.jobfile import encode_job, seal_job_file
-from issuance.errors import Misconfigured, Refused
+from issuance.dispatch.jobfile import SealingKey, encode_job, header_of, seal_job_file
+from issuance.dispatch.partner_keys import sealing_key
+from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import Registry, load_registry, topic_of
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
-from issuance.vault.keys import KeyService
+from issuance.vault.keys import KeyService, SigningKey
 from issuance.vault.objects import ObjectStore
 
 
@@ -41,6 +42,14 @@ class Job(NamedTuple):
         return f"factories/{self.factory}/jobs/{self.job_id}.jwe"
 
 
+class SealedFile(NamedTuple):
+    """A stored job file: the hash of its bytes and the key it is sealed to."""
+
+    sha256: str
+    key_id: str
+    algorithm: str
+
+
 class Sealer:
     """Seals jobs for factories."""
 
@@ -49,7 +58,6 @@ class Sealer:
         self._registry: Registry = load_registry(settings.partners_file)
         self._store = ObjectStore.of(settings)
         self._keys = KeyService(settings.keys_dir)
-        self._signing = self._keys.signing_key()
         self._vaults: dict[str, Vault] = {}
 
     def seal_wave(self, cohort_id: str, wave: int, factory: str | None = None) -> int:
@@ -66,31 +74,33 @@ class Sealer:
         Raises:
             Refused: no release stands for its wave.
         """
-        self._require_release(job)
-        sealed = seal_job_file(
-            encode_job(self._records(job), job.job_id, job.hash_total),
-            self._signing,
-            partner_key(self._settings, job.factory),
-            job.factory,
-            self._registry.sealing_algorithm,
-        )
-        sha256 = self._store.put_if_absent(job.object, sealed)
+        key, signing = self._keys_for(job)
+        sealed = seal_job_file(encode_job(self._records(job), job.job_id, job.hash_total), signing, key)
+        # an earlier try may have stored it, sealed to the key of that day: what stands is what counts
+        stored = self._store.put_if_absent(job.object, sealed)
+        standing = SealedFile(hashlib.sha256(stored).hexdigest(), *header_of(stored))
         with transaction(self._settings.database_url) as connection:
             day = business_day(connection)
-            _record_seal(connection, job, sha256, self._registry.sealing_algorithm, day)
-            write_outbox(connection, [order_message(job, sha256, self._registry.sealing_algorithm)], day)
+            _record_seal(connection, job, standing, day)
+            write_outbox(connection, [order_message(job, standing)], day)
             connection.execute(
                 "INSERT INTO changed_card SELECT card_ref FROM job_item WHERE job_id = %s", (job.job_id,)
             )
 
-    def _require_release(self, job: Job) -> None:
-        """Ask before reading any person; the foreign key of sealed_job holds even if nobody asks."""
+    def _keys_for(self, job: Job) -> tuple[SealingKey, SigningKey]:
+        """The factory's key and ours of today; asked before reading any person, and only if the wave is released.
+
+        The foreign key of sealed_job holds even if nobody asks.
+        """
         with transaction(self._settings.database_url) as connection:
             row = connection.execute(
                 "SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (job.cohort_no, job.wave)
             ).fetchone()
-        if row is None:
-            raise _not_released(job)
+            if row is None:
+                raise _not_released(job)
+            day = business_day(connection)
+            key = sealing_key(connection, self._settings, self._registry, job.factory, day)
+        return key, self._keys.signing_key(day)
 
     def _unsealed(self, cohort_id: str, wave: int, factory: str | None) -> list[Job]:
         with transaction(self._settings.database_url) as connection:
@@ -139,17 +149,8 @@ def finish_dispatch(settings: Settings, cohort_id: str, wave: int) -> None:
         tell_cohort(connection, cohort_id, "DISPATCHED", business_day(connection), wave=wave)
 
 
-def partner_key(settings: Settings, partner: str) -> bytes:
-    """The public key of a partner (PEM)."""
-    path: Path = settings.partner_keys_dir / f"{partner}.pem"
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Misconfigured("PARTNER_KEY_MISSING", f"no public key of {partner} at {path.name}") from error
-
-
-def order_message(job: Job, sha256: str, algorithm: str) -> Outgoing:
-    """The order of a sealed job."""
+def order_message(job: Job, file: SealedFile, again: int = 0) -> Outgoing:
+    """The order of a sealed job; `again` counts how often it was sent anew."""
     value = {
         "job_id": job.job_id,
         "action": "ORDER",
@@ -159,20 +160,19 @@ def order_message(job: Job, sha256: str, algorithm: str) -> Outgoing:
         "card_count": job.card_count,
         "hash_total": job.hash_total,
         "object": job.object,
-        "sha256": sha256,
-        "key_id": job.factory,
-        "algorithm": algorithm,
+        **file._asdict(),
         "due_on": job.due_on,
     }
-    return Outgoing(f"{job.job_id}/ORDER", topic_of("card-jobs", job.factory), job.job_id, "card_job", value)
+    ce_id = f"{job.job_id}/ORDER" + (f"/{again}" if again else "")
+    return Outgoing(ce_id, topic_of("card-jobs", job.factory), job.job_id, "card_job", value)
 
 
-def _record_seal(connection: Connection, job: Job, sha256: str, algorithm: str, day: date) -> None:
+def _record_seal(connection: Connection, job: Job, file: SealedFile, day: date) -> None:
     try:
         connection.execute(
             "INSERT INTO sealed_job (job_id, cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (job_id) DO NOTHING",
-            (job.job_id, job.cohort_no, job.wave, job.object, sha256, job.factory, algorithm, day, day),
+            (job.job_id, job.cohort_no, job.wave, job.object, *file, day, day),
         )
     except psycopg.errors.ForeignKeyViolation as error:
         raise _not_released(job) from error

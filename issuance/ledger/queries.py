@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from issuance.errors import Refused
 from issuance.ledger.connection import Connection
 
 
-def rows_of(connection: Connection, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+def rows_of(connection: Connection, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
     """A query's rows as records."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return list(cursor.execute(query, values))
@@ -104,19 +104,6 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
             (ref,),
         ),
     }
-
-
-def list_jobs(connection: Connection, cohort_id: str | None) -> list[dict[str, Any]]:
-    """Jobs with their state: planned, released, sent, received, accepted, refused."""
-    return rows_of(
-        connection,
-        "SELECT job_id, factory, bank, card_count, due_on, start_on, CASE WHEN job_refused IS NOT NULL THEN 'refused'"
-        " WHEN job_accepted IS NOT NULL THEN 'accepted' WHEN job_received IS NOT NULL THEN 'received'"
-        " WHEN sent_on IS NOT NULL THEN 'sent' WHEN released_on IS NOT NULL THEN 'released' ELSE 'planned' END AS state"
-        " FROM job JOIN cohort USING (cohort_no) LEFT JOIN sealed_job USING (job_id, cohort_no, wave)"
-        " LEFT JOIN release r USING (cohort_no, wave) WHERE %s::text IS NULL OR cohort_id = %s ORDER BY job_id",
-        (cohort_id, cohort_id),
-    )
 
 
 def list_quarantine(connection: Connection, cohort_id: str) -> list[dict[str, Any]]:

@@ -17,12 +17,14 @@ BUCKET = "issuance"
 OWNER = "issuance"
 PREFIXES = {"factory": "factories", "notifier": "notices"}
 """Kind of partner: the prefix under which it reads what stands under its own id. Every other kind reads nothing."""
+PUBLIC = "keys/*"
+"""Our public keys: whoever gets signed files reads them."""
 
 
 def actions(partner: Partner) -> list[str]:
     """What a partner may do in the store."""
     prefix = PREFIXES.get(partner.kind)
-    return [f"Read:{BUCKET}/{prefix}/{partner.id}/*"] if prefix else []
+    return [f"Read:{BUCKET}/{prefix}/{partner.id}/*", f"Read:{BUCKET}/{PUBLIC}"] if prefix else []
 
 
 def identities(registry: Registry, secrets: dict[str, str]) -> dict[str, Any]:

@@ -97,8 +97,12 @@ def refuse_unrelated(connection: Connection, registry: Registry) -> list[ItemRef
         """
         DELETE FROM staged USING (
             SELECT s.ctid AS row, CASE
-                WHEN s.subject = 'job' AND j.job_id IS NULL THEN 'JOB_UNKNOWN'
+                WHEN s.subject = 'job' AND f.job_id IS NULL THEN 'JOB_UNKNOWN'
                 WHEN s.subject = 'job' AND j.factory <> s.partner THEN 'NO_RELATION'
+                WHEN s.milestone = 'JOB_RECEIVED'
+                    AND (mark_content(s.mark) ->> 'card_count')::int <> j.card_count THEN 'COUNT_DIFFERS'
+                WHEN s.milestone = 'JOB_RECEIVED' AND (mark_content(s.mark) ->> 'hash_total' <> j.hash_total
+                    OR mark_content(s.mark) ->> 'sha256' <> f.sha256) THEN 'HASH_DIFFERS'
                 WHEN s.subject IN ('plastic', 'carriage') AND p.card_ref IS NULL THEN 'PLASTIC_UNKNOWN'
                 WHEN s.subject IN ('plastic', 'carriage') AND CASE s.relation
                     WHEN 'factory_of_job' THEN p.factory IS DISTINCT FROM s.partner
@@ -109,6 +113,7 @@ def refuse_unrelated(connection: Connection, registry: Registry) -> list[ItemRef
             FROM staged s
             LEFT JOIN plastic p ON p.card_ref = s.card_ref AND p.attempt = s.attempt
             LEFT JOIN job j ON s.subject = 'job' AND j.job_id = s.job_id
+            LEFT JOIN sealed_job f ON f.job_id = j.job_id
         ) checked WHERE staged.ctid = checked.row AND checked.code IS NOT NULL
         RETURNING staged.report, staged.item, checked.code
         """,

@@ -9,10 +9,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import fastavro
-from joserfc import jwe
 
-from issuance.dispatch.jobfile import JWE, key_of
-from issuance.dispatch.seal import partner_key
+from issuance.dispatch.jobfile import seal_to
+from issuance.dispatch.partner_keys import sealing_key
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.lifecycle import TEMPLATES
@@ -36,12 +35,15 @@ def send_notices(settings: Settings) -> int:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.notices'))")
         day = business_day(connection)
         batches = _unsent(connection)
+        if not batches:
+            return 0
+        key = sealing_key(connection, settings, registry, notifier, day)
         vaults = {cohort_id: Vault(store, keys, cohort_id) for cohort_id, _ in batches}
         for (cohort_id, template), rows in batches.items():
             batch = Batch(cohort_id, template, day, notifier)
             batch_id = _claim(connection, batch, rows)
             contacts = _contacts(vaults[cohort_id], template, rows)
-            sealed = seal_contacts(contacts, partner_key(settings, notifier), notifier, registry.sealing_algorithm)
+            sealed = seal_to(key, encode_contacts(contacts))
             sha256 = store.put(f"notices/{notifier}/{batch_id}.jwe", sealed)
             write_outbox(connection, [_message(batch, batch_id, len(rows), sha256)], day)
     return sum(len(rows) for rows in batches.values())
@@ -104,9 +106,8 @@ def _contacts(vault: Vault, template: str, rows: list[Any]) -> Iterator[dict[str
         yield {"card_ref": str(card_ref), "phone": person["phone"], "text": TEMPLATES[template][0]}
 
 
-def seal_contacts(contacts: Iterator[dict[str, str]], notifier_pem: bytes, key_id: str, algorithm: str) -> bytes:
-    """An Avro container of contacts in a JWE to the notifier's key."""
+def encode_contacts(contacts: Iterator[dict[str, str]]) -> bytes:
+    """An Avro container of contacts."""
     buffer = io.BytesIO()
     fastavro.writer(buffer, schema_of("contact"), contacts, codec="deflate")
-    header = {"alg": algorithm, "enc": "A256GCM", "kid": key_id}
-    return jwe.encrypt_compact(header, buffer.getvalue(), key_of(notifier_pem), registry=JWE).encode()
+    return buffer.getvalue()

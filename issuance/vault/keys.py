@@ -10,11 +10,21 @@ import hashlib
 import hmac
 import os
 import secrets
+from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from issuance.errors import Broken, Permanent, Unavailable
 
@@ -26,6 +36,13 @@ MAGIC = b"ISV1"
 
 class KeyDestroyed(Permanent):
     """The key is gone on purpose: what it sealed cannot be opened by anybody."""
+
+
+class SigningKey(NamedTuple):
+    """A signing key of ours (PEM), its private or public half, and the id under which partners know it."""
+
+    key_id: str
+    pem: bytes
 
 
 class KeyService:
@@ -81,9 +98,30 @@ class KeyService:
         self._create(path)
         return PersonHasher(path.read_bytes(), 1)
 
-    def signing_key(self) -> bytes:
-        """Our private signing key (PEM)."""
-        return self._read(self._directory / "signing.pem")
+    def signing_key(self, day: date) -> SigningKey:
+        """Our newest private signing key that is in use on a day."""
+        path = [path for first_day, path in self._signing_paths() if first_day <= str(day)][-1]
+        return SigningKey(path.stem, self._read(path))
+
+    def rotate_signing_key(self, first_day: date) -> SigningKey:
+        """Make our next signing key, in use from a day on; the same day again is the same key. Older ones verify on."""
+        path = self._directory / f"signing-{first_day}.pem"
+        private = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        self._create(path, private)
+        return SigningKey(path.stem, self._read(path))
+
+    def verification_keys(self) -> list[SigningKey]:
+        """The public halves (PEM) of all our signing keys, the oldest first."""
+        pairs = [(path.stem, load_pem_private_key(self._read(path), None)) for _, path in self._signing_paths()]
+        form = PublicFormat.SubjectPublicKeyInfo
+        return [SigningKey(key_id, key.public_key().public_bytes(Encoding.PEM, form)) for key_id, key in pairs]
+
+    def _signing_paths(self) -> list[tuple[str, Path]]:
+        """(first day in use, file) of our signing keys; the first one has always been in use."""
+        later = sorted(self._directory.glob("signing-*.pem"))
+        return [("", self._directory / "signing.pem"), *((path.stem.removeprefix("signing-"), path) for path in later)]
 
     def _cohort_key(self, cohort_id: str) -> bytes:
         if self._tombstone(cohort_id).exists():
@@ -102,15 +140,15 @@ class KeyService:
         except OSError as error:
             raise Unavailable("KEY_UNAVAILABLE", f"the key service has no {path.name}") from error
 
-    def _create(self, path: Path) -> None:
-        """Write a new random key unless one stands; whole or not at all, also when two try at once."""
+    def _create(self, path: Path, key: bytes | None = None) -> None:
+        """Write a new key, by default random, unless one stands; whole or not at all, also when two try at once."""
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
+            file.write(key or secrets.token_bytes(KEY_BYTES))
         try:
             os.link(draft, path)
         except FileExistsError:

@@ -51,13 +51,13 @@ class ObjectStore:
         self._put(key, content)
         return hashlib.sha256(content).hexdigest()
 
-    def put_if_absent(self, key: str, content: bytes) -> str:
-        """Write an object unless it stands; returns the SHA-256 of the bytes that stand."""
+    def put_if_absent(self, key: str, content: bytes) -> bytes:
+        """Write an object unless it stands; returns the bytes that stand."""
         try:
             self._put(key, content, IfNoneMatch="*")
         except _Stands:
-            return hashlib.sha256(self.get(key)).hexdigest()
-        return hashlib.sha256(content).hexdigest()
+            return self.get(key)
+        return content
 
     def delete(self, key: str) -> None:
         """Remove an object; an absent one is removed already."""

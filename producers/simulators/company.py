@@ -60,7 +60,7 @@ class Member:
             self.player.hear(day, message.family, value)
         elif value["kind"] == "REQUESTED":
             self._take_request(day, message)
-        elif value["kind"] == "MISSING":
+        elif value["kind"] == "MISSING" and value.get("stream"):
             return self._resend(message)
         elif value["kind"] in COMPLAINTS:
             self._complain(message)

@@ -49,8 +49,10 @@ class Factory:
             self._known_jobs.add(job_id)
             received = day + TOMORROW
             accepted = received + self._desk.choices.days(ACCEPT_DAYS, "accept", job_id)
-            self._desk.at(received, partial(self._tell_job, job_id, "JOB_RECEIVED", None))
-            self._desk.at(accepted, partial(self._answer, job_id, self._open_job(value)))
+            plastics = self._open_job(value)
+            if plastics is not None:
+                self._desk.at(received, partial(self._receive_job, value))
+            self._desk.at(accepted, partial(self._answer, job_id, plastics))
 
     def asked(self, day: date, request: str, key: Key) -> None:
         """CANCEL stops a plastic before acceptance and keeps a later one from being handed over."""
@@ -100,6 +102,12 @@ class Factory:
     def _tell_job(self, job_id: str, milestone: str, reason: str | None, day: date) -> None:
         moment = self._desk.choices.moment(day, milestone, job_id)
         self._desk.report(day, Envelope("production", "JOB", job_id), Fact(milestone, moment, reason=reason))
+
+    def _receive_job(self, order: Order, day: date) -> None:
+        """A receipt: what was fetched and opened has this hash, count and hash total."""
+        moment = self._desk.choices.moment(day, "JOB_RECEIVED", order["job_id"])
+        said = {name: order[name] for name in ("card_count", "hash_total", "sha256")}
+        self._desk.report(day, Envelope("production", "JOB", order["job_id"], **said), Fact("JOB_RECEIVED", moment))
 
     def _answer(self, job_id: str, plastics: list[Plastic] | None, day: date) -> None:
         """Accept a job with refusals of single plastics before it, or refuse it as a whole."""

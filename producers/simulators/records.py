@@ -74,6 +74,9 @@ class Envelope(NamedTuple):
     handover_id: str | None = None
     handover_count: int | None = None
     to_place: str | None = None
+    card_count: int | None = None
+    hash_total: str | None = None
+    sha256: str | None = None
 
 
 class Entry(NamedTuple):

@@ -67,7 +67,9 @@ class Reporting:
             "handover_count": envelope.handover_count,
             "to_place": envelope.to_place,
             "declared_count": len(items),
-            "hash_total": hash_total(refs) if refs else None,
+            "card_count": envelope.card_count,
+            "hash_total": hash_total(refs) if refs else envelope.hash_total,
+            "sha256": envelope.sha256,
             "items": items,
         }
         report = Outgoing(

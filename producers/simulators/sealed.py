@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import logging
 from collections.abc import Callable
 from functools import cached_property
@@ -15,22 +16,29 @@ import fastavro
 from botocore.config import Config
 from joserfc import jwe, jws
 from joserfc.errors import JoseError
+from joserfc.jwk import JWKRegistry
 
-from issuance.dispatch.jobfile import JWE, JWS, key_of
+from issuance.dispatch.jobfile import JWE, JWS, header_of, key_of
 from issuance.tracking.reports import hash_total
 from producers.simulators.factory import plastics_of
 from producers.simulators.records import Plastic
 
 log = logging.getLogger("simulators.sealed")
+OUR_FIRST_KEY, OUR_KEYS = "signing", "keys/issuance.jwks"
 
 
 class SealedFiles:
-    """The sealed files of one partner, read by the contract alone: JWE to its key, in a job file JWS by us, Avro."""
+    """The sealed files of one partner, read by the contract alone: JWE to its key, in a job file JWS by us, Avro.
 
-    def __init__(self, partner: str, private_pem: bytes, our_public_pem: bytes, fetch: Callable[[str], bytes]) -> None:
+    `private` gives the partner's private key (PEM) of a key id, `ours` our public key of one.
+    """
+
+    def __init__(
+        self, partner: str, private: Callable[[str], bytes], ours: Callable[[str], Any], fetch: Callable[[str], bytes]
+    ) -> None:
         self._partner = partner
-        self._private = private_pem
-        self._ours = our_public_pem
+        self._private = private
+        self._ours = ours
         self._fetch = fetch
 
     def open_job(self, order: dict[str, Any]) -> list[Plastic] | None:
@@ -38,7 +46,8 @@ class SealedFiles:
         sealed = self._checked(order["object"], order["sha256"])
         try:
             signed = self._decrypt(sealed)
-            clear = jws.deserialize_compact(signed, self._our_key, registry=JWS).payload
+            kid = jws.extract_compact(signed, registry=JWS).headers()["kid"]
+            clear = jws.deserialize_compact(signed, self._ours(kid), registry=JWS).payload
             reader = fastavro.reader(io.BytesIO(clear))
             records: list[Any] = list(reader)
         except (JoseError, ValueError) as error:
@@ -66,17 +75,12 @@ class SealedFiles:
             return 0
         return count
 
-    @cached_property
-    def _key(self) -> Any:
-        # Reading an RSA private key checks it, which takes 0.15 s: once, not for each file.
-        return key_of(self._private)
-
-    @cached_property
-    def _our_key(self) -> Any:
-        return key_of(self._ours)
-
     def _decrypt(self, sealed: bytes) -> bytes:
-        return jwe.decrypt_compact(sealed, self._key, registry=JWE).plaintext or b""
+        if not sealed:
+            return b""
+        key_id, _ = header_of(sealed)
+        # Reading an RSA private key checks it, which takes 0.15 s: `key_of` keeps what it has read.
+        return jwe.decrypt_compact(sealed, key_of(self._private(key_id)), registry=JWE).plaintext or b""
 
     def _checked(self, key: str, sha256: str) -> bytes:
         """An object's bytes; none when they are not those announced."""
@@ -111,7 +115,16 @@ class Bucket:
 
 
 def sealed_files(partner: str, env: dict[str, str], stack: Path) -> SealedFiles:
-    """The sealed files of a partner of the local stack."""
-    private = (stack / "partners" / partner / "private.pem").read_bytes()
-    ours = (stack / "partner-keys" / "issuance.pem").read_bytes()
-    return SealedFiles(partner, private, ours, Bucket(env).fetch)
+    """The sealed files of a partner of the local stack: its first key is private.pem, others private-KEY_ID.pem."""
+    own, bucket = stack / "partners" / partner, Bucket(env)
+
+    def private(key_id: str) -> bytes:
+        return (own / ("private.pem" if key_id == partner else f"private-{key_id}.pem")).read_bytes()
+
+    def ours(key_id: str) -> Any:
+        if key_id == OUR_FIRST_KEY:
+            return key_of((stack / "partner-keys" / "issuance.pem").read_bytes())
+        jwks = json.loads(bucket.fetch(OUR_KEYS))
+        return next(JWKRegistry.import_key(jwk) for jwk in jwks["keys"] if jwk["kid"] == key_id)
+
+    return SealedFiles(partner, private, ours, bucket.fetch)
