@@ -225,6 +225,15 @@ def _requests() -> list[str]:
     return _table(("Request", "说明", "Meaning", "Answered with"), rows)
 
 
+def _holder_events() -> list[str]:
+    """Codes, and the columns of each event's sealed values."""
+    rows = (
+        (f"`{e.name}`", e.zh, e.en, ", ".join(e.needs), ", ".join(e.may), "yes" if e.remakes else "")
+        for e in HOLDER_EVENTS.values()
+    )
+    return _table(("Code", "说明", "Meaning", "Sealed values", "Optional", "May bring a re-make"), rows)
+
+
 def _break_row(kind: BreakKind) -> tuple[str, ...]:
     return f"`{kind.name}`", kind.zh, kind.en, "yes" if kind.closes_itself else "by an operator", kind.severity
 
@@ -277,7 +286,7 @@ def _of_decisions() -> Iterator[str]:
     yield from ("### 注销原因 / Why a plastic is cancelled", "", *_codes(CANCEL_REASONS))
     yield from ("## 请求 / Requests to partners", "", REQUESTS_TEXT, *_requests())
     yield from ("## 通知 / Notices to holders", "", *_codes(TEMPLATES))
-    yield from ("## 持卡人事件 / Holder events", "", *_codes(HOLDER_EVENTS))
+    yield from ("## 持卡人事件 / Holder events", "", *_holder_events())
     head = ("Kind", "说明", "Meaning", "Closes by itself", "Severity")
     yield from ("## 差异 / Breaks", "", *_table(head, map(_break_row, BREAK_KINDS.values())))
     yield from ("## 结清等式 / Closing equations", "")

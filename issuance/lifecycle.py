@@ -292,18 +292,45 @@ BREAK_KINDS: dict[str, BreakKind] = {
     )
 }
 
-HOLDER_EVENTS: dict[str, tuple[str, str]] = {
-    "DEATH": ("死亡", "death"),
-    "WITHDRAWN": ("撤回申请", "application withdrawn"),
-    "ID_CORRECTED": ("证件号码更正", "ID number corrected"),
-    "NAME_CHANGED": ("姓名变更", "name changed"),
-    "ADDRESS_CHANGED": ("地址变更", "address changed"),
-    "PHONE_CHANGED": ("手机号变更", "phone changed"),
-    "BANK_SWITCHED": ("更换银行", "bank switched"),
-    "COLLECTION_CHANGED": ("领取方式变更", "collection method changed"),
-    "FEE_PAID": ("已缴费", "fee paid"),
-    "SECOND_APPLICATION": ("二次申领", "second application"),
-}
+
+@dataclass(frozen=True)
+class HolderEvent:
+    """What may happen to a holder or an application, and the columns of its sealed values (contract: Columns)."""
+
+    name: str
+    zh: str
+    en: str
+    needs: tuple[str, ...] = ()
+    """Columns that its sealed values must have."""
+    may: tuple[str, ...] = ()
+    """Columns that they may have beside."""
+    remakes: str = ""
+    """SQL over a sealed plastic (standing s) whose file lacks the values: when another one is made."""
+
+
+_IDENTITY = ("id_type", "birth_date", "sex", "social_security_number")
+_DELIVERY = ("outlet_code", "employer_code", "region_code", "address", "postcode")
+HOLDER_EVENTS: dict[str, HolderEvent] = {
+    event.name: event
+    for event in (
+        HolderEvent("DEATH", "死亡", "death"),
+        HolderEvent("WITHDRAWN", "撤回申请", "application withdrawn"),
+        HolderEvent("ID_CORRECTED", "证件号码更正", "ID number corrected", ("id_number",), _IDENTITY, "true"),
+        HolderEvent("NAME_CHANGED", "姓名变更", "name changed", ("name",), remakes="true"),
+        HolderEvent(
+            "ADDRESS_CHANGED", "地址变更", "address changed", ("address", "postcode"),
+            remakes="to_holder AND (made IS NULL OR s.state = 'RETURNED')",
+        ),
+        HolderEvent("PHONE_CHANGED", "手机号变更", "phone changed", ("phone",)),
+        HolderEvent("BANK_SWITCHED", "更换银行", "bank switched", ("bank_code",), ("outlet_code",), "true"),
+        HolderEvent(
+            "COLLECTION_CHANGED", "领取方式变更", "collection method changed", ("collection_method",), _DELIVERY,
+            "made IS NULL",
+        ),
+        HolderEvent("FEE_PAID", "已缴费", "fee paid"),
+        HolderEvent("SECOND_APPLICATION", "二次申领", "second application"),
+    )
+}  # fmt: skip
 REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "UNDECODABLE": ("报文无法解码", "the bytes are not a message of this topic's schema"),
     "NOT_YOURS": ("发送方与主题不符", "the partner named is not the owner of the topic"),
@@ -327,5 +354,6 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "IN_FUTURE": ("发生时间在未来", "occurred_at lies in the future"),
     "PAUSED": ("报送已暂停", "the message that tripped the partner's limit"),
     "CARD_UNKNOWN": ("卡不存在", "no such card"),
+    "SEALED_UNREADABLE": ("密封内容无法打开", "the sealed values are no JWE to our key, or no JSON object of texts"),
     "EVENT_UNKNOWN": ("事件代码未知", "an unknown holder event"),
 }

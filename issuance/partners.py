@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
 }
 """Every partner also reads its own partner-notices topic."""
 
+GRANTABLE = ("name", "id_number", "social_security_number", "phone", "address", "postcode", "photo_ref")
+"""Personal fields of a PersonalizationRecord that the registry can grant a factory."""
+
 
 @dataclass(frozen=True)
 class Partner:
@@ -41,6 +45,8 @@ class Partner:
     banks: tuple[str, ...] = ()
     capacity: int = 0
     """Cards per working day; factories only."""
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Personal fields that it may see in job files, and why each; factories only."""
 
     def topics(self) -> list[tuple[str, str]]:
         """(topic, read|write) of every topic this partner may touch."""
@@ -60,7 +66,6 @@ class Registry:
     city: str
     sealing_algorithm: str
     backup_factory: str
-    factory_fields: tuple[str, ...]
     statements: dict[str, dict[str, Any]]
     partners: dict[str, Partner]
 
@@ -103,15 +108,16 @@ def _read_registry(path: Path, changed: int) -> Registry:
     except yaml.YAMLError as error:
         raise Misconfigured("REGISTRY_UNREADABLE", f"the partner registry {path} cannot be read: {error}") from error
     factories = [
-        Partner(name, "factory", tuple(entry["banks"]), entry["capacity"]) for name, entry in data["factories"].items()
+        Partner(name, "factory", tuple(entry["banks"]), entry["capacity"], entry.get("fields", data["factory_fields"]))
+        for name, entry in data["factories"].items()
     ]
+    _check_fields(factories)
     kinds = {"bank": "banks", "hrss": "hrss", "carrier": "carriers", "platform": "platforms", "notifier": "notifiers"}
     others = [Partner(name, kind) for kind, key in kinds.items() for name in data[key]]
     registry = Registry(
         city=data["city"],
         sealing_algorithm=data["sealing_algorithm"],
         backup_factory=data["backup_factory"],
-        factory_fields=tuple(data["factory_fields"]["names"]),
         statements=data["statements"],
         partners={partner.id: partner for partner in [*factories, *others]},
     )
@@ -119,3 +125,12 @@ def _read_registry(path: Path, changed: int) -> Registry:
     if homeless:
         raise Misconfigured("BANK_WITHOUT_FACTORY", f"no factory makes cards for {', '.join(homeless)}", banks=homeless)
     return registry
+
+
+def _check_fields(factories: Iterable[Partner]) -> None:
+    wrong = {f"{factory.id}: {name}" for factory in factories for name in set(factory.fields) - set(GRANTABLE)}
+    silent = {f"{f.id}: {name}" for f in factories for name, why in f.fields.items() if not str(why).strip()}
+    if wrong:
+        raise Misconfigured("FIELD_UNKNOWN", f"no such personal field: {', '.join(sorted(wrong))}", known=GRANTABLE)
+    if silent:
+        raise Misconfigured("PURPOSE_MISSING", f"a personal field without a purpose: {', '.join(sorted(silent))}")

@@ -117,7 +117,7 @@ def test_a_persons_block_opens_only_with_the_cohorts_key(place: Place) -> None:
     settings, _, _ = place
     intake = open_intake(settings, "once", 0)
     (block,) = rows(settings, "SELECT block FROM card LIMIT 1")[0]
-    assert next(intake.vault.read_persons([(block, 0)]))["name"]
+    assert next(intake.vault.read_persons([(block, 0, ())]))["name"]
     keys = KeyService(settings.keys_dir)
     keys.destroy_cohort_key("gone")
     with pytest.raises(KeyDestroyed):

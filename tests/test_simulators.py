@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from joserfc.jwk import RSAKey
 
 from issuance.clock import day_of, end_of
-from issuance.dispatch.jobfile import SealingKey, encode_job, key_of, seal_job_file
+from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.intake.identifiers import s10_contradicts
 from issuance.lifecycle import MILESTONES
 from issuance.partners import load_registry
 from issuance.settings import ROOT
 from issuance.tracking.reports import Reporter, StagedFact, check_items, check_structure, hash_total
-from issuance.vault.keys import SigningKey
+from issuance.vault.envelopes import SealingKey, key_of
+from issuance.vault.keys import NamedKey
 from issuance.wire.avro import decode_body, encode_body
 from producers.simulators.casting import KINDS, Props, cast
 from producers.simulators.choices import Choices, tracking_number
@@ -455,7 +456,7 @@ def sealed_job(keys: dict[str, bytes], signed_by: str = "ours") -> tuple[dict[st
     plastics = [plastic_of(number) for number in range(3)]
     fields = {
         name: None
-        for name in ("name", "id_number", "social_security_number", "phone", "address", "postcode", "photo_ref")
+        for name in ("name", "id_number", "social_security_number", "phone", "address", "postcode", "photo_ref", "pack")
     }
     records = [
         {
@@ -470,7 +471,7 @@ def sealed_job(keys: dict[str, bytes], signed_by: str = "ours") -> tuple[dict[st
     ]
     total = hash_total([p.card_ref for p in plastics])
     key = SealingKey("F", "RSA-OAEP-256", keys["factory.pub"])
-    sealed = seal_job_file(encode_job(records, "J", total), SigningKey("signing", keys[signed_by]), key)
+    sealed = seal_signed(encode_job(records, "J", total), NamedKey("signing", keys[signed_by]), key)
     order = {"job_id": "J", "object": "o", "hash_total": total, "card_count": 3}
     return order | {"sha256": hashlib.sha256(sealed).hexdigest()}, sealed
 

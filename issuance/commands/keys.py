@@ -71,8 +71,8 @@ def retire(partner: str, key_id: str, last_day: datetime) -> None:
 @click.option("--from", "first_day", type=DAY, required=True, help="First day on which files are signed with it.")
 def rotate(first_day: datetime) -> None:
     """Make our next signing key; every partner that gets sealed files is told, and both keys verify."""
-    from issuance.dispatch.jobfile import jwk_set
     from issuance.dispatch.partner_keys import announce_signing_key
+    from issuance.vault.envelopes import jwk_set
     from issuance.vault.keys import KeyService
     from issuance.vault.objects import ObjectStore
 
@@ -81,7 +81,7 @@ def rotate(first_day: datetime) -> None:
     def act(connection: Any, registry: Any, user: str, day: date) -> None:
         service = KeyService(settings.keys_dir)
         key = service.rotate_signing_key(first_day.date())
-        ObjectStore.of(settings).put(OUR_KEYS, jwk_set(service.verification_keys()))
+        ObjectStore.of(settings).put(OUR_KEYS, jwk_set(service.verification_keys(), service.opening_public_keys()))
         announce_signing_key(connection, registry, key.key_id, OUR_KEYS, first_day.date(), user, day)
 
     _act(act)

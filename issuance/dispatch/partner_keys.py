@@ -13,7 +13,6 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from issuance.dispatch.jobfile import SealingKey, key_of
 from issuance.errors import Misconfigured, Refused
 from issuance.ledger.connection import Connection
 from issuance.ledger.news import audit
@@ -21,6 +20,7 @@ from issuance.ledger.outbox import write_outbox
 from issuance.ledger.queries import rows_of
 from issuance.partners import Registry
 from issuance.settings import Settings
+from issuance.vault.envelopes import SealingKey, key_of
 from issuance.wire.notices import partner_notice
 
 ALGORITHM_OF: dict[type, str] = {RSAKey: "RSA-OAEP-256", ECKey: "ECDH-ES+A256KW"}

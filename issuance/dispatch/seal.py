@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 
-from issuance.dispatch.jobfile import SealingKey, encode_job, header_of, seal_job_file
+from issuance.dispatch.jobfile import encode_job, seal_signed
+from issuance.dispatch.packs import encode_packs, pack_of
 from issuance.dispatch.partner_keys import sealing_key
 from issuance.errors import Refused
+from issuance.ledger.changes import HOLDS, overlays
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import Registry, load_registry, topic_of
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
-from issuance.vault.keys import KeyService, SigningKey
+from issuance.vault.envelopes import SealingKey, header_of, seal_to
+from issuance.vault.keys import KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
+from issuance.vault.photos import read_photo
 
 
 class Job(NamedTuple):
@@ -41,6 +44,15 @@ class Job(NamedTuple):
         """The object key of its sealed file."""
         return f"factories/{self.factory}/jobs/{self.job_id}.jwe"
 
+    @property
+    def packs_object(self) -> str:
+        """The object key of the signed lists of its employer packs."""
+        return f"factories/{self.factory}/jobs/{self.job_id}.packs.jwe"
+
+    def photo_object(self, card_ref: UUID) -> str:
+        """The object key of a photo that came with an application."""
+        return f"factories/{self.factory}/jobs/{self.job_id}.photos/{card_ref}.jwe"
+
 
 class SealedFile(NamedTuple):
     """A stored job file: the hash of its bytes and the key it is sealed to."""
@@ -48,6 +60,25 @@ class SealedFile(NamedTuple):
     sha256: str
     key_id: str
     algorithm: str
+
+
+LETTER_FIELDS = frozenset({"phone", "address", "postcode"})
+"""Personal fields that only a plastic delivered to its holder's address needs."""
+
+
+class Order(NamedTuple):
+    """One plastic of a job, with its person as the vault has it."""
+
+    card_ref: UUID
+    attempt: int
+    method: str
+    place: str
+    person: dict[str, Any]
+
+    @property
+    def by_letter(self) -> bool:
+        """Whether it goes to the holder's address."""
+        return self.method in ("mail", "home_delivery")
 
 
 class Sealer:
@@ -71,11 +102,18 @@ class Sealer:
     def seal_job(self, job: Job) -> None:
         """Seal one job and write its order to the outbox; its file is stored once, under its own name.
 
+        Photos and pack lists are stored first: whoever reads the order finds them.
+
         Raises:
             Refused: no release stands for its wave.
         """
-        key, signing = self._keys_for(job)
-        sealed = seal_job_file(encode_job(self._records(job), job.job_id, job.hash_total), signing, key)
+        key, signing = self._prepare(job)
+        orders = self._orders(job)
+        records = [self._record(job, order, key) for order in orders]
+        packs = encode_packs(job.job_id, zip(records, (order.person["masked"] for order in orders), strict=True))
+        if packs:
+            self._store.put_if_absent(job.packs_object, seal_signed(packs, signing, key))
+        sealed = seal_signed(encode_job(records, job.job_id, job.hash_total), signing, key)
         # an earlier try may have stored it, sealed to the key of that day: what stands is what counts
         stored = self._store.put_if_absent(job.object, sealed)
         standing = SealedFile(hashlib.sha256(stored).hexdigest(), *header_of(stored))
@@ -87,10 +125,11 @@ class Sealer:
                 "INSERT INTO changed_card SELECT card_ref FROM job_item WHERE job_id = %s", (job.job_id,)
             )
 
-    def _keys_for(self, job: Job) -> tuple[SealingKey, SigningKey]:
-        """The factory's key and ours of today; asked before reading any person, and only if the wave is released.
+    def _prepare(self, job: Job) -> tuple[SealingKey, NamedKey]:
+        """The factory's key and ours of today; what holder events the file will carry is frozen.
 
-        The foreign key of sealed_job holds even if nobody asks.
+        Asked before reading any person, and only if the wave is released; the foreign key of sealed_job holds even if
+        nobody asks.
         """
         with transaction(self._settings.database_url) as connection:
             row = connection.execute(
@@ -98,6 +137,11 @@ class Sealer:
             ).fetchone()
             if row is None:
                 raise _not_released(job)
+            connection.execute(
+                "UPDATE job SET carries = ARRAY(SELECT event_no FROM job_item i JOIN holder_event e USING (card_ref)"
+                f" WHERE i.job_id = job.job_id AND {HOLDS}) WHERE job_id = %s AND carries IS NULL",
+                (job.job_id,),
+            )
             day = business_day(connection)
             key = sealing_key(connection, self._settings, self._registry, job.factory, day)
         return key, self._keys.signing_key(day)
@@ -113,31 +157,48 @@ class Sealer:
             ).fetchall()
         return [Job(*row) for row in rows]
 
-    def _records(self, job: Job) -> Iterator[dict[str, Any]]:
-        """The job's records in order, with only the fields this partner may see."""
+    def _orders(self, job: Job) -> list[Order]:
+        """What is ordered, in the job's order, with each person as it was when `carries` was frozen."""
         with transaction(self._settings.database_url) as connection:
             items = connection.execute(
-                "SELECT i.card_ref, i.attempt, c.collection_method, c.place, c.block, c.position"
-                " FROM job_item i JOIN card c USING (card_ref) WHERE i.job_id = %s ORDER BY i.position",
+                "SELECT i.card_ref, i.attempt, c.collection_method, c.place, c.block, c.position, o.overlays"
+                f" FROM job_item i JOIN job j USING (job_id) JOIN card c USING (card_ref)"
+                f"{overlays('e.event_no = ANY (j.carries)')} WHERE i.job_id = %s ORDER BY i.position",
                 (job.job_id,),
             ).fetchall()
         vault = self._vaults.setdefault(job.cohort_id, Vault(self._store, self._keys, job.cohort_id))
-        persons = vault.read_persons((block, position) for *_, block, position in items)
-        for (card_ref, attempt, method, place, _, _), person in zip(items, persons, strict=True):
-            yield self._record(job, card_ref, attempt, method, place, person)
+        persons = vault.read_persons((item[4], item[5], item[6]) for item in items)
+        return [
+            Order(card_ref, attempt, method, place, person)
+            for (card_ref, attempt, method, place, *_), person in zip(items, persons, strict=True)
+        ]
 
-    def _record(
-        self, job: Job, card_ref: UUID, attempt: int, method: str, place: str, person: dict[str, Any]
-    ) -> dict[str, Any]:
-        letter = ("phone", "address", "postcode")
-        granted = [n for n in self._registry.factory_fields if method in ("mail", "home_delivery") or n not in letter]
-        order = {"card_ref": str(card_ref), "attempt": attempt, "bank": job.bank}
-        return {
-            **order,
-            "collection_method": method,
-            "place": place,
-            **{name: person[name] or None for name in granted},
+    def _record(self, job: Job, order: Order, key: SealingKey) -> dict[str, Any]:
+        """A PersonalizationRecord with only the fields that the registry grants this partner."""
+        granted = self._registry.partners[job.factory].fields
+        wanted = [n for n in granted if order.by_letter or n not in LETTER_FIELDS]
+        record = {
+            "card_ref": str(order.card_ref),
+            "attempt": order.attempt,
+            "bank": job.bank,
+            "collection_method": order.method,
+            "place": order.place,
+            "pack": pack_of(job.job_id, order.method, order.place),
+            **{name: order.person[name] or None for name in wanted},
         }
+        if record.get("photo_ref"):
+            record["photo_ref"] = self._seal_photo(job, order, key)
+        return record
+
+    def _seal_photo(self, job: Job, order: Order, key: SealingKey) -> str | None:
+        """Seal a photo that came with the application to the same key; None: the photo on file with HRSS is meant."""
+        sha256 = order.person["photo_sha256"]
+        if not sha256:
+            return None
+        photo = read_photo(self._store, self._keys, job.cohort_id, sha256)
+        name = job.photo_object(order.card_ref)
+        self._store.put_if_absent(name, seal_to(key, photo, cty="image/jpeg"))
+        return name
 
 
 def finish_dispatch(settings: Settings, cohort_id: str, wave: int) -> None:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from issuance.partners import Partner, Registry
 from issuance.stack.place import Place, make_private, write_private
+from issuance.vault.keys import OPENING
 
 SEALED_TO = frozenset({"factory", "notifier"})
 """Kinds of partner that receive sealed files and so have a key pair."""
@@ -30,6 +31,7 @@ def write_credentials(place: Place, registry: Registry, secrets: dict[str, str],
         (place.partners / partner.id / "private.pem", place.partner_keys / f"{partner.id}.pem") for partner in sealed
     ]
     pairs.append((place.keys / "signing.pem", place.partner_keys / f"{OWN_KEY}.pem"))
+    pairs.append((place.keys / f"{OPENING}.pem", place.partner_keys / f"{OWN_KEY}-{OPENING}.pem"))
     with ThreadPoolExecutor(max_workers=2) as pool:  # OpenSSL makes keys outside Python's lock
         list(pool.map(lambda pair: make_key_pair(*pair), pairs))
 

@@ -20,6 +20,7 @@ from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
 from issuance.tracking.breaks import note_breaks
 from issuance.tracking.decisions import NOTICES, PLASTIC_RULES
+from issuance.tracking.follow_events import follow_events
 from issuance.tracking.standing import policy_values, stand_cards
 from issuance.wire.notices import partner_notice
 
@@ -52,6 +53,7 @@ def decide_batch(connection: Connection, registry: Registry, policy: Policy) -> 
     cards = take_work(connection, day)
     if not cards:
         return 0, 0
+    followed = follow_events(connection, registry, day)
     stand_cards(connection, policy, day)
     values = {**policy_values(policy, day), "hrss": registry.hrss}
     decided = [row for _, rule in PLASTIC_RULES for row in record(connection, rule, values)]
@@ -60,7 +62,7 @@ def decide_batch(connection: Connection, registry: Registry, policy: Policy) -> 
     write_outbox(connection, requests(decided, day), day)
     changed = move_states(connection, day)
     note_breaks(connection, day, registry.hrss)
-    return cards, len(decided) + changed
+    return cards, len(decided) + changed + followed
 
 
 def take_work(connection: Connection, day: date) -> int:

@@ -6,7 +6,7 @@ Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due
 
 from __future__ import annotations
 
-from issuance.lifecycle import KEEPING, MILESTONES
+from issuance.lifecycle import HOLDER_EVENTS, KEEPING, MILESTONES
 from issuance.lifecycle import REQUESTS as ANSWERS
 
 
@@ -25,11 +25,12 @@ def answered(request: str) -> str:
     """
     named = f"b.consignment_id = substr(d.occasion, {len(request) + 2})"
     of_plastic = "(a.card_ref, a.attempt) = (d.card_ref, d.attempt)"
-    before = f"(SELECT b.handed_over FROM carriage b WHERE {of_plastic.replace('a.', 'b.')} AND {named})"
+    begun = f"SELECT coalesce(b.handed_over, b.sent_back) FROM carriage b WHERE {of_plastic.replace('a.', 'b.')}"
+    newer = f"a.{{0}} > coalesce(({begun} AND {named}), '')"
     ways = {
         "plastic": "p.{0} IS NOT NULL",
         "job": "EXISTS (SELECT FROM job j WHERE j.job_id = p.job_id AND j.{0} IS NOT NULL)",
-        "carriage": f"EXISTS (SELECT FROM carriage a WHERE {of_plastic} AND a.{{0}} > coalesce({before}, ''))",
+        "carriage": f"EXISTS (SELECT FROM carriage a WHERE {of_plastic} AND {newer})",
     }
     milestones = [MILESTONES[name] for name in ANSWERS[request][0]]
     found = [ways[milestone.subject].format(milestone.column) for milestone in milestones]
@@ -48,16 +49,26 @@ UNANSWERED = (
 )
 """Whether a request (decision d) about plastic p stands without an answer."""
 
+LACKED = " OR ".join(f"e.event = '{e.name}' AND ({e.remakes})" for e in HOLDER_EVENTS.values() if e.remakes)
+"""Whether a holder event (e) that the file of plastic s lacks is a reason to make another one."""
+
 REMAKE = (
     """
--- another plastic, when the newest one cannot become a card in somebody's hands
+-- another plastic, when the newest cannot become a card in somebody's hands, is another bank's, or lacks a change
 SELECT s.card_ref, s.attempt, 'REMAKE', '', coalesce(nullif(CASE s.state
            WHEN 'SPOILED' THEN mark_reason(spoiled) WHEN 'REFUSED' THEN mark_reason(refused)
-           WHEN 'REFUSED_BY_HOLDER' THEN mark_reason(refused_by_holder) END, ''), s.state),
+           WHEN 'REFUSED_BY_HOLDER' THEN mark_reason(refused_by_holder) END, ''), lack.event, s.state),
        NULL, NULL::date
 FROM standing s JOIN card c USING (card_ref)
-WHERE s.newest AND c.withdrawn IS NULL
-  AND (s.state IN ('SPOILED', 'REFUSED_BY_HOLDER', 'MAIL_LOST')
+CROSS JOIN LATERAL (SELECT CASE WHEN s.attempt > 0 AND taken IS NULL AND s.bank <> bank_wanted THEN 'BANK_SWITCHED'
+    WHEN s.ordered_on IS NOT NULL AND taken IS NULL THEN (
+        SELECT e.event FROM holder_event e WHERE e.card_ref = s.card_ref AND e.followed_on IS NOT NULL
+        AND NOT e.event_no = ANY (coalesce(s.carries, '{}')) AND ("""
+    + LACKED
+    + """)
+        ORDER BY e.occurred_at DESC, e.event_no DESC LIMIT 1) END AS event) lack
+WHERE s.newest AND s.effective AND c.withdrawn IS NULL
+  AND (s.state IN ('SPOILED', 'REFUSED_BY_HOLDER', 'MAIL_LOST') OR lack.event IS NOT NULL
        OR s.state = 'REFUSED' AND mark_reason(refused) <> 'CANCELLED'
        OR s.state = 'DESTROYED' AND c_id IS NULL
        OR s.state = 'POSTED' AND shanghai_day(mark_at(c_last_news)) + %(lost_after_days)s <= %(day)s
@@ -70,12 +81,15 @@ WHERE s.newest AND c.withdrawn IS NULL
 )
 
 RESEND = """
--- a returned letter goes out again, twice at the most
-SELECT card_ref, attempt, 'RESEND', c_id, mark_reason(c_returned), NULL, NULL::date FROM standing
-WHERE state = 'RETURNED' AND effective AND c_trips < 3
-  AND mark_reason(c_returned) NOT IN ('REFUSED', 'DECEASED')
-  AND NOT EXISTS (SELECT FROM decision d WHERE d.card_ref = standing.card_ref AND d.kind = 'CANCEL_PLASTIC'
-                  AND d.attempt = standing.attempt)
+-- a returned letter goes out again, twice at the most; what was sent back to the store, on a second application
+SELECT card_ref, attempt, 'RESEND', c_id,
+       CASE state WHEN 'SENT_BACK' THEN 'SECOND_APPLICATION' ELSE mark_reason(c_returned) END, NULL, NULL::date
+FROM standing
+WHERE effective AND (state = 'RETURNED' AND c_trips < 3 AND mark_reason(c_returned) NOT IN ('REFUSED', 'DECEASED')
+       OR state = 'SENT_BACK' AND EXISTS (SELECT FROM holder_event e WHERE e.card_ref = standing.card_ref
+           AND e.event = 'SECOND_APPLICATION' AND e.occurred_at > mark_at(c_sent_back)))
+  AND NOT EXISTS (SELECT FROM decision d WHERE d.card_ref = standing.card_ref AND d.attempt = standing.attempt
+                  AND d.kind IN ('CANCEL_PLASTIC', 'REMAKE'))
 """
 
 CANCEL_PLASTIC = (
@@ -123,7 +137,7 @@ UNION ALL
 SELECT s.card_ref, s.attempt, 'REQUEST', 'HAND_OUT:' || d.occasion, d.reason,
        coalesce(s.factory, s.bank), %(day)s + 7
 FROM standing s JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.attempt AND d.kind = 'RESEND'
-WHERE s.state = 'RETURNED' AND d.occasion = s.c_id
+WHERE s.state IN ('RETURNED', 'SENT_BACK') AND d.occasion = s.c_id
 """
 
 NOTICES = """

@@ -1,16 +1,23 @@
-"""Holder events: what happens to a holder or an application while its card is under way."""
+"""Holder events: what happens to a holder or an application while its card is under way.
+
+The consumer only records: events, their values sealed in the vault, what the card itself keeps. What follows from them
+is decided in tracking.follow_events and tracking.decisions.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from issuance.intake.session import card_ref_of
+from issuance.ledger.changes import merged_terms, overlays
 from issuance.ledger.connection import Connection
 from issuance.ledger.outbox import Outgoing
 from issuance.lifecycle import HOLDER_EVENTS
+from issuance.tracking.changes import CardOrder, Change, read_change, vault_of
 from issuance.wire.consumer import Context, Stage
 from issuance.wire.notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
@@ -37,6 +44,22 @@ def apply_holder_events(
 STAGE = Stage("holder_events", "holder-events", "holder_event", apply_holder_events)
 
 
+class Event(NamedTuple):
+    """A holder event as it is recorded; `source` and `event_id` are its identity."""
+
+    source: str
+    event_id: str
+    sha256: bytes
+    event: str
+    card_ref: UUID
+    value: dict[str, Any]
+
+    @property
+    def overlay(self) -> str:
+        """The name of its values in the vault, which tells nothing."""
+        return hashlib.sha256(f"{self.source}|{self.event_id}".encode()).hexdigest()[:32]
+
+
 def _record(connection: Connection, message: Message, context: Context) -> str | None:
     value: dict[str, Any] = dict(message.value or {})
     if value["source"] != message.partner or message.partner not in context.registry.partners:
@@ -46,21 +69,49 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
     if value["occurred_at"] > context.now:
         return "IN_FUTURE"
     card_ref = _card_ref(value)
-    known = connection.execute("SELECT FROM card WHERE card_ref = %s FOR UPDATE", (card_ref,)).fetchone()
-    if card_ref is None or known is None:
+    order = _lock_order(connection, card_ref) if card_ref else None
+    if card_ref is None or order is None:
         return "CARD_UNKNOWN"
     sha256 = hashlib.sha256(message.raw[FRAME.size :]).digest()
-    row = connection.execute(
-        "INSERT INTO holder_event VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING event_id",
-        (message.partner, value["event_id"], sha256, value["event"], card_ref, value["occurred_at"], value["sealed"]),
+    event = Event(message.partner, value["event_id"], sha256, value["event"], card_ref, value)
+    standing = connection.execute(
+        "SELECT sha256 FROM holder_event WHERE (source, event_id) = (%s, %s)", (event.source, event.event_id)
     ).fetchone()
-    if row is None:
-        standing = connection.execute(
-            "SELECT sha256 FROM holder_event WHERE (source, event_id) = (%s, %s)", (message.partner, value["event_id"])
-        ).fetchone()
-        return None if standing and bytes(standing[0]) == sha256 else "ID_REUSED"
-    _follow(connection, card_ref, value["event"])
+    if standing:
+        return None if bytes(standing[0]) == sha256 else "ID_REUSED"
+    change = read_change(event.event, value["sealed"], order, context)
+    if isinstance(change, str):
+        return change
+    if change.values:
+        vault_of(context, order.cohort_id).write_overlay(event.overlay, change.values)
+    _insert(connection, event, change)
+    _keep(connection, event)
     return None
+
+
+def _lock_order(connection: Connection, card_ref: UUID) -> CardOrder | None:
+    row = connection.execute(
+        "SELECT cohort_id, c.category, kind, coalesce(terms ->> 'bank', bank),"
+        " coalesce(terms ->> 'collection_method', collection_method), coalesce(terms ->> 'place', place), block,"
+        f" position, overlays FROM card c JOIN cohort USING (cohort_no) {overlays('true')}"
+        f" LEFT JOIN LATERAL ({merged_terms('e.card_ref = c.card_ref AND e.followed_on IS NULL')}) t ON true"
+        " WHERE c.card_ref = %s FOR UPDATE OF c",
+        (card_ref,),
+    ).fetchone()
+    return CardOrder(*row) if row else None
+
+
+def _insert(connection: Connection, event: Event, change: Change) -> None:
+    connection.execute(
+        "INSERT INTO holder_event (source, event_id, sha256, event, card_ref, occurred_at, overlay, terms, person)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            *(event.source, event.event_id, event.sha256, event.event, event.card_ref, event.value["occurred_at"]),
+            event.overlay if change.values else None,
+            json.dumps(change.terms) if change.terms else None,
+            change.person,
+        ),
+    )
 
 
 def _card_ref(value: dict[str, Any]) -> UUID | None:
@@ -73,13 +124,13 @@ def _card_ref(value: dict[str, Any]) -> UUID | None:
         return None
 
 
-def _follow(connection: Connection, card_ref: UUID, event: str) -> None:
-    """What the card itself keeps of an event; death outranks a withdrawal. Decisions follow in tracking.decide."""
-    if event in WITHDRAWING:
+def _keep(connection: Connection, event: Event) -> None:
+    """What the card itself keeps of an event; death outranks a withdrawal."""
+    if event.event in WITHDRAWING:
         connection.execute(
             "UPDATE card SET withdrawn = CASE WHEN withdrawn = 'DEATH' THEN withdrawn ELSE %s END WHERE card_ref = %s",
-            (event, card_ref),
+            (event.event, event.card_ref),
         )
-    elif event == "FEE_PAID":
-        connection.execute("UPDATE card SET held = NULL WHERE card_ref = %s AND held = 'fee'", (card_ref,))
-    connection.execute("INSERT INTO changed_card VALUES (%s)", (card_ref,))
+    elif event.event == "FEE_PAID":
+        connection.execute("UPDATE card SET held = NULL WHERE card_ref = %s AND held = 'fee'", (event.card_ref,))
+    connection.execute("INSERT INTO changed_card VALUES (%s)", (event.card_ref,))

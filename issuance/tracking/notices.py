@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from issuance.dispatch.jobfile import seal_to
 from issuance.dispatch.partner_keys import sealing_key
+from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.lifecycle import TEMPLATES
 from issuance.partners import load_registry, topic_of
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
+from issuance.vault.envelopes import seal_to
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import schema_of
@@ -59,10 +60,11 @@ class Batch(NamedTuple):
 
 
 def _unsent(connection: Connection) -> dict[tuple[str, str], list[Any]]:
-    """(card_ref, block, position) of every unsent notice by (cohort, template), sorted by block."""
+    """(card_ref, block, position, overlays) of every unsent notice by (cohort, template), sorted by block."""
     rows = connection.execute(
-        "SELECT cohort_id, d.reason, d.card_ref, c.block, c.position FROM decision d JOIN card c USING (card_ref)"
-        " JOIN cohort USING (cohort_no) WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL"
+        "SELECT cohort_id, d.reason, d.card_ref, c.block, c.position, o.overlays FROM decision d"
+        f" JOIN card c USING (card_ref) JOIN cohort USING (cohort_no){overlays()}"
+        " WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL"
         " ORDER BY cohort_id, d.reason, block, position"
     ).fetchall()
     batches: dict[tuple[str, str], list[Any]] = defaultdict(list)
@@ -101,8 +103,8 @@ def _message(batch: Batch, batch_id: str, count: int, sha256: str) -> Outgoing:
 
 
 def _contacts(vault: Vault, template: str, rows: list[Any]) -> Iterator[dict[str, str]]:
-    persons = vault.read_persons((block, position) for _, block, position in rows)
-    for (card_ref, _, _), person in zip(rows, persons, strict=True):
+    persons = vault.read_persons(place for _, *place in rows)
+    for (card_ref, *_), person in zip(rows, persons, strict=True):
         yield {"card_ref": str(card_ref), "phone": person["phone"], "text": TEMPLATES[template][0]}
 
 

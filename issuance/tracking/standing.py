@@ -21,7 +21,8 @@ def _case(values: list[tuple[str, str]], default: str = "") -> str:
 PLASTICS = f"""
 CREATE TEMP TABLE standing ON COMMIT DROP AS
 WITH facts AS (
-    SELECT p.*, w.collection_method, w.place, j.cohort_no AS job_cohort, s.sent_on AS ordered_on,
+    SELECT p.*, w.collection_method, w.to_holder, w.bank AS bank_wanted, w.place, j.cohort_no AS job_cohort, j.carries,
+        s.sent_on AS ordered_on,
         CASE WHEN p.item_refused IS NULL THEN coalesce(p.item_accepted, j.job_accepted) END AS accepted,
         coalesce(p.item_refused, CASE WHEN p.item_accepted IS NULL AND j.job_accepted IS NULL
                                       THEN j.job_refused END) AS refused,

@@ -5,6 +5,7 @@ A card knows its block and position. Nothing personal is written anywhere else.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,10 +41,30 @@ class Vault:
         body = encode_body("block", [encode_body("person", person) for person in persons])
         self._store.put(name, self._keys.seal(self._cohort_id, name, body))
 
-    def read_persons(self, places: Iterable[tuple[int, int]]) -> Iterator[dict[str, Any]]:
-        """The persons at (block, position), in the order asked; sorted by block, each is opened once."""
-        for block, position in places:
-            yield decode_body("person", self._open(block)[position])
+    def read_persons(self, places: Iterable[tuple[int, int, Sequence[str]]]) -> Iterator[dict[str, Any]]:
+        """The persons at (block, position), each with the values of its overlays on top, the newest named last.
+
+        In the order asked; sorted by block, each block is opened once.
+        """
+        for block, position, overlays in places:
+            person = decode_body("person", self._open(block)[position])
+            for name in overlays:
+                person |= self.read_overlay(name)
+            yield person
+
+    def write_overlay(self, name: str, values: Mapping[str, str]) -> None:
+        """Seal and store changed values of one person under a name that tells nothing of it; again is once."""
+        key = self._overlay_key(name)
+        self._store.put(key, self._keys.seal(self._cohort_id, key, json.dumps(dict(values)).encode()))
+
+    def read_overlay(self, name: str) -> dict[str, str]:
+        """The changed values that `write_overlay` stored."""
+        key = self._overlay_key(name)
+        values: dict[str, str] = json.loads(self._keys.open(self._cohort_id, key, self._store.get(key)))
+        return values
+
+    def _overlay_key(self, name: str) -> str:
+        return f"vault/{self._cohort_id}/overlay-{name}"
 
     def _open(self, block: int) -> list[bytes]:
         if block not in self._opened:

@@ -32,14 +32,16 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 WRAPPED_BYTES = KEY_BYTES + 8
 MAGIC = b"ISV1"
+OPENING = "opening"
+"""Id of the key that partners seal to."""
 
 
 class KeyDestroyed(Permanent):
     """The key is gone on purpose: what it sealed cannot be opened by anybody."""
 
 
-class SigningKey(NamedTuple):
-    """A signing key of ours (PEM), its private or public half, and the id under which partners know it."""
+class NamedKey(NamedTuple):
+    """A private or public key (PEM) and the id under which others know it."""
 
     key_id: str
     pem: bytes
@@ -98,25 +100,31 @@ class KeyService:
         self._create(path)
         return PersonHasher(path.read_bytes(), 1)
 
-    def signing_key(self, day: date) -> SigningKey:
+    def signing_key(self, day: date) -> NamedKey:
         """Our newest private signing key that is in use on a day."""
         path = [path for first_day, path in self._signing_paths() if first_day <= str(day)][-1]
-        return SigningKey(path.stem, self._read(path))
+        return NamedKey(path.stem, self._read(path))
 
-    def rotate_signing_key(self, first_day: date) -> SigningKey:
+    def rotate_signing_key(self, first_day: date) -> NamedKey:
         """Make our next signing key, in use from a day on; the same day again is the same key. Older ones verify on."""
         path = self._directory / f"signing-{first_day}.pem"
         private = ec.generate_private_key(ec.SECP256R1()).private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         )
         self._create(path, private)
-        return SigningKey(path.stem, self._read(path))
+        return NamedKey(path.stem, self._read(path))
 
-    def verification_keys(self) -> list[SigningKey]:
+    def opening_key(self) -> NamedKey:
+        """Our private key that partners seal to."""
+        return NamedKey(OPENING, self._read(self._directory / f"{OPENING}.pem"))
+
+    def opening_public_keys(self) -> list[NamedKey]:
+        """The public half (PEM) of what partners seal to."""
+        return [_public(self.opening_key())]
+
+    def verification_keys(self) -> list[NamedKey]:
         """The public halves (PEM) of all our signing keys, the oldest first."""
-        pairs = [(path.stem, load_pem_private_key(self._read(path), None)) for _, path in self._signing_paths()]
-        form = PublicFormat.SubjectPublicKeyInfo
-        return [SigningKey(key_id, key.public_key().public_bytes(Encoding.PEM, form)) for key_id, key in pairs]
+        return [_public(NamedKey(path.stem, self._read(path))) for _, path in self._signing_paths()]
 
     def _signing_paths(self) -> list[tuple[str, Path]]:
         """(first day in use, file) of our signing keys; the first one has always been in use."""
@@ -155,6 +163,11 @@ class KeyService:
             return
         finally:
             draft.unlink()
+
+
+def _public(private: NamedKey) -> NamedKey:
+    key = load_pem_private_key(private.pem, None).public_key()
+    return NamedKey(private.key_id, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 class PersonHasher:

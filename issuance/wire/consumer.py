@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 class Context:
     """What a stage may know besides its messages; times are business time."""
 
+    settings: Settings
     registry: Registry
     now: datetime
     day: date
@@ -115,7 +116,9 @@ class StageConsumer:
 
     def _apply(self, messages: Sequence[Message]) -> tuple[int, set[str]]:
         """Apply a poll inside the open transaction; returns how many messages, and the partners set aside."""
-        context = Context(self._registry, business_now(self._connection), business_day(self._connection))
+        context = Context(
+            self._settings, self._registry, business_now(self._connection), business_day(self._connection)
+        )
         paused = paused_partners(self._connection)
         positions = lock_positions(self._connection, {(m.topic, m.partition) for m in messages})
         due = [m for m in messages if m.partner not in paused and m.offset >= positions.get((m.topic, m.partition), 0)]

@@ -39,6 +39,8 @@ class Factory:
         self._trips: defaultdict[Key, int] = defaultdict(int)
         self._came_back: dict[Key, Plastic] = {}
         self._wanted: set[Key] = set()
+        self._packs: defaultdict[str, set[Key]] = defaultdict(set)
+        """Employer packs: plastics of each that are still in the making."""
 
     def hear(self, day: date, family: str, value: Order) -> None:
         """An order or a cancel; a cancel is final for its job, whichever comes first."""
@@ -70,7 +72,9 @@ class Factory:
         if kind == "stopped":
             self._stopped.update((ref, attempt) for ref, attempt in items)
         elif kind == "keyed":
-            self._ready += [Plastic(*item) for item in items]
+            keyed = [Plastic(*item) for item in items]
+            self._ready += keyed
+            self._off_the_line(keyed)
         elif kind == "returned":
             for item in items:
                 plastic = Plastic(*item)
@@ -78,9 +82,10 @@ class Factory:
                 self._hand_out_again(day, plastic.key)
 
     def close(self, day: date) -> None:
-        """Hand over everything that is ready."""
-        ready = sorted(plastic for plastic in self._ready if plastic.key not in self._stopped)
-        self._ready = []
+        """Hand over everything that is ready; an employer's pack only whole."""
+        waiting = {pack for pack, keys in self._packs.items() if keys - self._stopped}
+        ready = sorted(p for p in self._ready if p.key not in self._stopped and p.pack not in waiting)
+        self._ready = [plastic for plastic in self._ready if plastic.pack in waiting]
         groups: defaultdict[tuple[str, str, str], list[Plastic]] = defaultdict(list)
         for plastic in ready:
             if plastic.method == "mail":
@@ -122,12 +127,24 @@ class Factory:
             elif plastic.attempt == 1 and choices.happens("refuse", *plastic.key):
                 self._tell(day, "ITEM_REFUSED", plastic, reason=choices.pick(REFUSALS, "refusal", *plastic.key))
             else:
+                if plastic.pack:
+                    self._packs[plastic.pack].add(plastic.key)
                 self._desk.at(day + choices.days(MAKE_DAYS, "make", *plastic.key), partial(self._make, plastic))
         self._tell_job(job_id, "JOB_ACCEPTED", None, day)
 
+    def _off_the_line(self, plastics: Iterable[Plastic]) -> None:
+        for plastic in plastics:
+            self._packs[plastic.pack].discard(plastic.key)
+
     def _make(self, plastic: Plastic, day: date) -> None:
+        """Make a plastic, unless it was cancelled before."""
         choices = self._desk.choices
+        if plastic.key in self._stopped:
+            self._off_the_line([plastic])
+            self._tell(day, "ITEM_REFUSED", plastic, reason="CANCELLED")
+            return
         if plastic.attempt <= SPOILED_ATTEMPTS and choices.happens("spoil", *plastic.key):
+            self._off_the_line([plastic])
             self._tell(day, "SPOILED", plastic, reason=choices.pick(SPOILS, "fault", *plastic.key))
             self._desk.at(day + TOMORROW, partial(self._destroy, plastic.key))
             return
@@ -186,5 +203,6 @@ def receiver_of(method: str, bank: str, hrss: str) -> tuple[str, str]:
 def plastics_of(records: Iterable[dict[str, Any]], factory: str) -> list[Plastic]:
     """What a factory keeps of a job file here: references, bank, way of collection, place; no personal data."""
     return [
-        Plastic(r["card_ref"], r["attempt"], r["bank"], factory, r["collection_method"], r["place"]) for r in records
+        Plastic(r["card_ref"], r["attempt"], r["bank"], factory, r["collection_method"], r["place"], r["pack"] or "")
+        for r in records
     ]

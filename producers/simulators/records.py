@@ -19,6 +19,8 @@ class Plastic(NamedTuple):
     factory: str
     method: str
     place: str
+    pack: str = ""
+    """Plastics of one employer pack are handed over together."""
 
     @property
     def key(self) -> Key:

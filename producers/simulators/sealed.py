@@ -14,12 +14,14 @@ from typing import Any
 import boto3
 import fastavro
 from botocore.config import Config
-from joserfc import jwe, jws
+from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
-from issuance.dispatch.jobfile import JWE, JWS, header_of, key_of
+from issuance.errors import Broken
 from issuance.tracking.reports import hash_total
+from issuance.vault.envelopes import JWS, header_of, key_of, open_sealed
+from issuance.vault.keys import NamedKey
 from producers.simulators.factory import plastics_of
 from producers.simulators.records import Plastic
 
@@ -50,7 +52,7 @@ class SealedFiles:
             clear = jws.deserialize_compact(signed, self._ours(kid), registry=JWS).payload
             reader = fastavro.reader(io.BytesIO(clear))
             records: list[Any] = list(reader)
-        except (JoseError, ValueError) as error:
+        except (Broken, JoseError, ValueError) as error:
             log.warning("unreadable partner=%s job=%s: %s", self._partner, order["job_id"], type(error).__name__)
             return None
         total = hash_total([record["card_ref"] for record in records])
@@ -67,7 +69,7 @@ class SealedFiles:
         sealed = self._checked(notice["object"], notice["sha256"])
         try:
             count = sum(1 for _ in fastavro.reader(io.BytesIO(self._decrypt(sealed))))
-        except (JoseError, ValueError) as error:
+        except (Broken, JoseError, ValueError) as error:
             log.warning("unreadable partner=%s batch=%s: %s", self._partner, notice["batch_id"], type(error).__name__)
             return 0
         if count != notice["count"]:
@@ -80,7 +82,7 @@ class SealedFiles:
             return b""
         key_id, _ = header_of(sealed)
         # Reading an RSA private key checks it, which takes 0.15 s: `key_of` keeps what it has read.
-        return jwe.decrypt_compact(sealed, key_of(self._private(key_id)), registry=JWE).plaintext or b""
+        return open_sealed(NamedKey(key_id, self._private(key_id)), sealed)
 
     def _checked(self, key: str, sha256: str) -> bytes:
         """An object's bytes; none when they are not those announced."""

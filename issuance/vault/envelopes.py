@@ -1,0 +1,89 @@
+"""Envelopes between partners and us: JWE to the reader's key, JWS by the writer inside (RFC 7515, 7516).
+
+The key management algorithm is the registry's entry of the partner or follows from its key; content is A256GCM.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from joserfc import jwe, jws
+from joserfc.errors import InvalidKeyTypeError, JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from issuance.errors import Broken, Misconfigured
+from issuance.vault.keys import NamedKey
+
+ALGORITHMS = ("RSA-OAEP-256", "ECDH-ES+A256KW")
+JWE = jwe.JWERegistry(algorithms=[*ALGORITHMS, "A256GCM"])
+JWS = jws.JWSRegistry(algorithms=["PS256", "ES256"])
+# At most 5,000 plastics a file: about 3 MB; the library's defaults are made for tokens.
+JWE.max_ciphertext_length = JWS.max_payload_length = 64 * 1024 * 1024
+
+
+class SealingKey(NamedTuple):
+    """The key of a partner that a file is sealed to."""
+
+    key_id: str
+    algorithm: str
+    pem: bytes
+
+
+@lru_cache(maxsize=64)
+def key_of(pem: bytes) -> RSAKey | ECKey:
+    """The RSA or EC key of a PEM; reading a private one costs a seventh of a second, so it is kept."""
+    try:
+        return RSAKey.import_key(pem)
+    except InvalidKeyTypeError:
+        return ECKey.import_key(pem)
+
+
+def sign(signing: NamedKey, clear: bytes) -> bytes:
+    """A JWS (compact) by our key, which its header names."""
+    ours = key_of(signing.pem)
+    header = {"alg": "ES256" if isinstance(ours, ECKey) else "PS256", "kid": signing.key_id}
+    return jws.serialize_compact(header, clear, ours, registry=JWS).encode()
+
+
+def seal_to(key: SealingKey, clear: bytes, **header: str) -> bytes:
+    """A JWE (compact) to a partner's key, which its header names.
+
+    Raises:
+        Misconfigured: the key's algorithm is none that this version knows.
+    """
+    if key.algorithm not in ALGORITHMS:
+        raise Misconfigured(
+            "ALGORITHM_UNKNOWN", f"sealing algorithm {key.algorithm} is not known; known are {', '.join(ALGORITHMS)}"
+        )
+    protected = {"alg": key.algorithm, "enc": "A256GCM", "kid": key.key_id, **header}
+    return jwe.encrypt_compact(protected, clear, key_of(key.pem), registry=JWE).encode()
+
+
+def open_sealed(private: NamedKey, sealed: bytes | str) -> bytes:
+    """What somebody sealed to a key.
+
+    Raises:
+        Broken: it is no JWE, is sealed to another key or with an algorithm we do not take, or was altered.
+    """
+    try:
+        opened = jwe.decrypt_compact(sealed, key_of(private.pem), registry=JWE)
+    except (JoseError, ValueError) as error:
+        raise Broken("SEALED_UNREADABLE", f"not sealed to {private.key_id}: {type(error).__name__}") from error
+    return opened.plaintext or b""
+
+
+def header_of(sealed: bytes) -> tuple[str, str]:
+    """(key id, algorithm) that a sealed file was sealed to, as anybody may read."""
+    header = json.loads(urlsafe_b64decode(sealed.split(b".", 1)[0] + b"=="))
+    return str(header["kid"]), str(header["alg"])
+
+
+def jwk_set(signing: Iterable[NamedKey], opening: Iterable[NamedKey]) -> bytes:
+    """Our public keys as a JWK set (RFC 7517): those that verify our signatures, and those to seal to us with."""
+    uses = (("sig", signing), ("enc", opening))
+    keys = [{**key_of(key.pem).as_dict(), "kid": key.key_id, "use": use} for use, keys in uses for key in keys]
+    return json.dumps({"keys": keys}, indent=1).encode()
