@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from issuance.dispatch.jobs import ENDED as JOBS_ENDED
+from issuance.dispatch.jobs import JOB_STATES
 from issuance.lifecycle import (
     ACTIONS,
     BREAK_KINDS,
@@ -225,6 +227,12 @@ def _requests() -> list[str]:
     return _table(("Request", "说明", "Meaning", "Answered with"), rows)
 
 
+def _jobs() -> Iterator[str]:
+    yield from ("## 任务状态 / States of a job", "", "The first condition that holds gives a job's state.", "")
+    rows = ((f"`{s.name}`", s.zh, s.en, "yes" if s.name in JOBS_ENDED else "") for s in JOB_STATES)
+    yield from _table(("State", "说明", "Meaning", "Ended"), rows)
+
+
 def _holder_events() -> list[str]:
     """Codes, and the columns of each event's sealed values."""
     rows = (
@@ -286,6 +294,7 @@ def _of_decisions() -> Iterator[str]:
     yield from ("### 注销原因 / Why a plastic is cancelled", "", *_codes(CANCEL_REASONS))
     yield from ("## 请求 / Requests to partners", "", REQUESTS_TEXT, *_requests())
     yield from ("## 通知 / Notices to holders", "", *_codes(TEMPLATES))
+    yield from _jobs()
     yield from ("## 持卡人事件 / Holder events", "", *_holder_events())
     head = ("Kind", "说明", "Meaning", "Closes by itself", "Severity")
     yield from ("## 差异 / Breaks", "", *_table(head, map(_break_row, BREAK_KINDS.values())))

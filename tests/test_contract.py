@@ -388,8 +388,8 @@ def test_no_text_to_a_holder_has_a_link() -> None:
 
 
 REFUSING = (
-    "intake/register.py", "reconcile/statements.py", "tracking/changes.py", "tracking/holder_events.py", "tracking/merge.py",
-    "tracking/reports.py", "tracking/stages.py", "wire/consumer.py",
+    "intake/register.py", "reconcile/statements.py", "tracking/changes.py", "tracking/holder_events.py",
+    "tracking/merge.py", "tracking/reports.py", "tracking/stages.py", "wire/consumer.py",
 )  # fmt: skip
 """Modules that say why a message or an item is refused."""
 

@@ -11,6 +11,7 @@ from issuance.commands.output import emit
 from issuance.ledger import queries
 from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.news import audit
+from issuance.partners import load_registry
 from issuance.settings import load_settings
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
@@ -126,10 +127,12 @@ def resend(job_id: str) -> None:
     """重发任务。 Send a job's order again: the same file, while the factory has not answered."""
     from issuance.dispatch.follow import resend_job
     from issuance.login import current_user
+    from issuance.vault.objects import ObjectStore
 
     settings = load_settings()
     user = current_user(settings)
-    resend_job(settings, job_id, user)
+    with transaction(settings.database_url) as connection:
+        resend_job(connection, ObjectStore.of(settings), job_id, user)
     click.echo(f"{user}: sent {job_id} again")
 
 
@@ -144,7 +147,9 @@ def reassign(job_id: str, factory: str | None, reason: str) -> None:
 
     settings = load_settings()
     user, airflow = session(settings)
-    cohort_id, wave = reassign_job(settings, job_id, factory, reason, user)
+    with transaction(settings.database_url) as connection:
+        registry = load_registry(settings.partners_file)
+        cohort_id, wave = reassign_job(connection, registry, job_id, factory, reason, user)
     airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
     click.echo(f"{user}: wave {wave} of {cohort_id} replaces {job_id}; another person releases it: "
                f"issuance cohort release {cohort_id} {wave}")  # fmt: skip

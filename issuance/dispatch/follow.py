@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from issuance.dispatch.plan import write_jobs
 from issuance.dispatch.seal import Job, SealedFile, order_message
 from issuance.errors import Broken, Refused
-from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.connection import Connection, business_day
 from issuance.ledger.news import audit, tell_cohort
 from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import Registry, load_registry, topic_of
-from issuance.settings import Settings
+from issuance.partners import Registry, topic_of
 from issuance.vault.objects import ObjectStore
 
 
@@ -29,30 +28,30 @@ class SentJob(NamedTuple):
     cancelled: bool
 
 
-def resend_job(settings: Settings, job_id: str, user: str) -> None:
+def resend_job(connection: Connection, store: ObjectStore, job_id: str, user: str) -> None:
     """Send a job's order again: the same job, the same stored bytes. Locks the job.
 
     Raises:
         Refused: no such job was sent, or the factory has answered it.
         Broken: what is stored is not what was sealed.
     """
-    with transaction(settings.database_url) as connection:
-        day = business_day(connection)
-        sent = _lock(connection, job_id)
-        if sent.answered or sent.cancelled:
-            raise Refused(
-                "ALREADY_ANSWERED",
-                f"任务 {job_id} 已有答复或已取消，无需重发。 / job {job_id} was answered or cancelled already.",
-            )
-        stored = ObjectStore.of(settings).get(sent.job.object)
-        if hashlib.sha256(stored).hexdigest() != sent.file.sha256:
-            raise Broken("OBJECT_ALTERED", f"{sent.job.object} is not the file that was sealed: reassign the job")
-        connection.execute("UPDATE sealed_job SET resent = resent + 1 WHERE job_id = %s", (job_id,))
-        write_outbox(connection, [order_message(sent.job, sent.file, sent.resent + 1)], day)
-        audit(connection, user, "resend", job_id, day, {"time": sent.resent + 1})
+    day = business_day(connection)
+    sent = _lock(connection, job_id)
+    if sent.answered or sent.cancelled:
+        raise Refused(
+            "ALREADY_ANSWERED",
+            f"任务 {job_id} 已有答复或已取消，无需重发。 / job {job_id} was answered or cancelled already.",
+        )
+    if hashlib.sha256(store.get(sent.job.object)).hexdigest() != sent.file.sha256:
+        raise Broken("OBJECT_ALTERED", f"{sent.job.object} is not the file that was sealed: reassign the job")
+    connection.execute("UPDATE sealed_job SET resent = resent + 1 WHERE job_id = %s", (job_id,))
+    write_outbox(connection, [order_message(sent.job, sent.file, sent.resent + 1)], day)
+    audit(connection, user, "resend", job_id, day, {"time": sent.resent + 1})
 
 
-def reassign_job(settings: Settings, job_id: str, factory: str | None, reason: str, user: str) -> tuple[str, int]:
+def reassign_job(
+    connection: Connection, registry: Registry, job_id: str, factory: str | None, reason: str, user: str
+) -> tuple[str, int]:
     """Move what a factory has not made to another one; returns (cohort, wave) of the new plan.
 
     The old job is cancelled first, as a whole while nothing of it is made, otherwise plastic by plastic. The new job
@@ -64,26 +63,21 @@ def reassign_job(settings: Settings, job_id: str, factory: str | None, reason: s
     """
     if not reason.strip():
         raise Refused("REASON_MISSING", "请写明改派原因：--reason。 / say why: --reason TEXT.")
-    registry = load_registry(settings.partners_file)
-    with transaction(settings.database_url) as connection:
-        day = business_day(connection)
-        sent = _lock(connection, job_id)
-        target = _target(registry, sent.job, factory)
-        if sent.cancelled or sent.refused:
-            raise Refused(
-                "JOB_ENDED", f"任务 {job_id} 已取消或被拒绝。 / job {job_id} was cancelled or refused already."
-            )
-        wave = _next_wave(connection, sent.job, user, day)
-        moved = _move_plastics(connection, sent.job, target, wave, (user, day))
-        if not moved:
-            raise Refused(
-                "NOTHING_TO_MOVE", f"任务 {job_id} 没有未制成的卡。 / nothing of {job_id} is still to be made."
-            )
-        write_jobs(connection, {f"{_new_job_id(sent.job, target, wave)}": day}, remake=False)
-        whole = _cancel_if_unmade(connection, sent.job, day)
-        details = {"to": target, "plastics": moved, "reason": reason, "wave": wave, "cancelled": whole}
-        audit(connection, user, "reassign", job_id, day, details)
-        tell_cohort(connection, sent.job.cohort_id, "PLANNED", day, wave=wave)
+    day = business_day(connection)
+    sent = _lock(connection, job_id)
+    target = _target(registry, sent.job, factory)
+    if sent.cancelled or sent.refused:
+        raise Refused("JOB_ENDED", f"任务 {job_id} 已取消或被拒绝。 / job {job_id} was cancelled or refused already.")
+    wave = _next_wave(connection, sent.job, user, day)
+    moved = _move_plastics(connection, sent.job, target, wave, (user, day))
+    if not moved:
+        raise Refused("NOTHING_TO_MOVE", f"任务 {job_id} 没有未制成的卡。 / nothing of {job_id} is still to be made.")
+    write_jobs(connection, {_new_job_id(sent.job, target, wave): day}, remake=False)
+    connection.execute("DROP TABLE planned")
+    whole = _cancel_if_unmade(connection, sent.job, day)
+    details = {"to": target, "plastics": moved, "reason": reason, "wave": wave, "cancelled": whole}
+    audit(connection, user, "reassign", job_id, day, details)
+    tell_cohort(connection, sent.job.cohort_id, "PLANNED", day, wave=wave)
     return sent.job.cohort_id, wave
 
 

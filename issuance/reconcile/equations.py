@@ -119,7 +119,8 @@ JOB = Equation(
     "SELECT s.job_id || ' ' || s.card_ref || '/' || s.attempt, CASE"
     " WHEN s.item_refused IS NOT NULL AND mark_reason(s.item_refused) = 'CANCELLED' THEN 'cancelled in time'"
     " WHEN s.refused IS NOT NULL THEN 'refused' WHEN s.accepted IS NOT NULL THEN 'accepted by the factory'"
-    " ELSE 'unanswered' END FROM standing s WHERE s.job_id IS NOT NULL",
+    " ELSE 'unanswered' END FROM standing s WHERE s.job_id IN (SELECT job_id FROM job JOIN release"
+    " USING (cohort_no, wave))",
     ("accepted by the factory", "refused", "cancelled in time", "unanswered"),
     frozenset({"unanswered"}),
 )

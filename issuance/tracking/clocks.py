@@ -15,7 +15,7 @@ from issuance.policy import Policy, load_policy
 from issuance.reconcile.statements import ask_missing_chunks
 from issuance.settings import Settings
 from issuance.tracking.breaks import settle_breaks
-from issuance.tracking.decide import decide
+from issuance.tracking.decide import decide, request_notice
 from issuance.tracking.decisions import UNANSWERED, paused
 from issuance.tracking.marks import mark_of
 from issuance.tracking.notices import send_notices
@@ -151,7 +151,10 @@ def watch_handovers(connection: Connection, policy: Policy, day: date, hrss: str
 
 
 def watch_requests(connection: Connection, day: date) -> int:
-    """A break for every request that stands unanswered past its due day; it closes when the answer comes."""
+    """A break for every request that stands unanswered past its due day; it closes when the answer comes.
+
+    The partner is asked once more, under the same request_id.
+    """
     _found(
         connection,
         "SELECT 'REQUEST_OVERDUE', c.cohort_no, d.card_ref, d.attempt,"
@@ -160,7 +163,18 @@ def watch_requests(connection: Connection, day: date) -> int:
         f" WHERE d.kind = 'REQUEST' AND d.due_on < %(day)s AND {UNANSWERED}",
         {"day": day},
     )
-    return settle_breaks(connection, day, ["REQUEST_OVERDUE"], "true")
+    overdue = connection.execute(
+        "SELECT d.partner, d.batch_id, split_part(d.occasion, ':', 1), min(d.reason), min(d.due_on),"
+        " array_agg(ARRAY[d.card_ref::text, d.attempt::text] ORDER BY d.card_ref, d.attempt)"
+        " FROM found_break f JOIN decision d ON d.kind = 'REQUEST' AND d.batch_id IS NOT NULL"
+        " AND (d.card_ref, d.attempt) = (f.card_ref, f.attempt)"
+        " AND f.reference = d.card_ref || '/' || d.attempt || ' ' || d.occasion GROUP BY 1, 2, 3"
+    ).fetchall()
+    again = [
+        request_notice(partner, request_id, request, reason, due_on, [(r, int(n)) for r, n in plastics], "/overdue")
+        for partner, request_id, request, reason, due_on, plastics in overdue
+    ]
+    return settle_breaks(connection, day, ["REQUEST_OVERDUE"], "true") + _write_new(connection, again, day)
 
 
 def _found(connection: Connection, query: str, values: dict[str, Any] | None = None) -> None:

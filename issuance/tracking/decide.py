@@ -59,7 +59,7 @@ def decide_batch(connection: Connection, registry: Registry, policy: Policy) -> 
     decided = [row for _, rule in PLASTIC_RULES for row in record(connection, rule, values)]
     make_plastics(connection, registry)
     decided += record(connection, NOTICES, values)
-    write_outbox(connection, requests(decided, day), day)
+    send_requests(connection, decided, day)
     changed = move_states(connection, day)
     note_breaks(connection, day, registry.hrss)
     return cards, len(decided) + changed + followed
@@ -112,8 +112,8 @@ def make_plastics(connection: Connection, registry: Registry) -> None:
     )
 
 
-def requests(decided: Sequence[Any], day: date) -> Iterator[Outgoing]:
-    """The new requests as partner notices, up to 1,000 plastics each; ids derive from the plastics they name."""
+def send_requests(connection: Connection, decided: Sequence[Any], day: date) -> None:
+    """Send the new requests, up to 1,000 plastics a notice; a decision keeps the id under which it was sent."""
     grouped: dict[tuple[str, str, str, date], list[tuple[str, int]]] = defaultdict(list)
     for card_ref, attempt, kind, occasion, reason, partner, due_on in decided:
         if kind == "REQUEST":
@@ -121,14 +121,28 @@ def requests(decided: Sequence[Any], day: date) -> Iterator[Outgoing]:
     for (partner, request, reason, due_on), plastics in sorted(grouped.items(), key=str):
         for batch in in_batches(sorted(plastics)):
             request_id = f"{day}.{request}.{reason}.{batch[0][0]}.{batch[0][1]}"
-            values = {
-                "request_id": request_id,
-                "request": request,
-                "reason": reason,
-                "due_on": due_on,
-                "plastics": [{"card_ref": ref, "attempt": attempt} for ref, attempt in batch],
-            }
-            yield partner_notice(partner, "REQUESTED", None, values, request_id)
+            write_outbox(connection, [request_notice(partner, request_id, request, reason, due_on, batch)], day)
+            connection.execute(
+                "UPDATE decision d SET batch_id = %s FROM unnest(%s::uuid[], %s::smallint[]) AS p (card_ref, attempt)"
+                " WHERE (d.card_ref, d.attempt) = (p.card_ref, p.attempt) AND d.kind = 'REQUEST' AND d.batch_id IS NULL"
+                " AND split_part(d.occasion, ':', 1) = %s",
+                (request_id, [ref for ref, _ in batch], [attempt for _, attempt in batch], request),
+            )
+
+
+def request_notice(
+    partner: str, request_id: str, request: str, reason: str, due_on: date, plastics: Sequence[tuple[str, int]],
+    again: str = "",
+) -> Outgoing:  # fmt: skip
+    """A request; `again` names the occasion on which it is repeated under the same id."""
+    values = {
+        "request_id": request_id,
+        "request": request,
+        "reason": reason,
+        "due_on": due_on,
+        "plastics": [{"card_ref": ref, "attempt": attempt} for ref, attempt in plastics],
+    }
+    return partner_notice(partner, "REQUESTED", None, values, request_id + again)
 
 
 def move_states(connection: Connection, day: date) -> int:

@@ -47,7 +47,7 @@ class Message:
         """The sender's id of the report, statement or event, or a package's cohort and hash, as far as it is known."""
         if self.value is None:
             return None
-        if "manifest" in self.value:
+        if {"cohort_id", "sha256"} <= set(self.value):
             return f"{self.value['cohort_id']}/{self.value['sha256']}"
         return next((str(self.value[n]) for n in ("report_id", "statement_id", "event_id") if n in self.value), None)
 
