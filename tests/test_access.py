@@ -92,7 +92,7 @@ def test_an_s3_identity_opens_its_own_prefix_only(stack: Settings, kind: str) ->
         for other in [*others(kind), KINDS[kind]]
         if other.kind in prefixes
     ]
-    keys += ["vault/probe", "inbox/probe"]
+    keys += ["vault/probe", "inbox/probe", "photos/probe", "keys/probe"]
     for key in keys:
         own_store.put(key, b"sealed")
     env = read_env_file(stack.partner_credentials_dir / KINDS[kind].id / "partner.env")
@@ -105,7 +105,7 @@ def test_an_s3_identity_opens_its_own_prefix_only(stack: Settings, kind: str) ->
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
     )
     opened = {key for key in keys if may_read(client, env["S3_BUCKET"], key)}
-    assert opened == {key for key in keys if f"/{KINDS[kind].id}/" in key}
+    assert opened == {key for key in keys if f"/{KINDS[kind].id}/" in key or key == "keys/probe"}
     with pytest.raises(ClientError, match="AccessDenied"):
         client.put_object(Bucket=env["S3_BUCKET"], Key=keys[0], Body=b"mine now")
 

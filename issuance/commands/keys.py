@@ -14,8 +14,6 @@ from issuance.partners import load_registry
 from issuance.settings import load_settings
 
 DAY = click.DateTime(["%Y-%m-%d"])
-OUR_KEYS = "keys/issuance.jwks"
-"""Object key of our public keys."""
 
 
 @click.group()
@@ -72,7 +70,7 @@ def retire(partner: str, key_id: str, last_day: datetime) -> None:
 def rotate(first_day: datetime) -> None:
     """Make our next signing key; every partner that gets sealed files is told, and both keys verify."""
     from issuance.dispatch.partner_keys import announce_signing_key
-    from issuance.vault.envelopes import jwk_set
+    from issuance.vault.envelopes import OUR_KEYS, publish_keys
     from issuance.vault.keys import KeyService
     from issuance.vault.objects import ObjectStore
 
@@ -81,7 +79,7 @@ def rotate(first_day: datetime) -> None:
     def act(connection: Any, registry: Any, user: str, day: date) -> None:
         service = KeyService(settings.keys_dir)
         key = service.rotate_signing_key(first_day.date())
-        ObjectStore.of(settings).put(OUR_KEYS, jwk_set(service.verification_keys(), service.opening_public_keys()))
+        publish_keys(ObjectStore.of(settings), service)
         announce_signing_key(connection, registry, key.key_id, OUR_KEYS, first_day.date(), user, day)
 
     _act(act)

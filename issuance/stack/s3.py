@@ -16,15 +16,16 @@ NAME = "s3"
 BUCKET = "issuance"
 OWNER = "issuance"
 PREFIXES = {"factory": "factories", "notifier": "notices"}
-"""Kind of partner: the prefix under which it reads what stands under its own id. Every other kind reads nothing."""
+"""Kind of partner: the prefix under which it reads what stands under its own id. Every other kind has none."""
 PUBLIC = "keys/*"
-"""Our public keys: whoever gets signed files reads them."""
+"""Our public keys: with them a partner verifies what we signed and seals what is for us."""
 
 
 def actions(partner: Partner) -> list[str]:
     """What a partner may do in the store."""
     prefix = PREFIXES.get(partner.kind)
-    return [f"Read:{BUCKET}/{prefix}/{partner.id}/*", f"Read:{BUCKET}/{PUBLIC}"] if prefix else []
+    own = [f"Read:{BUCKET}/{prefix}/{partner.id}/*"] if prefix else []
+    return [*own, f"Read:{BUCKET}/{PUBLIC}"]
 
 
 def identities(registry: Registry, secrets: dict[str, str]) -> dict[str, Any]:

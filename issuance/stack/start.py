@@ -20,6 +20,9 @@ from issuance.stack.plan import Plan
 from issuance.stack.secrets import AIRFLOW_USERS
 from issuance.stack.supervise import ALIVE, Supervisor
 from issuance.stack.waiting import await_condition, port_is_free
+from issuance.vault.envelopes import publish_keys
+from issuance.vault.keys import KeyService
+from issuance.vault.objects import ObjectStore
 from issuance.wire.topics import apply_kafka, register_schemas
 
 Progress = Callable[[str], None]
@@ -167,10 +170,11 @@ class _Start:
         self._await("airflow", names, lambda: airflow.is_ready(place, since))
 
     def workers(self, needs: list[Future[None]]) -> None:
-        """The ledger's tables, then consumers and relay, when all they need is there."""
+        """The ledger's tables and our public keys, then consumers and relay, when all they need is there."""
         for need in needs:
             need.result()
         migrate(self.plan.environment["DATABASE_URL"])
+        publish_keys(ObjectStore.of(self.plan.settings), KeyService(self.plan.settings.keys_dir))
         names = [name for name in self.plan.programs if name == "relay" or name.startswith("consume-")]
         if names:
             self._await("workers", names, lambda: all(self.supervisor.state(name) == "RUNNING" for name in names))

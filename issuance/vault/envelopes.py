@@ -16,8 +16,11 @@ from joserfc.errors import InvalidKeyTypeError, JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from issuance.errors import Broken, Misconfigured
-from issuance.vault.keys import NamedKey
+from issuance.vault.keys import KeyService, NamedKey
+from issuance.vault.objects import ObjectStore
 
+OUR_KEYS = "keys/issuance.jwks"
+"""Object key of our public keys; every partner may read it."""
 ALGORITHMS = ("RSA-OAEP-256", "ECDH-ES+A256KW")
 JWE = jwe.JWERegistry(algorithms=[*ALGORITHMS, "A256GCM"])
 JWS = jws.JWSRegistry(algorithms=["PS256", "ES256"])
@@ -87,3 +90,8 @@ def jwk_set(signing: Iterable[NamedKey], opening: Iterable[NamedKey]) -> bytes:
     uses = (("sig", signing), ("enc", opening))
     keys = [{**key_of(key.pem).as_dict(), "kid": key.key_id, "use": use} for use, keys in uses for key in keys]
     return json.dumps({"keys": keys}, indent=1).encode()
+
+
+def publish_keys(store: ObjectStore, service: KeyService) -> None:
+    """Put our public keys where partners find them; again replaces them by those of today."""
+    store.put(OUR_KEYS, jwk_set(service.verification_keys(), service.opening_public_keys()))
