@@ -205,7 +205,7 @@ def test_a_key_pair_is_made_once_and_its_public_half_is_remade(tmp_path: Path) -
     assert private.stat().st_mode & 0o777 == 0o600
 
 
-def test_each_s3_identity_reads_its_own_prefix_and_our_public_keys_only(registry: Registry, secrets: dict[str, str]) -> None:
+def test_each_s3_identity_reads_its_own_prefix_and_our_keys_only(registry: Registry, secrets: dict[str, str]) -> None:
     rights = {entry["name"]: entry["actions"] for entry in s3.identities(registry, secrets)["identities"]}
     public = "Read:issuance/keys/*"
     assert rights["F-ICBC"] == ["Read:issuance/factories/F-ICBC/*", public]

@@ -39,8 +39,13 @@ class Relay:
     def run(self) -> None:
         """Send until stopped; what was sent and not marked is sent again with the same id."""
         self._loop.run(self._step, self._recover)
+        self.close()
+
+    def close(self) -> None:
+        """Leave Kafka, the registry and the ledger."""
         self._producer.close()
         self._codec.close()
+        self._connection.close()
 
     def _step(self) -> None:
         if self.send_batch() == 0:
