@@ -6,4 +6,4 @@ ALTER TABLE cohort ADD CONSTRAINT cohort_state_check
     CHECK (state IN ('REGISTERED', 'REFUSED', 'ACCEPTED', 'DISPATCHED', 'WITHDRAWN', 'CLOSED'));
 
 -- Who withdrew it, when and why; it stays when the cohort is closed.
-ALTER TABLE cohort ADD COLUMN withdrawn jsonb;
+ALTER TABLE cohort ADD COLUMN withdrawal jsonb;
