@@ -80,8 +80,8 @@ class IntakeApproval(ApprovalOperator):
 
     @by_error_tree
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Write who went ahead, or refuse the submission."""
-        from issuance.intake.session import answer_operator
+        """Write who went ahead, or refuse the submission; one whose cohort was withdrawn meanwhile goes no further."""
+        from issuance.intake.session import answer_operator, submission_state
         from issuance.settings import load_settings
 
         answer = super().execute_complete(context, event)
@@ -93,4 +93,7 @@ class IntakeApproval(ApprovalOperator):
             user,
             answer["chosen_options"] == [self.APPROVE],
         )
+        state = submission_state(load_settings(), conf["cohort_id"], int(conf["submission"]))
+        if state == "REFUSED" and answer["chosen_options"] == [self.APPROVE]:
+            raise AirflowSkipException(f"submission {conf['submission']} of {conf['cohort_id']} is refused")
         return answer

@@ -103,6 +103,18 @@ def test_a_cohort_that_fits_leaves_in_one_wave_of_jobs_by_bank_and_factory(roomy
     assert plan_wave(roomy, "c1", 2, "planner") is None
 
 
+def test_a_job_holds_the_policys_cards_and_starts_with_its_first(own: Settings) -> None:
+    settings = changed(own, own.database_url, own.policies_dir, {"wave_days": 0, "job_size": 3}, SMALL)
+    put(settings, "c1", [("ICBC", DUE)] * 7)
+    plan(settings, "c1", 1)
+    assert ask(settings, "SELECT job_id, card_count, start_on FROM job ORDER BY 1") == [
+        ("c1.1.ICBC.F-ICBC.0001", 3, TODAY),
+        ("c1.1.ICBC.F-ICBC.0002", 3, date(2025, 10, 10)),
+        ("c1.1.ICBC.F-ICBC.0003", 1, date(2025, 10, 13)),
+    ]
+    assert ask(settings, "SELECT max(position) FROM job_item") == [(2,)]
+
+
 def test_the_stop_of_an_old_card_is_a_due_date(roomy: Settings) -> None:
     put(roomy, "c1", [("ICBC", date(2027, 1, 20))], generation=1)
     put(roomy, "c2", [("ICBC", date(2027, 1, 20))], generation=2)
