@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -191,6 +192,12 @@ def load_policy(policies_dir: Path, city: str) -> Policy:
             city=city,
             known=known,
         )
+    return _read_policy(path, city, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _read_policy(path: Path, city: str, changed: int) -> Policy:
+    """The same, read again when the file has changed."""
     try:
         marked = read_marked(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
