@@ -52,7 +52,31 @@ def list_cohorts(as_json: bool) -> None:
 @AS_JSON
 def show(cohort_id: str, as_json: bool) -> None:
     """One cohort: submissions, states, changes; its waves with jobs, finishing days and cards that will breach."""
-    emit(_read(queries.show_cohort, cohort_id), as_json)
+    found = _read(queries.show_cohort, cohort_id)
+    if as_json:
+        emit(found, True)
+        return
+    waves = found.pop("waves")
+    emit(found, False)
+    if waves:
+        click.echo("\n各批 / waves")
+        emit([_wave_row(wave) for wave in waves], False)
+
+
+def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
+    """A wave for people: what the forecast says of it, and how it stands."""
+    forecast = wave["forecast"]
+    return {
+        "wave": wave["wave"],
+        "plastics": wave["plastics"],
+        "jobs": forecast.get("jobs"),
+        "finish_on": max(filter(None, forecast.get("finish", {}).values()), default=None),
+        "late_cards": forecast.get("late_cards"),
+        "planned": f"{wave['planned_by']} {wave['planned_on']}",
+        "released": wave["released_by"] and f"{wave['released_by']} {wave['released_on']}",
+        "refused": wave["refused"],
+        "finish_by_factory": forecast.get("finish"),
+    }
 
 
 @cohort.command()

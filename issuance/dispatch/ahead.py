@@ -126,7 +126,8 @@ def _is_withdrawn(connection: Connection, cohort: Coming) -> bool:
 
 
 def _take_back_plans(connection: Connection, cohort: Coming, user: str, reason: str, day: date) -> None:
-    """Take back what is planned and not released; the next plan is made by itself again."""
+    """Take back what is planned and not released; the next plan is made by itself again. Locks the waves."""
+    connection.execute("SELECT FROM wave WHERE cohort_no = %s ORDER BY wave FOR UPDATE", (cohort.cohort_no,))
     waves = connection.execute(
         "SELECT wave FROM wave LEFT JOIN release r USING (cohort_no, wave) WHERE cohort_no = %s"
         " AND r.released_on IS NULL AND refused IS NULL ORDER BY wave",

@@ -115,7 +115,10 @@ def _waiting(
     cohorts: Mapping[str, CohortAhead],
     assumed: Assumptions,
 ) -> Iterator[Demand]:
-    """Cards without a plan. An old card's stop date is a due date, too; a what-if opening day moves the others."""
+    """Cards without a plan; held ones count when they are free. An old card's stop date is a due date, too.
+
+    A what-if opening day moves the other due dates.
+    """
     rows = connection.execute(
         "SELECT cohort_id, bank, due_on, old_card_generation, CASE WHEN cohort_id = ANY (%s) THEN applied_on END,"
         " count(*)::int FROM card JOIN cohort USING (cohort_no) WHERE card.state = 'WAITING' AND last_attempt = 0"

@@ -82,6 +82,8 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
 def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason: str) -> None:
     """Take a plan back before its release: its jobs and plastics go, the cards wait again. Again is once.
 
+    Locks the cohort and the wave.
+
     Raises:
         Refused: no reason, no such wave, or it is released.
     """
@@ -89,21 +91,26 @@ def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason
         raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
     with transaction(settings.database_url) as connection:
         row = connection.execute(
-            "SELECT cohort_no, w.refused IS NOT NULL, EXISTS (SELECT FROM release r"
-            " WHERE (r.cohort_no, r.wave) = (w.cohort_no, w.wave))"
-            " FROM cohort JOIN wave w USING (cohort_no) WHERE cohort_id = %s AND wave = %s FOR UPDATE",
+            "SELECT cohort_no, refused IS NOT NULL FROM wave JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND wave = %s FOR UPDATE",
             (cohort_id, wave),
         ).fetchone()
         if row is None:
             raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
-        cohort_no, refused, released = row
-        if released:
+        cohort_no, refused = row
+        if _is_released(connection, cohort_no, wave):
             raise Refused("ALREADY_RELEASED", f"已放行。 / wave {wave} of {cohort_id} is released.")
         if refused:
             return
         day = business_day(connection)
         take_back(connection, cohort_no, wave, {"by": user, "reason": reason, "on": str(day)})
         audit(connection, user, "refuse", f"{cohort_id}.{wave}", day, {"reason": reason})
+
+
+def _is_released(connection: Connection, cohort_no: int, wave: int) -> bool:
+    """Asked after the wave is locked, so that a release at the same moment is seen."""
+    found = connection.execute("SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (cohort_no, wave))
+    return found.fetchone() is not None
 
 
 def take_back(connection: Connection, cohort_no: int, wave: int, refused: dict[str, Any]) -> None:
