@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context, Param
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from dags.wiring import by_error_tree
 
@@ -21,13 +21,13 @@ class ReleaseApproval(ApprovalOperator):
 
     @by_error_tree
     def execute(self, context: Context) -> Any:
-        """Assign the people who neither submitted nor planned.
+        """Assign the people who neither submitted nor planned, and show them the forecast.
 
         What the ledger has been told is not asked again: a resumed task can be started anew by a slow scheduler after
         its answer was written. There is nothing to ask either where there was nothing to plan.
         """
         from issuance.dispatch.approvers import approvers
-        from issuance.dispatch.release import wave_standing
+        from issuance.dispatch.release import describe_wave, wave_standing
         from issuance.settings import load_settings
 
         conf = context["dag_run"].conf or {}
@@ -37,14 +37,20 @@ class ReleaseApproval(ApprovalOperator):
         if standing != "waiting":
             raise AirflowSkipException(f"wave {conf['wave']} of {conf['cohort_id']}: {standing}")
         self.assigned_users = approvers(load_settings(), conf["cohort_id"], int(conf["wave"]))
+        self.body = describe_wave(load_settings(), conf["cohort_id"], int(conf["wave"]))
         return super().execute(context)
 
     @by_error_tree
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Write the release, or the refusal with its reason; then let Airflow go on or skip."""
+        """Write the release, or the refusal with its reason; then let Airflow go on or skip.
+
+        A refusal without a reason is no answer: the task is tried again and asks anew.
+        """
         from issuance.dispatch.release import refuse_wave, release_wave
         from issuance.settings import load_settings
 
+        if event["chosen_options"] != [self.APPROVE] and not (event["params_input"] or {}).get("reason", "").strip():
+            raise AirflowException("拒绝放行须写明原因，请重新答复。 / a refusal needs a reason; answer again.")
         answer = super().execute_complete(context, event)
         conf, user = context["dag_run"].conf or {}, answer["responded_by_user"]["name"]
         if answer["chosen_options"] == [self.APPROVE]:
@@ -74,8 +80,8 @@ class IntakeApproval(ApprovalOperator):
 
     @by_error_tree
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Write who went ahead, or refuse the submission."""
-        from issuance.intake.session import answer_operator
+        """Write who went ahead, or refuse the submission; one whose cohort was withdrawn meanwhile goes no further."""
+        from issuance.intake.session import answer_operator, submission_state
         from issuance.settings import load_settings
 
         answer = super().execute_complete(context, event)
@@ -87,4 +93,7 @@ class IntakeApproval(ApprovalOperator):
             user,
             answer["chosen_options"] == [self.APPROVE],
         )
+        state = submission_state(load_settings(), conf["cohort_id"], int(conf["submission"]))
+        if state == "REFUSED" and answer["chosen_options"] == [self.APPROVE]:
+            raise AirflowSkipException(f"submission {conf['submission']} of {conf['cohort_id']} is refused")
         return answer

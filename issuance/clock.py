@@ -49,6 +49,15 @@ def is_working_day(day: date) -> bool:
         ) from error
 
 
+def is_known(day: date) -> bool:
+    """Whether the working days of a day's year are known."""
+    try:
+        is_working_day(day)
+    except Misconfigured:
+        return False
+    return True
+
+
 def add_working_days(day: date, count: int) -> date:
     """The day that lies `count` working days after `day`."""
     while count > 0:

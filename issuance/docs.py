@@ -28,6 +28,7 @@ from issuance.lifecycle import (
     REQUESTS,
     ROLES,
     TEMPLATES,
+    WITHDRAWALS,
     BreakKind,
     Milestone,
     Relation,
@@ -292,6 +293,7 @@ back. Past its due day without an answer it is a break, `REQUEST_OVERDUE`.
 def _of_decisions() -> Iterator[str]:
     yield from ("## 决定 / Decisions", "", *_codes(DECISIONS))
     yield from ("### 注销原因 / Why a plastic is cancelled", "", *_codes(CANCEL_REASONS))
+    yield from ("### 撤回原因 / Why a card is withdrawn", "", *_codes(WITHDRAWALS))
     yield from ("## 请求 / Requests to partners", "", REQUESTS_TEXT, *_requests())
     yield from ("## 通知 / Notices to holders", "", *_codes(TEMPLATES))
     yield from _jobs()

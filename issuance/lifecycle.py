@@ -226,6 +226,12 @@ CANCEL_REASONS: dict[str, tuple[str, str]] = {
     "WITHDRAWN": ("撤回申请", "the application was withdrawn"),
     "REFUSED_BY_HOLDER": ("持卡人拒收", "the holder refused it"),
 }
+WITHDRAWALS: dict[str, tuple[str, str]] = {
+    # why a card is made no more: the values of card.withdrawn
+    "DEATH": ("死亡", "the holder died"),
+    "WITHDRAWN": ("撤回申请", "the application was withdrawn"),
+    "COHORT_WITHDRAWN": ("批次已撤销", "the cohort was withdrawn before it opened"),
+}
 TEMPLATES: dict[str, tuple[str, str]] = {
     "RECEIVED": ("您的社保卡换发申请已受理。", "Your application was received."),
     "READY": ("您的社保卡已到领卡网点，请携带身份证件领取。", "Your card is ready; bring your identity document."),
@@ -356,4 +362,5 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "CARD_UNKNOWN": ("卡不存在", "no such card"),
     "SEALED_UNREADABLE": ("密封内容无法打开", "the sealed values are no JWE to our key, or no JSON object of texts"),
     "EVENT_UNKNOWN": ("事件代码未知", "an unknown holder event"),
+    "COHORT_WITHDRAWN": ("批次已撤销", "the cohort was withdrawn before it opened"),
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from issuance.airflow import Airflow, fetch_token
 from issuance.errors import Refused
-from issuance.ledger.connection import transaction
+from issuance.ledger.connection import business_day, transaction
+from issuance.ledger.news import audit
 from issuance.settings import Settings
 
 
@@ -19,16 +20,22 @@ def _token_file() -> Path:
 
 
 def register_operator(settings: Settings, user: str, password: str) -> str:
-    """Prove a user to Airflow and make it known to the ledger, with Airflow's id of it; returns the token."""
+    """Prove a user to Airflow and make it known to the ledger, with Airflow's id of it; returns the token.
+
+    A user who is new, or has another id, stands in the audit.
+    """
     token = fetch_token(settings.airflow_api_url, user, password)
     claims = token.split(".")[1]
     subject = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"]
     with transaction(settings.database_url) as connection:
-        connection.execute(
+        new = connection.execute(
             "INSERT INTO operator (name, airflow_id) VALUES (%s, %s)"
-            " ON CONFLICT (name) DO UPDATE SET airflow_id = excluded.airflow_id",
+            " ON CONFLICT (name) DO UPDATE SET airflow_id = excluded.airflow_id"
+            " WHERE operator.airflow_id <> excluded.airflow_id",
             (user, subject),
-        )
+        ).rowcount
+        if new:
+            audit(connection, user, "register", user, business_day(connection), {"airflow_id": subject})
     return token
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import yaml
 
 from issuance.errors import Misconfigured
+from issuance.marked_yaml import Marked, read_marked
 
 PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
     # kind: topic families of a partner of this kind; direction as the partner sees it
@@ -43,8 +46,11 @@ class Partner:
     id: str
     kind: str
     banks: tuple[str, ...] = ()
+    """Whose cards it makes first of all; factories only."""
     capacity: int = 0
     """Cards per working day; factories only."""
+    maintenance: frozenset[date] = frozenset()
+    """Days on which nothing is made; factories only."""
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Personal fields that it may see in job files, and why each; factories only."""
 
@@ -68,19 +74,18 @@ class Registry:
     backup_factory: str
     statements: dict[str, dict[str, Any]]
     partners: dict[str, Partner]
+    factory_of_bank: dict[str, str]
+    """The factory that makes each bank's cards."""
+    backup_of_bank: dict[str, str]
+    """The backup factory of banks that name one of their own."""
 
     def of_kind(self, kind: str) -> list[Partner]:
         """The partners of a kind, in registry order."""
         return [partner for partner in self.partners.values() if partner.kind == kind]
 
-    @cached_property
-    def factory_of_bank(self) -> dict[str, str]:
-        """The factory that makes each bank's cards."""
-        return {bank: factory.id for factory in self.of_kind("factory") for bank in factory.banks}
-
     def backup_of(self, bank: str) -> str:
         """The factory that makes a bank's cards when its own cannot."""
-        return self.backup_factory
+        return self.backup_of_bank.get(bank, self.backup_factory)
 
     @cached_property
     def hrss(self) -> str:
@@ -92,7 +97,7 @@ def load_registry(path: Path) -> Registry:
     """The registry of a YAML file.
 
     Raises:
-        Misconfigured: the file is missing, or a bank has no factory.
+        Misconfigured: the file is missing, or what factories and banks say is wrong; names lines and mistakes at once.
     """
     try:
         return _read_registry(path, path.stat().st_mtime_ns)
@@ -104,33 +109,90 @@ def load_registry(path: Path) -> Registry:
 def _read_registry(path: Path, changed: int) -> Registry:
     """The same, read again when the file has changed."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        marked = read_marked(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise Misconfigured("REGISTRY_UNREADABLE", f"the partner registry {path} cannot be read: {error}") from error
+    data = marked.data
+    if mistakes := sorted(_mistakes(marked)):
+        listed = "\n".join(f"  {path.name}:{line} {text}" for line, text in mistakes)
+        raise Misconfigured(
+            "REGISTRY_INVALID",
+            f"{path} 有 {len(mistakes)} 处错误。 / {path} has {len(mistakes)} mistakes:\n{listed}",
+            file=str(path),
+            lines=[line for line, _ in mistakes],
+        )
+    primary = {bank: entry["primary"] for bank, entry in data["banks"].items()}
     factories = [
-        Partner(name, "factory", tuple(entry["banks"]), entry["capacity"], entry.get("fields", data["factory_fields"]))
+        Partner(
+            name,
+            "factory",
+            tuple(bank for bank, factory in primary.items() if factory == name),
+            entry["capacity"],
+            frozenset(day for text in entry.get("maintenance", ()) for day in days_of(text)),
+            entry.get("fields", data["factory_fields"]),
+        )
         for name, entry in data["factories"].items()
     ]
-    _check_fields(factories)
     kinds = {"bank": "banks", "hrss": "hrss", "carrier": "carriers", "platform": "platforms", "notifier": "notifiers"}
     others = [Partner(name, kind) for kind, key in kinds.items() for name in data[key]]
-    registry = Registry(
+    return Registry(
         city=data["city"],
         sealing_algorithm=data["sealing_algorithm"],
         backup_factory=data["backup_factory"],
         statements=data["statements"],
         partners={partner.id: partner for partner in [*factories, *others]},
+        factory_of_bank=primary,
+        backup_of_bank={bank: entry["backup"] for bank, entry in data["banks"].items() if "backup" in entry},
     )
-    homeless = sorted({bank.id for bank in registry.of_kind("bank")} - set(registry.factory_of_bank))
-    if homeless:
-        raise Misconfigured("BANK_WITHOUT_FACTORY", f"no factory makes cards for {', '.join(homeless)}", banks=homeless)
-    return registry
 
 
-def _check_fields(factories: Iterable[Partner]) -> None:
-    wrong = {f"{factory.id}: {name}" for factory in factories for name in set(factory.fields) - set(GRANTABLE)}
-    silent = {f"{f.id}: {name}" for f in factories for name, why in f.fields.items() if not str(why).strip()}
-    if wrong:
-        raise Misconfigured("FIELD_UNKNOWN", f"no such personal field: {', '.join(sorted(wrong))}", known=GRANTABLE)
-    if silent:
-        raise Misconfigured("PURPOSE_MISSING", f"a personal field without a purpose: {', '.join(sorted(silent))}")
+def days_of(text: str) -> list[date]:
+    """The days of a registry entry: a day, or a first and a last one, as 2026-02-09..2026-02-13.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d(\.\.\d{4}-\d\d-\d\d)?", text):
+        raise ValueError(text)
+    first, _, last = text.partition("..")
+    start, end = date.fromisoformat(first), date.fromisoformat(last or first)
+    if end < start:
+        raise ValueError(text)
+    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+
+
+def _mistakes(marked: Marked) -> Iterator[tuple[int, str]]:
+    """(line, mistake) of everything wrong in what factories and banks say of each other."""
+    factories: Mapping[str, Any] = marked.data["factories"]
+    for name, entry in factories.items():
+        line = marked.line_of(("factories", name))
+        if not isinstance(entry.get("capacity"), int) or entry["capacity"] < 1:
+            yield line, f"{name}: capacity 须是不小于 1 的整数（每工作日卡数） / must be 1 or more cards a working day"
+        for text in entry.get("maintenance", ()):
+            try:
+                days_of(str(text))
+            except ValueError:
+                yield line, f"{name}: 检修日 {text} 不是日期 / maintenance {text} is no day, nor first..last"
+        if "fields" in entry:
+            yield from ((line, f"{name}: {text}") for text in _wrong_fields(entry["fields"]))
+    yield from ((marked.line_of(("factory_fields",)), text) for text in _wrong_fields(marked.data["factory_fields"]))
+    for bank, entry in marked.data["banks"].items():
+        line = marked.line_of(("banks", bank))
+        named = {"primary": (entry or {}).get("primary"), "backup": (entry or {}).get("backup")}
+        if named["primary"] not in factories:
+            yield line, f"{bank}: 主厂 {named['primary']} 不是制卡厂 / its primary {named['primary']} is no factory"
+        if named["backup"] is not None and named["backup"] not in factories:
+            yield line, f"{bank}: 备用厂 {named['backup']} 不是制卡厂 / its backup {named['backup']} is no factory"
+        if named["primary"] == (named["backup"] or marked.data["backup_factory"]):
+            yield line, f"{bank}: 主厂与备用厂相同 / its primary and its backup are one factory"
+    if marked.data["backup_factory"] not in factories:
+        yield marked.line_of(("backup_factory",)), "backup_factory 不是制卡厂 / backup_factory is no factory"
+
+
+def _wrong_fields(fields: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong in the personal fields granted to a factory: each is one that can be, and has its purpose."""
+    for name, why in fields.items():
+        if name not in GRANTABLE:
+            yield f"{name} 不是可授予的字段 / no field that can be granted; those are {', '.join(GRANTABLE)}"
+        elif not str(why or "").strip():
+            yield f"{name} 缺少用途 / is granted without a purpose"

@@ -84,7 +84,7 @@ TABLES: dict[str, set[str]] = {
     },
     "CohortEventKind": {
         "REGISTERED", "VALIDATED", "REFUSED", "ACCEPTED", "PLANNED", "RELEASED", "DISPATCHED", "CLOSED", "REOPENED",
-        "AUDIT_HEAD",
+        "AUDIT_HEAD", "POSTPONED", "WITHDRAWN",
     },
 }  # fmt: skip
 

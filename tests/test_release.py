@@ -7,7 +7,6 @@ import pytest
 from ledger_fixture import COHORT, make_cohort
 
 from issuance.dispatch.release import release_wave
-from issuance.dispatch.schedule import Demand, schedule
 from issuance.dispatch.seal import Job, Sealer
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, connect
@@ -85,16 +84,3 @@ def test_the_sealer_asks_the_ledger_and_nothing_else(stack: Settings, ledger_url
         connection.execute(
             "TRUNCATE cohort, submission, card, row_outcome, job, job_item, plastic, wave, release CASCADE"
         )
-
-
-def test_earliest_due_date_first_within_capacity() -> None:
-    from datetime import date
-
-    friday = date(2025, 10, 10)
-    demands = [Demand("late", "F", date(2025, 11, 1), 30), Demand("soon", "F", date(2025, 10, 13), 20)]
-    slots = schedule(demands, {"F": 10}, friday, lambda day: day.weekday() < 5)
-    assert [(s.job_id, s.start_on.day, s.end_on.day, s.late) for s in slots] == [
-        ("soon", 10, 13, False),
-        ("late", 14, 16, False),
-    ]
-    assert schedule([Demand("big", "F", friday, 11)], {"F": 10}, friday, lambda _: True)[0].late

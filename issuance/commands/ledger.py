@@ -7,8 +7,9 @@ import sys
 import click
 
 from issuance.commands.output import emit
+from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.connection import migrate as migrate_ledger
-from issuance.ledger.connection import transaction
+from issuance.ledger.news import audit
 from issuance.ledger.verify import ledger_digest, rebuild_ledger, verify_ledger
 from issuance.settings import load_settings
 
@@ -31,8 +32,13 @@ def verify(as_json: bool) -> None:
 @ledger.command()
 def rebuild() -> None:
     """Fold every row anew from the journal; exit code 1 when one had been wrong."""
-    with transaction(load_settings().database_url) as connection:
+    from issuance.login import current_user
+
+    settings = load_settings()
+    user = current_user(settings)
+    with transaction(settings.database_url) as connection:
         wrong = rebuild_ledger(connection)
+        audit(connection, user, "rebuild", "ledger", business_day(connection), {"wrong": wrong})
     click.echo(f"{wrong} rows differed from their facts and were folded anew")
     sys.exit(1 if wrong else 0)
 

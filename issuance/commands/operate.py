@@ -1,8 +1,7 @@
-"""`issuance cohort`, `card`, `job`, `quarantine`, `break`, `partner`, `dlq`: what operators see and do."""
+"""`issuance card`, `job`, `quarantine`, `break`, `partner`, `dlq`: what operators see and do."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -20,77 +19,6 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable
 def _read(question: Any, *values: Any) -> Any:
     with transaction(load_settings().database_url) as connection:
         return question(connection, *values)
-
-
-@click.group()
-def cohort() -> None:
-    """批次。 Cohorts: list, show, statement, plan, release."""
-
-
-@cohort.command(name="list")
-@AS_JSON
-def list_cohorts(as_json: bool) -> None:
-    """Every cohort, its state and counts."""
-    emit(_read(queries.list_cohorts), as_json)
-
-
-@cohort.command()
-@click.argument("cohort_id")
-@AS_JSON
-def show(cohort_id: str, as_json: bool) -> None:
-    """One cohort: submissions, waves, states."""
-    emit(_read(queries.show_cohort, cohort_id), as_json)
-
-
-@cohort.command()
-@click.argument("cohort_id")
-@AS_JSON
-def statement(cohort_id: str, as_json: bool) -> None:
-    """The closing statement; exit code 1 while an equation does not hold."""
-    from issuance.commands.statement import print_statement
-    from issuance.reconcile.closing import close_statement
-
-    found = close_statement(load_settings(), cohort_id)
-    if as_json:
-        emit(found.as_dict(), True)
-    else:
-        print_statement(found)
-    sys.exit(0 if found.holds else 1)
-
-
-@cohort.command()
-@click.argument("cohort_id")
-def plan(cohort_id: str) -> None:
-    """Plan the next wave of what waits; it then waits for a release by a second person."""
-    from issuance.dispatch.plan import wave_to_plan
-    from issuance.login import session
-
-    settings = load_settings()
-    user, airflow = session(settings)
-    wave = _read(wave_to_plan, cohort_id)
-    airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
-    click.echo(f"{user}: planning wave {wave} of {cohort_id}; another person releases it: "
-               f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
-
-
-@cohort.command()
-@click.argument("cohort_id")
-@click.argument("wave", type=int)
-@click.option("--refuse", "reason", help="Refuse the plan, with a reason.")
-def release(cohort_id: str, wave: int, reason: str | None) -> None:
-    """放行。 Release a planned wave (or refuse it); not by who submitted or planned it."""
-    from issuance.dispatch.release import may_not_release
-    from issuance.errors import Refused
-    from issuance.login import session
-
-    settings = load_settings()
-    user, airflow = session(settings)
-    if user in may_not_release(settings, cohort_id, wave):
-        raise Refused("SAME_PERSON", f"{user} 已提交或编制该计划，须由他人放行。 / {user} submitted or planned it.")
-    airflow.answer(
-        "card_dispatch", f"{cohort_id}.{wave}", "wait_for_release", "Reject" if reason else "Approve", reason or ""
-    )
-    click.echo(f"{user}: {'refused' if reason else 'released'} wave {wave} of {cohort_id}")
 
 
 @click.group()
@@ -275,4 +203,4 @@ def replay(topic: str, partition: int, offset: int) -> None:
     click.echo(f"{user}: sent again")
 
 
-COMMANDS = (cohort, card, job, quarantine, break_, partner, dlq)
+COMMANDS = (card, job, quarantine, break_, partner, dlq)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from issuance.clock import is_working_day
-from issuance.dispatch.schedule import Demand, Slot, schedule
+from issuance.dispatch.demands import Assumptions, cohorts_ahead, factories_of, read_demands
+from issuance.dispatch.due import Standing, standings
+from issuance.dispatch.forecast import wave_forecast
+from issuance.dispatch.schedule import Lot, schedule
+from issuance.dispatch.waves import Allotment, allot, job_starts, take_wave
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit, tell_cohort
-from issuance.partners import load_registry
-from issuance.policy import load_policy
+from issuance.partners import Registry, load_registry
+from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
 
 
@@ -29,36 +34,31 @@ class Wave:
 
 
 def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave | None:
-    """Plan everything that waits, earliest due date first; None when nothing waits. The same wave again is read back.
+    """Plan what waits, earliest due date first, as much as a wave holds; None when nothing waits.
+
+    Everything else before the factories counts: jobs that are not made yet, other open cohorts, cohorts to come. The
+    same wave again is read back. Locks the cohort and its waiting cards.
 
     Raises:
         Refused: no such cohort, or it has not opened yet.
     """
     registry = load_registry(settings.partners_file)
     with transaction(settings.database_url) as connection:
-        row = connection.execute(
-            "SELECT cohort_no, opens_on, city FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,)
-        ).fetchone()
-        if row is None:
-            raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
-        cohort_no, opens_on, city = row
+        connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
+        standing = _require_open(connection, cohort_id)
+        planned = _read_wave(connection, cohort_id, standing.cohort_no, wave)
+        if planned or not standing.cards_wait:
+            return planned
         day = business_day(connection)
-        if day < opens_on:
-            raise Refused(
-                "NOT_OPEN_YET", f"批次 {opens_on} 开始。 / the cohort opens on {opens_on}.", opens_on=str(opens_on)
-            )
-        standing = _read_wave(connection, cohort_id, cohort_no, wave)
-        if standing:
-            return standing
-        demands = _group_waiting(
-            connection, cohort_id, cohort_no, wave, load_policy(settings.policies_dir, city).job_size
+        policy = load_policy(settings.policies_dir, standing.city)
+        connection.execute(
+            "SELECT FROM card WHERE cohort_no = %s AND state = 'WAITING' ORDER BY card_ref FOR UPDATE",
+            (standing.cohort_no,),
         )
-        if not demands:
-            return None
-        capacity = {factory.id: factory.capacity for factory in registry.of_kind("factory")}
-        slots = schedule(demands, capacity, day, is_working_day)
-        _write_wave(connection, cohort_no, wave, user, day, slots, _forecast(demands, slots))
-        plan = _read_wave(connection, cohort_id, cohort_no, wave)
+        mine = _lots_of(connection, settings, registry, standing, day)
+        lots = take_wave(mine, factories_of(registry, Assumptions()), policy.wave_days)
+        _write_wave(connection, standing, wave, (user, day), lots, sum(lot.cards for lot in mine), policy)
+        plan = _read_wave(connection, cohort_id, standing.cohort_no, wave)
         audit(connection, user, "plan", f"{cohort_id}.{wave}", day, {"plastics": plan.plastics if plan else 0})
         tell_cohort(connection, cohort_id, "PLANNED", day, wave=wave)
         return plan
@@ -80,74 +80,113 @@ def wave_to_plan(connection: Connection, cohort_id: str) -> int:
     """The wave that planning by hand would make, or the one that waits for its release.
 
     Raises:
-        Refused: no such cohort, or nothing of it waits.
+        Refused: no such cohort, it has not opened yet, or nothing of it waits.
     """
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM card k WHERE k.cohort_no = c.cohort_no AND state = 'WAITING' AND last_attempt = 0"
-        " AND withdrawn IS NULL) OR EXISTS (SELECT FROM wave w LEFT JOIN release r USING (cohort_no, wave)"
-        " WHERE w.cohort_no = c.cohort_no AND r.wave IS NULL AND w.refused IS NULL) FROM cohort c WHERE cohort_id = %s",
-        (cohort_id,),
-    ).fetchone()
-    if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
-    if not row[0]:
+    standing = _require_open(connection, cohort_id)
+    if not (standing.accepted and standing.cards_wait) and not standing.plan_waits:
         raise Refused("NOTHING_WAITING", f"批次 {cohort_id} 没有待计划的卡。 / no card of {cohort_id} waits.")
-    return next_wave(connection, cohort_id)
+    return standing.wave
 
 
-def next_wave(connection: Connection, cohort_id: str) -> int:
-    """The wave that waits for its release, otherwise the number of the one to plan next, 1 first."""
-    row = connection.execute(
-        "SELECT coalesce(min(wave) FILTER (WHERE released_by IS NULL AND refused IS NULL), max(wave) + 1, 1)"
-        " FROM wave JOIN cohort USING (cohort_no) LEFT JOIN release USING (cohort_no, wave) WHERE cohort_id = %s",
-        (cohort_id,),
-    ).fetchone()
-    return int(row[0]) if row else 1
+def _require_open(connection: Connection, cohort_id: str) -> Standing:
+    found = standings(connection, cohort_id)
+    if not found:
+        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+    if business_day(connection) < found[0].opens_on:
+        raise Refused(
+            "NOT_OPEN_YET",
+            f"批次 {found[0].opens_on} 启用，届时才能编制计划；可先看预测：--forecast。"
+            f" / the cohort opens on {found[0].opens_on} and is planned from then on; see a forecast: --forecast.",
+            opens_on=str(found[0].opens_on),
+        )
+    return found[0]
 
 
-def _group_waiting(connection: Connection, cohort_id: str, cohort_no: int, wave: int, size: int) -> list[Demand]:
-    """Put the waiting cards into jobs of one bank and factory; the table `planned` keeps which. Locks them."""
-    connection.execute(
-        "SELECT FROM card WHERE cohort_no = %s AND state = 'WAITING' ORDER BY card_ref FOR UPDATE", (cohort_no,)
+def _lots_of(
+    connection: Connection, settings: Settings, registry: Registry, standing: Standing, day: date
+) -> list[Lot]:
+    """When and where the cohort's waiting cards are made, among everything else that the factories have to make."""
+    assumed = Assumptions()
+    cohorts = cohorts_ahead(connection, assumed)
+    demands = read_demands(
+        connection, registry, lambda city: load_policy(settings.policies_dir, city), day, cohorts, assumed
     )
+    lots = schedule(demands, factories_of(registry, assumed), day, is_working_day)
+    return [lot for lot in lots if lot.demand.cohort == standing.cohort_id and not lot.demand.in_job]
+
+
+PLANNED = """
+CREATE TEMP TABLE planned ON COMMIT DROP AS
+WITH waiting AS (
+    SELECT card_ref, bank, least(due_on, stop) AS due_on, last_attempt, block, position,
+           row_number() OVER (PARTITION BY bank, least(due_on, stop) ORDER BY block, position) AS nth
+    FROM card LEFT JOIN unnest(%(generations)s::int2[], %(stops)s::date[]) AS old (generation, stop)
+         ON generation = old_card_generation
+    WHERE cohort_no = %(no)s AND state = 'WAITING' AND last_attempt = 0 AND withdrawn IS NULL),
+alloted AS (
+    SELECT * FROM unnest(%(banks)s::text[], %(dues)s::date[], %(factories)s::text[], %(after)s::int[], %(upto)s::int[])
+        AS a (bank, due_on, factory, after, upto)),
+numbered AS (
+    SELECT w.*, a.factory, (row_number() OVER (PARTITION BY w.bank, factory ORDER BY w.due_on, block, position))::int
+        AS n FROM waiting w JOIN alloted a ON (a.bank, a.due_on) = (w.bank, w.due_on) AND nth > after AND nth <= upto)
+SELECT card_ref, %(no)s AS cohort_no, %(wave)s AS wave, bank, factory, due_on, (last_attempt + 1)::smallint AS attempt,
+       (n - 1) %% %(size)s AS position,
+       format('%%s.%%s.%%s.%%s.%%s', %(cohort)s::text, %(wave)s::int, bank, factory,
+              lpad(((n - 1) / %(size)s + 1)::text, 4, '0')) AS job_id
+FROM numbered
+"""
+"""The cards of a wave in jobs of one bank and factory; an old card's stop date counts as a due date."""
+
+
+def _group(connection: Connection, standing: Standing, wave: int, alloted: Sequence[Allotment], policy: Policy) -> None:
+    """Put cards into jobs as allotted; the table `planned` keeps which."""
     connection.execute(
-        """
-        CREATE TEMP TABLE planned ON COMMIT DROP AS
-        SELECT card_ref, cohort_no, %(wave)s AS wave, bank, factory, due_on, last_attempt + 1 AS attempt,
-               (n - 1) %% %(size)s AS position,
-               format('%%s.%%s.%%s.%%s.%%s', %(cohort)s::text, %(wave)s::int, bank, factory,
-                      lpad(((n - 1) / %(size)s + 1)::text, 4, '0')) AS job_id
-        FROM (SELECT *, (row_number() OVER (PARTITION BY bank, factory ORDER BY due_on, block, position))::int AS n
-              FROM card WHERE cohort_no = %(no)s AND state = 'WAITING' AND last_attempt = 0 AND withdrawn IS NULL) c
-        """,
-        {"size": size, "cohort": cohort_id, "wave": wave, "no": cohort_no},
+        PLANNED,
+        {
+            "size": policy.job_size,
+            "cohort": standing.cohort_id,
+            "no": standing.cohort_no,
+            "wave": wave,
+            "generations": list(policy.old_card_stop),
+            "stops": list(policy.old_card_stop.values()),
+            "banks": [one.bank for one in alloted],
+            "dues": [one.due_on for one in alloted],
+            "factories": [one.factory for one in alloted],
+            "after": [one.after for one in alloted],
+            "upto": [one.upto for one in alloted],
+        },
     )
-    rows = connection.execute("SELECT job_id, factory, min(due_on), count(*) FROM planned GROUP BY 1, 2").fetchall()
-    return [Demand(*row) for row in rows]
 
 
 def _write_wave(
     connection: Connection,
-    cohort_no: int,
+    standing: Standing,
     wave: int,
-    user: str,
-    day: date,
-    slots: list[Slot],
-    forecast: dict[str, Any],
+    decided: tuple[str, date],
+    lots: Sequence[Lot],
+    waiting: int,
+    policy: Policy,
 ) -> None:
+    user, day = decided
+    _group(connection, standing, wave, allot(lots), policy)
+    starts = job_starts(lots, f"{standing.cohort_id}.{wave}", policy.job_size, day)
     connection.execute(
         "INSERT INTO wave (cohort_no, wave, planned_by, submitters, planned_on, plastics, forecast)"
         " SELECT %s, %s, %s, array_agg(DISTINCT submitted_by ORDER BY submitted_by), %s,"
         " (SELECT count(*) FROM planned), %s"
         " FROM submission WHERE cohort_no = %s",
-        (cohort_no, wave, user, day, json.dumps(forecast), cohort_no),
-    )
-    write_jobs(connection, {slot.job_id: slot.start_on for slot in slots}, remake=False)
+        (standing.cohort_no, wave, user, day, json.dumps(wave_forecast(lots, len(starts), waiting)),
+         standing.cohort_no),
+    )  # fmt: skip
+    write_jobs(connection, starts, remake=False)
     connection.execute(
         "INSERT INTO plastic (card_ref, attempt, job_id, bank, factory)"
         " SELECT card_ref, attempt, job_id, bank, factory FROM planned ORDER BY card_ref"
     )
-    connection.execute("UPDATE card SET last_attempt = attempt FROM planned WHERE card.card_ref = planned.card_ref")
+    connection.execute(
+        "UPDATE card SET last_attempt = attempt, factory = planned.factory FROM planned"
+        " WHERE card.card_ref = planned.card_ref"
+    )
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM planned")
     connection.execute("ANALYZE plastic, job_item, job")
 
@@ -165,17 +204,6 @@ def write_jobs(connection: Connection, starts: dict[str, date], *, remake: bool)
         (json.dumps(starts, default=str), remake),
     )
     connection.execute("INSERT INTO job_item SELECT job_id, position, card_ref, attempt FROM planned")
-
-
-def _forecast(demands: list[Demand], slots: list[Slot]) -> dict[str, Any]:
-    """What a releaser should know: last day per factory, and cards that will be late."""
-    cards = {demand.job_id: demand.cards for demand in demands}
-    factory = {demand.job_id: demand.factory for demand in demands}
-    finish: dict[str, str] = {}
-    for slot in slots:
-        finish[factory[slot.job_id]] = max(finish.get(factory[slot.job_id], ""), slot.end_on.isoformat())
-    late = sum(cards[slot.job_id] for slot in slots if slot.late)
-    return {"finish": finish, "late_cards": late, "jobs": len(slots)}
 
 
 def _read_wave(connection: Connection, cohort_id: str, cohort_no: int, wave: int) -> Wave | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Literal
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, Literal
 
 import psycopg
 
 from issuance.errors import Refused
-from issuance.ledger.connection import business_day, transaction
+from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit, tell_cohort
 from issuance.policy import load_policy
 from issuance.settings import Settings
@@ -78,28 +80,92 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
 
 
 def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason: str) -> None:
-    """Take a plan back before its release: its jobs and plastics go, the cards wait again."""
+    """Take a plan back before its release: its jobs and plastics go, the cards wait again. Again is once.
+
+    Locks the cohort and the wave.
+
+    Raises:
+        Refused: no reason, no such wave, or it is released.
+    """
+    if not reason.strip():
+        raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
     with transaction(settings.database_url) as connection:
-        (cohort_no,) = connection.execute(
-            "SELECT cohort_no FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,)
-        ).fetchone() or (0,)
-        released = connection.execute(
-            "SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (cohort_no, wave)
+        row = connection.execute(
+            "SELECT cohort_no, refused IS NOT NULL FROM wave JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND wave = %s FOR UPDATE",
+            (cohort_id, wave),
         ).fetchone()
-        if released is not None:
+        if row is None:
+            raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
+        cohort_no, refused = row
+        if _is_released(connection, cohort_no, wave):
             raise Refused("ALREADY_RELEASED", f"已放行。 / wave {wave} of {cohort_id} is released.")
+        if refused:
+            return
         day = business_day(connection)
-        connection.execute(
-            "UPDATE wave SET refused = %s WHERE (cohort_no, wave) = (%s, %s)",
-            (json.dumps({"by": user, "reason": reason, "on": str(day)}), cohort_no, wave),
-        )
-        of_wave = "SELECT job_id FROM job WHERE cohort_no = %s AND wave = %s"
-        connection.execute(
-            "WITH gone AS (DELETE FROM plastic WHERE job_id IN (" + of_wave + ") RETURNING card_ref), "
-            "back AS (UPDATE card SET last_attempt = 0 FROM gone WHERE card.card_ref = gone.card_ref)"
-            " INSERT INTO changed_card SELECT card_ref FROM gone",
-            (cohort_no, wave),
-        )
-        connection.execute("DELETE FROM job_item WHERE job_id IN (" + of_wave + ")", (cohort_no, wave))
-        connection.execute("DELETE FROM job WHERE cohort_no = %s AND wave = %s", (cohort_no, wave))
+        take_back(connection, cohort_no, wave, {"by": user, "reason": reason, "on": str(day)})
         audit(connection, user, "refuse", f"{cohort_id}.{wave}", day, {"reason": reason})
+
+
+def _is_released(connection: Connection, cohort_no: int, wave: int) -> bool:
+    """Asked after the wave is locked, so that a release at the same moment is seen."""
+    found = connection.execute("SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (cohort_no, wave))
+    return found.fetchone() is not None
+
+
+def take_back(connection: Connection, cohort_no: int, wave: int, refused: dict[str, Any]) -> None:
+    """Remove the jobs and plastics of a wave that is not released, and say why in it; its cards wait again."""
+    connection.execute(
+        "UPDATE wave SET refused = %s WHERE (cohort_no, wave) = (%s, %s)",
+        (json.dumps(refused, ensure_ascii=False), cohort_no, wave),
+    )
+    of_wave = "SELECT job_id FROM job WHERE cohort_no = %s AND wave = %s"
+    connection.execute(
+        "WITH gone AS (DELETE FROM plastic WHERE job_id IN (" + of_wave + ") RETURNING card_ref, attempt), "
+        "back AS (UPDATE card SET last_attempt = attempt - 1 FROM gone WHERE card.card_ref = gone.card_ref)"
+        " INSERT INTO changed_card SELECT card_ref FROM gone",
+        (cohort_no, wave),
+    )
+    connection.execute("DELETE FROM job_item WHERE job_id IN (" + of_wave + ")", (cohort_no, wave))
+    connection.execute("DELETE FROM job WHERE cohort_no = %s AND wave = %s", (cohort_no, wave))
+
+
+def describe_wave(settings: Settings, cohort_id: str, wave: int) -> str:
+    """What a releaser should know, Chinese first (Markdown): plastics, jobs, each factory's last day, late cards.
+
+    Raises:
+        Refused: there is no such wave.
+    """
+    with transaction(settings.database_url) as connection:
+        row = connection.execute(
+            "SELECT plastics, forecast, planned_by, planned_on FROM wave JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND wave = %s",
+            (cohort_id, wave),
+        ).fetchone()
+    if row is None:
+        raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
+    return "\n\n".join(_describe(cohort_id, wave, *row))
+
+
+def _describe(
+    cohort_id: str, wave: int, plastics: int, forecast: dict[str, Any], planned_by: str, planned_on: date
+) -> Iterator[str]:
+    jobs, late, left = (int(forecast.get(name, 0)) for name in ("jobs", "late_cards", "left"))
+    yield f"批次 {cohort_id} 第 {wave} 批，{planned_by} 于 {planned_on} 编制 / planned by {planned_by} on {planned_on}"
+    yield f"**{plastics:,}** 张卡，{jobs} 个制卡任务 / {plastics:,} plastics in {jobs} jobs"
+    if forecast.get("reassigned"):
+        yield f"改派自 {forecast['reassigned']} / moved from {forecast['reassigned']}"
+    if left:
+        yield f"本批之后还有 {left:,} 张待计划 / {left:,} cards wait for later waves"
+    days = [f"- {factory}: {day or '–'}" for factory, day in forecast.get("finish", {}).items()]
+    if days:
+        yield "各厂完工日 / last day by factory\n\n" + "\n".join(days)
+    for factory, cards in forecast.get("moved", {}).items():
+        yield f"转备用厂 {factory}：{cards:,} 张 / {cards:,} cards go to the backup {factory}"
+    yield f"**预计超期 {late:,} 张 / {late:,} cards will breach their due date**"
+    breaches = [
+        f"- {one['factory']}, {one['due_on']}: {one['cards']:,} → {one['made_on'] or '–'}"
+        for one in forecast.get("late", [])[:20]
+    ]
+    if breaches:
+        yield "\n".join(breaches)

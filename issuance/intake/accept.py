@@ -6,7 +6,6 @@ Every function may be run again: references, blocks and positions are derived.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +57,7 @@ def _with_order(intake: Intake, frame: pd.DataFrame) -> pd.DataFrame:
     ordered = frame.assign(
         factory=frame["bank_code"].map(intake.registry.factory_of_bank),
         applied_on=applied,
-        due_on=start.map(lambda day: day + timedelta(days=intake.policy.due_days)),
+        due_on=start.map({day: intake.policy.due_on(day) for day in start.unique()}),
         place=place,
     )
     return ordered.sort_values(["factory", "due_on", "bank_code", "line"], kind="stable")

@@ -34,14 +34,16 @@ def _register(connection: Connection, value: Any, context: Context) -> str | Non
         " VALUES (%s, %s, %s, %s, 'REGISTERED', %s) ON CONFLICT (cohort_id) DO NOTHING",
         (value["cohort_id"], value["city"], value["category"], value["opens_on"], context.day),
     )
-    (cohort_no,) = connection.execute(
-        "SELECT cohort_no FROM cohort WHERE cohort_id = %s FOR UPDATE", (value["cohort_id"],)
-    ).fetchone() or (0,)
+    cohort_no, withdrawn = connection.execute(
+        "SELECT cohort_no, withdrawal IS NOT NULL FROM cohort WHERE cohort_id = %s FOR UPDATE", (value["cohort_id"],)
+    ).fetchone() or (0, False)
     standing = connection.execute(
         "SELECT number, sha256, state, amends FROM submission WHERE cohort_no = %s ORDER BY number", (cohort_no,)
     ).fetchall()
     if any(sha256 == value["sha256"] for _, sha256, _, _ in standing):
         return None
+    if withdrawn:
+        return "COHORT_WITHDRAWN"
     live = any(state != "REFUSED" and not amends for _, _, state, amends in standing)
     if live != value["amends"]:
         return "ID_REUSED"

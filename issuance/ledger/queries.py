@@ -49,6 +49,13 @@ def show_cohort(connection: Connection, cohort_id: str) -> dict[str, Any]:
             f" FROM submission WHERE {of} ORDER BY number",
             (cohort_id,),
         ),
+        "withdrawal": rows_of(connection, f"SELECT withdrawal FROM cohort WHERE {of}", (cohort_id,))[0]["withdrawal"],
+        "changes": rows_of(
+            connection,
+            'SELECT business_day, "user", act, details FROM audit WHERE subject = %s'
+            " AND act IN ('postpone', 'withdraw') ORDER BY number",
+            (cohort_id,),
+        ),
         "waves": rows_of(
             connection,
             "SELECT w.wave, w.planned_by, w.planned_on, w.plastics, w.forecast, w.refused, r.released_by, r.released_on"
@@ -72,7 +79,7 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
         connection,
         "SELECT card_ref, cohort_id, application_id, state_of.state, since, effective AS plastic, bank, factory,"
         " due_on,"
-        " collection_method, place FROM card state_of JOIN cohort USING (cohort_no) WHERE card_ref = %s",
+        " collection_method, place, withdrawn FROM card state_of JOIN cohort USING (cohort_no) WHERE card_ref = %s",
         (ref,),
     )
     if not found:

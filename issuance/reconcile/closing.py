@@ -29,6 +29,8 @@ class ClosingStatement:
     breaks: dict[str, int]
     old_cards: dict[str, int]
     open_requests: int
+    withdrawn: dict[str, Any] | None = None
+    """By whom, when and why the cohort was withdrawn before it opened; such a one may have no cards."""
 
     @property
     def holds(self) -> bool:
@@ -39,7 +41,8 @@ class ClosingStatement:
     def ended(self) -> bool:
         """Every card has ended, nothing is asked of a partner and no break is open."""
         alive = sum(count for state, count in self.counts.items() if state not in ENDED_STATES)
-        return not alive and not self.breaks and not self.open_requests and sum(self.counts.values()) > 0
+        some = sum(self.counts.values()) > 0 or self.withdrawn is not None
+        return not alive and not self.breaks and not self.open_requests and some
 
     def as_dict(self) -> dict[str, Any]:
         """The contract's JSON."""
@@ -51,7 +54,7 @@ class ClosingStatement:
             "breaks": self.breaks,
             "old_cards": self.old_cards,
             "open_requests": self.open_requests,
-        }
+        } | ({"withdrawn": self.withdrawn} if self.withdrawn else {})
 
 
 def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
@@ -63,10 +66,12 @@ def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
 
 def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> ClosingStatement:
     """The same in an open transaction, which it leaves with its temporary tables."""
-    row = connection.execute("SELECT cohort_no, state FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
+    row = connection.execute(
+        "SELECT cohort_no, state, withdrawal FROM cohort WHERE cohort_id = %s", (cohort_id,)
+    ).fetchone()
     if row is None:
         raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
-    cohort_no, state = row
+    cohort_no, state, withdrawn = row
     connection.execute("DROP TABLE IF EXISTS work, standing, card_standing")
     connection.execute(
         "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (cohort_no,)
@@ -89,6 +94,7 @@ def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> Cl
         {str(kind): int(count) for kind, count in breaks},
         _old_cards(connection),
         len(open_requests(connection, cohort_no)),
+        withdrawn,
     )
 
 
@@ -117,7 +123,8 @@ def open_requests(connection: Connection, cohort_no: int) -> list[Any]:
 
 
 def close_cohorts(settings: Settings) -> list[str]:
-    """Close every dispatched cohort that has ended and whose equations hold; reopen a closed one that no longer does.
+    """Close every dispatched or withdrawn cohort that has ended and whose equations hold; reopen a closed one that
+    no longer does.
 
     Returns the cohorts whose state changed.
     """
@@ -126,7 +133,7 @@ def close_cohorts(settings: Settings) -> list[str]:
         cohorts = [
             row[0]
             for row in connection.execute(
-                "SELECT cohort_id FROM cohort WHERE state IN ('DISPATCHED', 'CLOSED') ORDER BY cohort_no"
+                "SELECT cohort_id FROM cohort WHERE state IN ('DISPATCHED', 'WITHDRAWN', 'CLOSED') ORDER BY cohort_no"
             ).fetchall()
         ]
     return [cohort_id for cohort_id in cohorts if _settle_cohort(settings, cohort_id, policy)]
@@ -142,10 +149,11 @@ def _settle_cohort(settings: Settings, cohort_id: str, policy: Policy) -> bool:
         if finished == (statement.state == "CLOSED"):
             return False
         day = business_day(connection)
+        reopened = "WITHDRAWN" if statement.withdrawn else "DISPATCHED"
         revision = connection.execute(
             "UPDATE cohort SET state = %s, closed_on = %s, revision = revision + 1 WHERE cohort_id = %s"
             " RETURNING revision",
-            ("CLOSED" if finished else "DISPATCHED", day if finished else None, cohort_id),
+            ("CLOSED" if finished else reopened, day if finished else None, cohort_id),
         ).fetchone() or (0,)
         event = "CLOSED" if finished else "REOPENED"
         tell_cohort(connection, cohort_id, event, day, occasion=str(revision[0]), details=statement.as_dict())
@@ -153,9 +161,9 @@ def _settle_cohort(settings: Settings, cohort_id: str, policy: Policy) -> bool:
 
 
 def _plainly_open(connection: Connection, cohort_id: str) -> bool:
-    """Whether the tallies alone say that a dispatched cohort cannot be closed yet; spares the equations."""
+    """Whether the tallies alone say that a cohort under way cannot be closed yet; spares the equations."""
     row = connection.execute(
-        "SELECT FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND cohort.state = 'DISPATCHED'"
+        "SELECT FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND cohort.state <> 'CLOSED'"
         " AND cards > 0 AND NOT tally.state = ANY (%s) LIMIT 1",
         (cohort_id, sorted(ENDED_STATES)),
     ).fetchone()

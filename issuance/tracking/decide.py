@@ -6,6 +6,7 @@ message, and nothing that merges evidence decides.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -95,20 +96,20 @@ def record(connection: Connection, rule: str, values: dict[str, Any]) -> list[An
 
 
 def make_plastics(connection: Connection, registry: Registry) -> None:
-    """A re-make is the next attempt; a job refused as a whole goes to the backup factory. It waits for a job."""
+    """A re-make is the next attempt; a job refused as a whole goes to the bank's backup factory. It waits for a job."""
     connection.execute(
         """
         WITH next AS (
             INSERT INTO plastic (card_ref, attempt, bank, factory)
             SELECT s.card_ref, s.attempt + 1, c.bank,
-                   CASE WHEN s.refused_with_job THEN %s ELSE c.factory END
+                   CASE WHEN s.refused_with_job THEN %s::jsonb ->> c.bank ELSE c.factory END
             FROM standing s JOIN card c USING (card_ref)
             JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.attempt AND d.kind = 'REMAKE'
             ORDER BY s.card_ref ON CONFLICT DO NOTHING RETURNING card_ref, attempt),
         counted AS (UPDATE card SET last_attempt = next.attempt FROM next WHERE card.card_ref = next.card_ref)
         INSERT INTO changed_card SELECT card_ref FROM next
         """,
-        (registry.backup_factory,),
+        (json.dumps({bank: registry.backup_of(bank) for bank in registry.factory_of_bank}),),
     )
 
 

@@ -1,0 +1,233 @@
+"""`issuance cohort`: planned ahead, planned, forecast, released, proved."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import click
+
+from issuance.commands.output import emit
+from issuance.commands.values import Day, Pair
+from issuance.dispatch.demands import Assumptions
+from issuance.errors import Refused
+from issuance.ledger import queries
+from issuance.ledger.connection import transaction
+from issuance.settings import Settings, load_settings
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+REASON = click.option("--reason", required=True, help="Why; it stands in the audit.")
+
+
+def _read(question: Any, *values: Any) -> Any:
+    with transaction(load_settings().database_url) as connection:
+        return question(connection, *values)
+
+
+def _policies(settings: Settings) -> Any:
+    from functools import cache, partial
+
+    from issuance.policy import load_policy
+
+    return cache(partial(load_policy, settings.policies_dir))
+
+
+@click.group()
+def cohort() -> None:
+    """批次。 Cohorts: list, show, calendar, postpone, withdraw, plan, release, statement."""
+
+
+@cohort.command(name="list")
+@AS_JSON
+def list_cohorts(as_json: bool) -> None:
+    """Every cohort, its state and counts."""
+    emit(_read(queries.list_cohorts), as_json)
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@AS_JSON
+def show(cohort_id: str, as_json: bool) -> None:
+    """One cohort: submissions, states, changes; its waves with jobs, finishing days and cards that will breach."""
+    found = _read(queries.show_cohort, cohort_id)
+    if as_json:
+        emit(found, True)
+        return
+    waves = found.pop("waves")
+    emit(found, False)
+    if waves:
+        click.echo("\n各批 / waves")
+        emit([_wave_row(wave) for wave in waves], False)
+
+
+def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
+    """A wave for people: what the forecast says of it, and how it stands."""
+    forecast = wave["forecast"]
+    return {
+        "wave": wave["wave"],
+        "plastics": wave["plastics"],
+        "jobs": forecast.get("jobs"),
+        "finish_on": max(filter(None, forecast.get("finish", {}).values()), default=None),
+        "late_cards": forecast.get("late_cards"),
+        "planned": f"{wave['planned_by']} {wave['planned_on']}",
+        "released": wave["released_by"] and f"{wave['released_by']} {wave['released_on']}",
+        "refused": wave["refused"],
+        "finish_by_factory": forecast.get("finish"),
+    }
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@AS_JSON
+def statement(cohort_id: str, as_json: bool) -> None:
+    """The closing statement; exit code 1 while an equation does not hold."""
+    from issuance.commands.statement import print_statement
+    from issuance.reconcile.closing import close_statement
+
+    found = close_statement(load_settings(), cohort_id)
+    if as_json:
+        emit(found.as_dict(), True)
+    else:
+        print_statement(found)
+    sys.exit(0 if found.holds else 1)
+
+
+@cohort.command()
+@AS_JSON
+def calendar(as_json: bool) -> None:
+    """日历。 The days ahead: cohorts that open, working days, cards by factory."""
+    from issuance.dispatch.calendar import read_calendar
+    from issuance.partners import load_registry
+
+    settings = load_settings()
+    days = _read(read_calendar, load_registry(settings.partners_file), _policies(settings))
+    emit([vars(day) for day in days], as_json)
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@click.option("--to", "opens_on", type=Day(), required=True, help="The new opening day.")
+@REASON
+def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
+    """改期。 Move the opening day of a cohort that has not opened, and the due dates of its cards."""
+    from issuance.dispatch.ahead import postpone_cohort
+    from issuance.login import current_user
+
+    settings = load_settings()
+    user = current_user(settings)
+    moved = postpone_cohort(settings, cohort_id, opens_on, reason, user)
+    click.echo(f"{user}: {cohort_id} 改于 {opens_on} 启用，{moved} 张卡的时限随之变动"
+               f" / opens on {opens_on}; the due dates of {moved} cards moved")  # fmt: skip
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@REASON
+def withdraw(cohort_id: str, reason: str) -> None:
+    """撤销。 Withdraw a cohort that has not opened; its cards end as withdrawn."""
+    from issuance.dispatch.ahead import withdraw_cohort
+    from issuance.login import current_user
+
+    settings = load_settings()
+    user = current_user(settings)
+    cards = withdraw_cohort(settings, cohort_id, reason, user)
+    click.echo(f"{user}: {cohort_id} 已撤销，{cards} 张卡 / withdrawn, with {cards} cards")
+
+
+@cohort.command()
+@click.argument("cohort_ids", nargs=-1, metavar="[COHORT]...")
+@click.option("--forecast", "only_forecast", is_flag=True, help="Show the forecast; change nothing.")
+@click.option("--capacity", type=Pair(int), multiple=True, help="What if: FACTORY=CARDS a working day.")
+@click.option("--maintenance", type=Pair(date), multiple=True, help="What if: FACTORY=DAY, a day without work.")
+@click.option(
+    "--opens", type=Pair(date, bare=True), multiple=True, help="What if: COHORT=DAY, or DAY of the one named."
+)
+@AS_JSON
+def plan(
+    cohort_ids: tuple[str, ...],
+    only_forecast: bool,
+    capacity: Sequence[tuple[str, int]],
+    maintenance: Sequence[tuple[str, date]],
+    opens: Sequence[tuple[str, date]],
+    as_json: bool,
+) -> None:
+    """计划。 Plan the next wave of one cohort, which a second person releases; or forecast what is open and to come.
+
+    With --forecast or any what-if nothing changes, and all open and coming cohorts count together.
+    """
+    if only_forecast or capacity or maintenance or opens:
+        _show_forecast(cohort_ids, _assume(cohort_ids, capacity, maintenance, opens), as_json)
+    elif len(cohort_ids) == 1:
+        _start_plan(cohort_ids[0], as_json)
+    else:
+        raise click.UsageError("请指定一个批次，或加 --forecast。 / name one cohort, or add --forecast.")
+
+
+def _assume(
+    cohort_ids: Sequence[str],
+    capacity: Sequence[tuple[str, int]],
+    maintenance: Sequence[tuple[str, date]],
+    opens: Sequence[tuple[str, date]],
+) -> Assumptions:
+    days: dict[str, set[date]] = defaultdict(set)
+    for factory, day in maintenance:
+        days[factory].add(day)
+    if any(not name for name, _ in opens) and len(cohort_ids) != 1:
+        raise click.UsageError("--opens 只写日期时须指定一个批次。 / --opens DAY needs one cohort named.")
+    opening = {name or cohort_ids[0]: day for name, day in opens}
+    return Assumptions(dict(capacity), {name: frozenset(found) for name, found in days.items()}, opening)
+
+
+def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: bool) -> None:
+    from issuance.commands.forecast import print_forecast
+    from issuance.dispatch.forecast import forecast
+    from issuance.partners import load_registry
+
+    settings = load_settings()
+    found = _read(forecast, load_registry(settings.partners_file), _policies(settings), cohort_ids, assumed)
+    if as_json:
+        emit(found.as_dict(), True)
+    else:
+        print_forecast(found)
+
+
+def _start_plan(cohort_id: str, as_json: bool) -> None:
+    from issuance.dispatch.plan import wave_to_plan
+    from issuance.login import session
+
+    settings = load_settings()
+    user, airflow = session(settings)
+    wave = _read(wave_to_plan, cohort_id)
+    run_id = airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
+    if as_json:
+        emit({"cohort_id": cohort_id, "wave": wave, "run_id": run_id, "user": user}, True)
+        return
+    click.echo(f"{user}: planning wave {wave} of {cohort_id}; another person releases it: "
+               f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@click.argument("wave", type=int)
+@click.option("--refuse", "reason", help="Refuse the plan, with a reason.")
+def release(cohort_id: str, wave: int, reason: str | None) -> None:
+    """放行。 Release a planned wave (or refuse it); not by who submitted or planned it."""
+    from issuance.dispatch.release import may_not_release
+    from issuance.login import session
+
+    if reason is not None and not reason.strip():
+        raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
+    settings = load_settings()
+    user, airflow = session(settings)
+    if user in may_not_release(settings, cohort_id, wave):
+        raise Refused("SAME_PERSON", f"{user} 已提交或编制该计划，须由他人放行。 / {user} submitted or planned it.")
+    airflow.answer(
+        "card_dispatch", f"{cohort_id}.{wave}", "wait_for_release", "Reject" if reason else "Approve", reason or ""
+    )
+    click.echo(f"{user}: {'refused' if reason else 'released'} wave {wave} of {cohort_id}")
+
+
+COMMANDS = (cohort,)
