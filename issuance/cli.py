@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from issuance.commands import demo, keys, ledger, operate, submit
+from issuance.commands import demo, keys, ledger, operate, quarantine, submit
 from issuance.errors import IssuanceError
 from issuance.stack.command import stack
 
@@ -19,7 +19,14 @@ def cli() -> None:
 
 
 cli.add_command(stack)
-for command in (*demo.COMMANDS, *keys.COMMANDS, *ledger.COMMANDS, *operate.COMMANDS, *submit.COMMANDS):
+for command in (
+    *demo.COMMANDS,
+    *keys.COMMANDS,
+    *ledger.COMMANDS,
+    *operate.COMMANDS,
+    *quarantine.COMMANDS,
+    *submit.COMMANDS,
+):
     cli.add_command(command)
 
 

@@ -328,4 +328,7 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "PAUSED": ("报送已暂停", "the message that tripped the partner's limit"),
     "CARD_UNKNOWN": ("卡不存在", "no such card"),
     "EVENT_UNKNOWN": ("事件代码未知", "an unknown holder event"),
+    "SUBMISSION_LIVE": ("批次已有有效提交", "the cohort has a live submission with other content"),
+    "NOTHING_TO_AMEND": ("批次尚无可更正的提交", "the cohort has no submission to correct"),
+    "SUBMISSION_UNDECIDED": ("批次的提交尚未办结", "the intake of the cohort's submission has not ended"),
 }

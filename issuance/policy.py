@@ -76,6 +76,8 @@ class Policy(_Entry):
     transit_days: TransitDays
     retention_days: Days
     """Days after a cohort's closing when its personal data is erased."""
+    waived_rules: tuple[str, ...] = ()
+    """Row rules that a city may waive and does: they warn, and quarantine no row (docs/rules.md names them)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

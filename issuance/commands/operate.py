@@ -1,4 +1,4 @@
-"""`issuance cohort`, `card`, `job`, `quarantine`, `break`, `partner`, `dlq`: what operators see and do."""
+"""`issuance cohort`, `card`, `job`, `break`, `partner`, `dlq`: what operators see and do."""
 
 from __future__ import annotations
 
@@ -150,23 +150,6 @@ def reassign(job_id: str, factory: str | None, reason: str) -> None:
                f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
 
 
-@click.group()
-def quarantine() -> None:
-    """隔离与重复。 Rows that were not accepted."""
-
-
-@quarantine.command(name="list")
-@click.argument("cohort_id")
-@AS_JSON
-def list_quarantine(cohort_id: str, as_json: bool) -> None:
-    """Rows that were not accepted, each with reasons and remedy."""
-    from issuance.intake.rules import RULES
-
-    rows = _read(queries.list_quarantine, cohort_id)
-    remedies = {rule.id: f"{rule.remedy_zh} / {rule.remedy_en}" for rule in RULES.values()}
-    emit([{**row, "remedy": " ".join(remedies[reason] for reason in row["reasons"])} for row in rows], as_json)
-
-
 @click.group(name="break")
 def break_() -> None:
     """差异。 Breaks: list, assign, resolve."""
@@ -270,4 +253,4 @@ def replay(topic: str, partition: int, offset: int) -> None:
     click.echo(f"{user}: sent again")
 
 
-COMMANDS = (cohort, card, job, quarantine, break_, partner, dlq)
+COMMANDS = (cohort, card, job, break_, partner, dlq)

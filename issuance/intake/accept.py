@@ -19,6 +19,9 @@ from issuance.ledger.news import tell_cohort
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.masking import mask_id_number, mask_name
 
+INTAKE_SOURCE = "INTAKE"
+"""The source of holder events that intake itself finds; no partner has this name."""
+
 VAULT_FIELDS = (
     "name", "id_type", "id_number", "social_security_number", "sex", "birth_date", "nationality", "phone",
     "region_code", "address", "postcode", "old_card_number", "guardian_name", "guardian_id_number", "photo_ref",
@@ -143,6 +146,7 @@ def finish_submission(intake: Intake) -> dict[str, int]:
         ).fetchone() or (0,)
         if cards != counts.get("accepted", 0):
             raise Broken("CARDS_MISSING", f"{counts.get('accepted', 0)} rows accepted, {cards} cards made")
+        _tell_second_applications(connection, intake)
         connection.execute("UPDATE submission SET state = 'ACCEPTED' WHERE (cohort_no, number) = (%s, %s)", intake.key)
         connection.execute(
             "UPDATE cohort SET state = 'ACCEPTED' WHERE cohort_no = %s AND state = 'REGISTERED'", (intake.cohort_no,)
@@ -157,3 +161,15 @@ def finish_submission(intake: Intake) -> dict[str, int]:
             details=counts,
         )  # fmt: skip
     return {str(outcome): int(count) for outcome, count in counts.items()}
+
+
+def _tell_second_applications(connection: Connection, intake: Intake) -> None:
+    """A reapplication for a card in store is a holder event of that card, whose source is intake itself."""
+    connection.execute(
+        "WITH told AS (INSERT INTO holder_event (source, event_id, sha256, event, card_ref, occurred_at)"
+        " SELECT %s, event_id, sha256(convert_to(event_id || card_ref, 'UTF8')), 'SECOND_APPLICATION', card_ref, %s"
+        " FROM (SELECT concat_ws('/', %s::text, submission, part, line) AS event_id, card_ref FROM row_outcome"
+        " WHERE (cohort_no, submission) = (%s, %s) AND reasons = ARRAY['SECOND_APPLICATION']) r"
+        " ON CONFLICT DO NOTHING RETURNING card_ref) INSERT INTO changed_card SELECT card_ref FROM told",
+        (INTAKE_SOURCE, business_now(connection), intake.cohort_id, *intake.key),
+    )

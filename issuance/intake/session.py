@@ -8,7 +8,9 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from issuance.errors import Broken, Refused
 from issuance.intake.parts import PartStore
+from issuance.intake.photo_store import PhotoStore
 from issuance.intake.register import register_parts
+from issuance.intake.validate import check_waivers
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit, tell_cohort
 from issuance.partners import Registry, load_registry
@@ -34,6 +36,7 @@ class Intake:
     policy: Policy
     registry: Registry
     parts: PartStore
+    photos: PhotoStore
     vault: Vault
 
     @property
@@ -51,9 +54,12 @@ def open_intake(settings: Settings, cohort_id: str, submission: int) -> Intake:
     if row is None:
         raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
+    policy = load_policy(settings.policies_dir, row[2])
+    check_waivers(policy)
     return Intake(
-        settings, cohort_id, row[0], submission, row[1], load_policy(settings.policies_dir, row[2]),
-        load_registry(settings.partners_file), PartStore(store, keys, cohort_id), Vault(store, keys, cohort_id),
+        settings, cohort_id, row[0], submission, row[1], policy,
+        load_registry(settings.partners_file), PartStore(store, keys, cohort_id), PhotoStore(store, keys, cohort_id),
+        Vault(store, keys, cohort_id),
     )  # fmt: skip
 
 
@@ -106,6 +112,18 @@ def answer_operator(settings: Settings, cohort_id: str, submission: int, user: s
                 "UPDATE cohort SET state = 'REFUSED' WHERE cohort_id = %s AND state = 'REGISTERED'", (cohort_id,)
             )
             if done.rowcount:
+                release_persons(connection, cohort_id, submission)
                 details = {"code": "REFUSED_BY_OPERATOR"}
                 tell_cohort(connection, cohort_id, "REFUSED", day, submission=submission, details=details)
         audit(connection, user, "go on" if go_on else "refuse", f"{cohort_id}.{submission}", day)
+
+
+def release_persons(connection: Connection, cohort_id: str, submission: int) -> None:
+    """Give up the acceptances of a submission that is refused after all; the cards they were to replace stand again."""
+    of = "SELECT cohort_no FROM cohort WHERE cohort_id = %s"
+    connection.execute(
+        "UPDATE acceptance a SET card_ref = c.card_ref, cohort_no = c.cohort_no, submission = c.submission,"
+        f" replaces = NULL FROM card c WHERE (a.cohort_no, a.submission) = (({of}), %s) AND c.card_ref = a.replaces",
+        (cohort_id, submission),
+    )
+    connection.execute(f"DELETE FROM acceptance WHERE (cohort_no, submission) = (({of}), %s)", (cohort_id, submission))
