@@ -68,7 +68,13 @@ class Intakes:
         return path
 
     def submit(
-        self, cohort: str, file: Path, rows: int, amends: bool = False, photos: Path | None = None, user: str = SUBMITTER
+        self,
+        cohort: str,
+        file: Path,
+        rows: int,
+        amends: bool = False,
+        photos: Path | None = None,
+        user: str = SUBMITTER,
     ) -> dict[str, Any]:
         """Submit one file and wait until it is registered."""
         package = Package(cohort, "110000", "retiree", date(2025, 10, 9), rows, amends)

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from intake_fixture import SUBMITTER, Intakes, Row, person
+from intake_fixture import SUBMITTER, Intakes, Row, number, person
 from joserfc import jwe
 from wire_fixture import wait_for
 
@@ -30,6 +30,8 @@ from issuance.ledger.news import verify_audit
 from issuance.reconcile.equations import INTAKE, ORDER, balance
 from issuance.settings import Settings
 
+COHORTS = ("whole", "mine", "sealed", "named", "twice", "chain", "rank", "still")
+
 
 @pytest.fixture(scope="module")
 def intakes(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intakes]:
@@ -41,16 +43,13 @@ def intakes(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def cohort_of(intakes: Intakes, cohort: str, *bad: Row) -> None:
     """A cohort of 200 good rows and a few bad ones at its end (lines 202 …), taken in; 1 % never asks an operator."""
-    good = [person(n) for n in range(800, 1000)]
-    intakes.take_in(cohort, [*({**row, "id_number": _other_year(row, cohort)} for row in good), *bad])
+    intakes.take_in(cohort, [*(_of_cohort(person(n), cohort) for n in range(800, 1000)), *bad])
 
 
-def _other_year(row: Row, cohort: str) -> str:
-    """People of one cohort are not those of another."""
-    from intake_fixture import number
-
-    row["birth_date"] = f"{1930 + sum(map(ord, cohort)) % 19}-12-31"
-    return number(row["id_number"][:6] + row["birth_date"].replace("-", "") + row["id_number"][14:17])
+def _of_cohort(row: Row, cohort: str) -> Row:
+    """People of one cohort are not those of another: each has a year of birth of its own."""
+    born = f"{1930 + COHORTS.index(cohort)}-12-31"
+    return row | {"birth_date": born, "id_number": number(f"110105{born.replace('-', '')}{row['id_number'][14:17]}")}
 
 
 def exported(intakes: Intakes, cohort: str, target: Path) -> list[dict[str, str]]:

@@ -38,7 +38,9 @@ def list_cohorts(as_json: bool) -> None:
 @AS_JSON
 def show(cohort_id: str, as_json: bool) -> None:
     """One cohort: submissions, waves, states."""
-    emit(_read(queries.show_cohort, cohort_id), as_json)
+    from issuance.intake.data_docs import with_links
+
+    emit(with_links(load_settings(), _read(queries.show_cohort, cohort_id)), as_json)
 
 
 @cohort.command()

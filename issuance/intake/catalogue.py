@@ -19,7 +19,15 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 def _rule_row(rule: Rule) -> tuple[str, ...]:
     columns = ", ".join(rule.columns) if len(rule.columns) < len(COLUMNS) else "(all)"
-    return f"`{rule.id}`", rule.severity, rule.waived_by, columns, rule.zh, rule.en, f"{rule.remedy_zh}<br>{rule.remedy_en}"
+    return (
+        f"`{rule.id}`",
+        rule.severity,
+        rule.waived_by,
+        columns,
+        rule.zh,
+        rule.en,
+        f"{rule.remedy_zh}<br>{rule.remedy_en}",
+    )
 
 
 def _code_rows() -> Iterable[tuple[str, ...]]:

@@ -89,8 +89,14 @@ def _mark_repeated_applications(connection: Connection, intake: Intake) -> None:
 def _weigh_earlier_cards(connection: Connection, intake: Intake) -> None:
     """Against the person's acceptance of any cohort: the table of duplicates, by kind and standing.
 
-    Of several rows that would hand out the same card in store again, the first does.
+    Of several rows that would hand out the same card in store again, the first does. What was weighed against stays in
+    the table `earlier`, so that a row can take no other's place (`_hold_persons`).
     """
+    connection.execute(
+        "CREATE TEMP TABLE earlier ON COMMIT DROP AS SELECT a.person, a.card_ref FROM acceptance a WHERE a.person IN"
+        " (SELECT person FROM row_outcome r WHERE (r.cohort_no, r.submission) = (%s, %s) AND r.outcome = 'accepted')",
+        intake.key,
+    )
     connection.execute(
         """
         WITH verdict AS (SELECT * FROM unnest(%(kinds)s::text[], %(standings)s::text[], %(verdicts)s::text[],
@@ -99,7 +105,7 @@ def _weigh_earlier_cards(connection: Connection, intake: Intake) -> None:
         weighed AS (
             SELECT r.file, r.line, a.card_ref, v.verdict, v.outcome,
                    row_number() OVER (PARTITION BY r.person, v.verdict ORDER BY r.part, r.line) AS rank
-            FROM row_outcome r JOIN acceptance a USING (person)
+            FROM row_outcome r JOIN earlier a USING (person)
             LEFT JOIN card c ON c.card_ref = a.card_ref
             LEFT JOIN state ON state.state = c.state
             JOIN verdict v ON v.kind = r.kind AND v.standing = coalesce(state.standing, 'under_way')
@@ -155,7 +161,7 @@ def _hold_persons(connection: Connection, intake: Intake) -> None:
     held = connection.execute(
         "INSERT INTO acceptance AS a (person, card_ref, cohort_no, submission, replaces)"
         " SELECT r.person, r.card_ref, r.cohort_no, r.submission, e.card_ref FROM row_outcome r"
-        f" LEFT JOIN acceptance e USING (person) WHERE {own} ORDER BY r.person"
+        f" LEFT JOIN earlier e USING (person) WHERE {own} ORDER BY r.person"
         " ON CONFLICT (person) DO UPDATE SET card_ref = excluded.card_ref, cohort_no = excluded.cohort_no,"
         " submission = excluded.submission, replaces = excluded.replaces WHERE a.card_ref = excluded.replaces",
         values,

@@ -80,12 +80,19 @@ class ExpectRowsToPassRule(MulticolumnMapExpectation):
 def expectation_of(rule: Rule, context: str, severity: str) -> ExpectRowsToPassRule:
     """One rule as an expectation; `line` is added because a multicolumn expectation needs two columns."""
     return ExpectRowsToPassRule(
-        column_list=[*rule.columns, "line"],
+        column_list=[*(rule.columns or ("file",)), "line"],
         rule=rule.id,
         context=context,
         meta={"rule": rule.id},
         severity=FailureSeverity.CRITICAL if severity == "error" else FailureSeverity.WARNING,
     )
+
+
+def described_expectation(rule: Rule, severity: str) -> ExpectRowsToPassRule:
+    """One rule as Data Docs show it: its code and texts, without the context it was judged in."""
+    shown = expectation_of(rule, "", severity)
+    shown.description = f"{rule.id} ({severity}): {rule.zh} / {rule.en}"
+    return shown
 
 
 def suite_of(context: RuleContext) -> gx.ExpectationSuite:
