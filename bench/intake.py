@@ -167,10 +167,10 @@ def _bare_part(
     with connection.cursor().copy(f"COPY row_outcome ({', '.join(OUTCOME)}) FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(list(OUTCOME.values()))
         for line, row in enumerate(rows, part * 1_000_000):
-            ref, person = uuid5(namespace, row["application_id"]), hasher(row["id_type"], row["id_number"])
+            ref, person = uuid5(namespace, row["application_id"]).bytes, hasher(row["id_type"], row["id_number"])
             copy.write_row((1, 0, "f", line, part, "accepted", row["application_id"], person, ref, row["kind"],
                             None, None, None))  # fmt: skip
-            cards.append((uuid4(), 1, uuid4().hex, person, 0, "f", line, row["kind"], row["category"],
+            cards.append((uuid4().bytes, 1, uuid4().hex, person, 0, "f", line, row["kind"], row["category"],
                           row["bank_code"], "F", OPENS, OPENS, None, row["collection_method"], row["region_code"],
                           line // BLOCK_ROWS, line % BLOCK_ROWS, None, None, 0, None, "WAITING", SINCE, 0,
                           None))  # fmt: skip

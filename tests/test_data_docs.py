@@ -45,7 +45,14 @@ def test_pages_tell_what_each_rule_found_and_no_value(intakes: Intakes) -> None:
     pages = {page: store.get(docs_key("docs", 0, page)) for page in
              ("index.html", "part-00001.html", "part-00002.html")}  # fmt: skip
     personal = ("name", "phone", "address", "postcode", "id_number", "guardian_name", "old_card_number")
-    values = [*(CANARY[name] for name in personal), "王小明", "15400000000", "A-600", "A-CANARY", number("11010519491231600")]
+    values = [
+        *(CANARY[name] for name in personal),
+        "王小明",
+        "15400000000",
+        "A-600",
+        "A-CANARY",
+        number("11010519491231600"),
+    ]
     for page, content in pages.items():
         assert not [value for value in values if value.encode() in content], page
         assert b"http" not in content, "a page refers to no other host"

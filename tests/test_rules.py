@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from issuance.intake.catalogue import rules_markdown
 from issuance.intake.columns import ALWAYS, CODES, CONDITIONS, NAMES
 from issuance.intake.identifiers import check_characters
 from issuance.intake.photos import FINDING
+from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
 from issuance.intake.regions import abolished_regions, known_regions
 from issuance.intake.rules import ROW_RULES, RULES, SET_RULES, RuleContext
 from issuance.intake.validate import check_waivers, validate_frame
@@ -318,6 +320,27 @@ def test_rule_table_is_complete() -> None:
         assert all((rule.zh, rule.en, rule.remedy_zh, rule.remedy_en))
         assert set(rule.columns) <= {*NAMES, FINDING}
     assert all(rule.passes is None for rule in SET_RULES)
+
+
+def codes_raised(path: Path) -> set[str]:
+    """The codes that a module refuses with, as literals."""
+    raises = ("Refused", "Misconfigured", "refuse", "_refuse")
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    firsts = [
+        call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id in raises and call.args
+    ]
+    return {first.value for first in firsts if isinstance(first, ast.Constant) and isinstance(first.value, str)}
+
+
+def test_every_refusal_stands_on_the_page_of_rules() -> None:
+    room = ROOT / "issuance"
+    modules = [*(room / "intake").glob("*.py"), room / "commands" / "submit.py", room / "commands" / "quarantine.py"]
+    raised = set().union(*map(codes_raised, modules))
+    assert len(raised) > 20
+    assert raised <= {*REFUSALS, *PACKAGE_REFUSALS}
+    by_name = {"SUBMISSION_LIVE", "SUBMISSION_UNDECIDED", "NOTHING_TO_AMEND", "LAST_ROW_INCOMPLETE", "FIELD_COUNT"}
+    told = {"TOTALS_DIFFER", "TOO_MANY_QUARANTINED", "REFUSED_BY_OPERATOR"}
+    assert {*REFUSALS, *PACKAGE_REFUSALS} <= raised | by_name | told
 
 
 def test_the_page_of_rules_is_in_step() -> None:

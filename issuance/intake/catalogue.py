@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from issuance.intake.columns import CODES, COLUMNS, CONDITIONS
 from issuance.intake.duplicates import STANDINGS, STATES, VERDICTS
 from issuance.intake.normalise import NOTES
-from issuance.intake.read import REFUSALS
+from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
 from issuance.intake.regions import FILE
 from issuance.intake.rules import ROW_RULES, SET_RULES, Rule
 
@@ -84,6 +84,12 @@ def rules_markdown() -> str:
         "## Refusals of a file",
         "",
         *_table(("Code", "说明", "Meaning and remedy"), ((f"`{code}`", zh, en) for code, (zh, en) in REFUSALS.items())),
+        "## Refusals of a package, a correction or an export",
+        "",
+        *_table(
+            ("Code", "说明", "Meaning and remedy"),
+            ((f"`{code}`", zh, en) for code, (zh, en) in PACKAGE_REFUSALS.items()),
+        ),
         "## Harmless variants, normalised and counted",
         "",
         *_table(("Note", "说明", "Meaning"), ((f"`{code}`", zh, en) for code, (zh, en) in NOTES.items())),

@@ -80,6 +80,81 @@ REFUSALS: dict[str, tuple[str, str]] = {
 }
 
 
+PACKAGE_REFUSALS: dict[str, tuple[str, str]] = {
+    "FIELDS_MISSING": ("缺少提交所需的字段，请补齐。", "Fields of the submission are missing: add them."),
+    "FIELDS_INVALID": ("字段值无效，请按提示改正。", "Fields have no value of their kind: correct what is named."),
+    "MANIFEST_INVALID": ("清单文件无法使用或有未知字段。", "The manifest cannot be read or has unknown fields."),
+    "FILE_MISSING": ("没有该文件或文件夹，请检查路径。", "No such file or folder: check the path."),
+    "COHORT_ID_INVALID": ("批次编号格式不符。", "The cohort ID has another form than 1 to 64 of A-Z a-z 0-9 _ . -"),
+    "COHORT_UNKNOWN": ("没有该批次，请核对编号。", "There is no such cohort: check its ID."),
+    "FILE_NAMES_REPEATED": (
+        "一次提交中有同名文件，请改名。",
+        "Two files of a package have one name: rename them, a line is named by file and number.",
+    ),
+    "COUNT_DIFFERS": (
+        "行数与声明不符：先弄清哪个对，再提交。",
+        "The rows are not as many as declared: find out which is right, then submit again.",
+    ),
+    "PHOTO_PATH": (
+        "照片文件名指向照片文件夹之外，请只填写其中的文件名。",
+        "photo_ref leads out of the folder of photos: give the name of a file in it.",
+    ),
+    "PHOTO_TOO_LARGE": ("照片文件超过 1 MB，请重新导出。", "A photo is larger than 1 MB: export it again."),
+    "SUBMISSION_LIVE": (
+        "批次已有有效提交而内容不同：更正隔离行请用 --amends。",
+        "The cohort has a live submission with other content: correct quarantined lines with --amends.",
+    ),
+    "SUBMISSION_UNDECIDED": (
+        "受理尚未结束，请稍后再更正。",
+        "Intake has not ended yet: correct the lines when it has.",
+    ),
+    "NOTHING_TO_AMEND": (
+        "批次没有可更正的提交。",
+        "The cohort has no submission to correct: submit it without --amends.",
+    ),
+    "FILE_NAME_USED": (
+        "该批次已提交过同名文件，请换一个文件名。",
+        "A file of this name was submitted before: give the correction another one.",
+    ),
+    "LINES_NOT_CORRECTABLE": (
+        "更正所指的行不是未决的隔离行：逐行列出原因和办法。",
+        "The correction names lines that are no open quarantined ones: each is listed with what to do instead.",
+    ),
+    "SUBMISSION_REFUSED": (
+        "提交未被登记，原因代码在提示中。",
+        "The announcement was not registered; the code says why, as if `submit` itself had refused.",
+    ),
+    "TOTALS_DIFFER": (
+        "受理时行数与声明或封存的不符：重新提交；再次发生请查看日志。",
+        "Rows declared, sealed and decided differ: submit again; if it comes back, look into the logs.",
+    ),
+    "TOO_MANY_QUARANTINED": (
+        "隔离行超过 refuse_ratio：按 quarantine list 改好整个文件后重新提交。",
+        "More rows than refuse_ratio are quarantined: mend the file by `quarantine list` and submit it again.",
+    ),
+    "REFUSED_BY_OPERATOR": (
+        "经办人员未同意继续：改好后重新提交。",
+        "An operator refused to go on: mend the file and submit it again.",
+    ),
+    "NOTHING_TO_EXPORT": ("没有待更正的隔离行。", "There is no quarantined row to correct."),
+    "NOT_YOUR_SUBMISSION": (
+        "隔离行含个人信息，只给提交人：请由其登录后导出。",
+        "Rows hold personal data and go to who submitted them: that user has to log in and export.",
+    ),
+    "FILE_EXISTS": ("目标文件已存在，请换一个文件名。", "The target exists: give another name."),
+    "FILE_UNWRITABLE": (
+        "目标无法写入，请检查文件夹和权限。",
+        "The target cannot be written: check folder and permissions.",
+    ),
+    "KEY_UNUSABLE": ("不是 RSA 或 EC 公钥（PEM）。", "No public RSA or EC key in PEM: ask the receiver for one."),
+    "WAIVER_UNKNOWN": (
+        "城市参数 waived_rules 中有不可豁免的规则：请改正参数。",
+        "waived_rules of the city's policy names what no city may waive: correct the policy.",
+    ),
+}
+"""Code of a refused package, correction or export: what it means and what to do; the message itself names the case."""
+
+
 def refuse(code: str, path: Path, named: str = "", **details: object) -> NoReturn:
     """Raise the refusal of a file; `named` is what exactly (columns, lines), never a value of a row."""
     zh, en = REFUSALS[code]
