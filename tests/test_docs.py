@@ -171,11 +171,10 @@ def bare(line: str) -> str:
 # Decisions, licence, check, what is in git
 
 
-@pytest.mark.parametrize("number", range(1, len(ADRS) + 1))
-def test_a_decision_has_number_status_date_and_a_page_at_most(number: int) -> None:
-    path = ADRS[number - 1]
-    text = read(path)
-    assert path.name.startswith(f"{number:04d}-")
+@pytest.mark.parametrize("path", ADRS, ids=lambda path: path.name)
+def test_a_decision_has_number_status_date_and_a_page_at_most(path: Path) -> None:
+    text, number = read(path), int(path.name[:4])
+    assert [other for other in ADRS if other.name.startswith(f"{number:04d}-")] == [path]
     assert re.match(rf"# {number:04d} \S.*\n\nStatus: (accepted|proposed|replaced by \d{{4}})\. ", text)
     assert re.search(r"Date: 20\d\d-\d\d-\d\d\.$", text.split("\n\n")[1])
     assert {"## Question", "## Decision", "## Why", "## Cost", "## Instead"} >= set(re.findall(r"^## .*$", text, re.M))

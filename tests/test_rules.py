@@ -308,6 +308,14 @@ def test_importing_the_rules_does_not_import_great_expectations() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 
 
+def test_great_expectations_is_imported_without_what_nobody_uses() -> None:
+    code = (
+        "import sys; from issuance.intake.imports import prepare_great_expectations as p; p(); p();"
+        "import issuance.intake.expectations; sys.exit('scipy.stats._stats_py' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False, cwd=ROOT).returncode == 0
+
+
 def test_conditions_name_columns_and_codes_that_exist() -> None:
     for condition in CONDITIONS:
         assert {condition.column, condition.when} <= set(NAMES)

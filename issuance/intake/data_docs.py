@@ -6,7 +6,6 @@ renderer's pages fetch styles, scripts and a picture from other hosts; those are
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from datetime import date
 from importlib import import_module
 from typing import Any
 
+from issuance.intake.imports import prepare_great_expectations
 from issuance.intake.rules import ROW_RULES
 from issuance.intake.session import Intake
 from issuance.intake.set_rules import SET_RULES
@@ -99,7 +99,7 @@ def _found(summary: Mapping[str, Any]) -> Found:
 
 def render_page(found: Found, policy: Policy, day: date, name: str, all_rules: bool) -> str:
     """One page of static HTML that refers to no other host."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import
+    prepare_great_expectations()
     renderer: Any = import_module("great_expectations.render.renderer")  # not typed
     view: Any = import_module("great_expectations.render.view")
     document = renderer.ValidationResultsPageRenderer().render(_suite_result(found, policy, day, name, all_rules))

@@ -16,6 +16,7 @@ from typing import NoReturn
 import pandas as pd
 
 from issuance.errors import Broken, Refused
+from issuance.intake.identifiers import plain
 from issuance.intake.photos import MAX_BYTES, judge_photo
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
@@ -49,7 +50,7 @@ class PhotoStore:
 
     def findings(self, frame: pd.DataFrame) -> list[str]:
         """What is wrong with the photo of each row of n normalised rows: a code of the photo rules, or ''."""
-        rows = zip(frame["photo_ref"], frame["photo_sha256"], strict=True)
+        rows = zip(plain(frame["photo_ref"]), plain(frame["photo_sha256"]), strict=True)
         named = [sha256 if ref and SHA256.fullmatch(sha256) else "" for ref, sha256 in rows]
         wanted = sorted(set(named) - {""})
         with ThreadPoolExecutor(THREADS) as pool:

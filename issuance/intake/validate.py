@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from issuance.errors import Broken, Misconfigured
 from issuance.intake.columns import NAMES
+from issuance.intake.imports import prepare_great_expectations
 from issuance.intake.photos import FINDING
 from issuance.intake.rules import ROW_RULES, Rule, RuleContext
 from issuance.policy import Policy
@@ -78,7 +78,7 @@ def validate_frame(frame: pd.DataFrame, context: RuleContext) -> Validation:
         Broken: the frame is not what `read_rows` and `normalise` give, or a rule could not be evaluated.
     """
     check_structure(frame)
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import; nothing about a cohort leaves this machine
+    prepare_great_expectations()
     from issuance.intake.expectations import run_suite
 
     reasons: dict[int, list[str]] = {}
