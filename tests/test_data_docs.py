@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -13,7 +17,7 @@ from issuance.intake.data_docs import docs_key, docs_link, publish_data_docs, wi
 from issuance.intake.rules import ROW_RULES, SET_RULES
 from issuance.ledger import queries
 from issuance.ledger.connection import connect
-from issuance.settings import Settings
+from issuance.settings import ROOT, Settings
 from issuance.vault.objects import ObjectStore
 
 CANARY: Row = {
@@ -60,6 +64,22 @@ def test_pages_tell_what_each_rule_found_and_no_value(intakes: Intakes) -> None:
     assert all(f"{rule.id} (" in text for rule in (*ROW_RULES, *SET_RULES))
     assert re.search(r"DUPLICATE_PERSON \(error\)[^%]*1 unexpected values found\. ≈?0\.3333", text)
     assert re.search(r"PHONE_SHAPE \(error\)[^%]*1 unexpected values found\.", text)
+
+
+LINK = (
+    "from types import SimpleNamespace as S; from dags.data_docs import DataDocsLink as L;"
+    "print(L().get_link(None, ti_key=S(run_id='docs.0'))); print(L().get_link(None, ti_key=S(run_id='by hand')))"
+)
+
+
+def test_the_runs_link_leads_to_its_submission(intakes: Intakes, tmp_path: Path) -> None:
+    publish_data_docs(intakes.validate("docs"))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    env |= {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_API_URL": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-c", LINK], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+    *_, link, nothing = done.stdout.split("\n")[:-1]
+    assert requests.get(link, timeout=30).status_code == 200
+    assert nothing == "", "a run whose id is not cohort.submission has no link"
 
 
 def test_the_link_opens_and_cohort_show_names_it(intakes: Intakes) -> None:

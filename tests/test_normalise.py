@@ -104,6 +104,14 @@ def test_notes_count_values_and_keep_rows_apart() -> None:
     assert set(notes) <= set(NOTES)
 
 
+@pytest.mark.parametrize(
+    ("column", "label", "code"),
+    [(column, label, code) for column, codes in CODES.items() for code, labels in codes.items() for label in labels],
+)
+def test_every_label_stands_for_its_code(column: str, label: str, code: str) -> None:
+    assert normalised(column, label)[0] == code
+
+
 def test_labels_of_codes_lead_to_one_code_each() -> None:
     for codes in CODES.values():
         labels = [label for words in codes.values() for label in words]

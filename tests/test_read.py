@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from issuance.errors import Refused
 from issuance.intake import read_parquet, read_text
 from issuance.intake.columns import ALWAYS, COLUMNS, HEADERS, NAMES
-from issuance.intake.frames import defuse, fuse
+from issuance.intake.frames import columns_of, defuse, fuse
 from issuance.intake.read import REFUSALS, read_rows
 
 ROW = {name: f"{name}-值" for name in ALWAYS} | {"name": "㼆𠮷", "address": '朝阳区"甲"1号,\r\n2室'}
@@ -88,6 +88,14 @@ def test_chinese_headers_in_any_width_and_case(tmp_path: Path) -> None:
     assert len(HEADERS) == len(NAMES) + sum(len(column.zh) for column in COLUMNS), "no header means two columns"
 
 
+@pytest.mark.parametrize(
+    ("alias", "name"), [(alias, column.name) for column in COLUMNS for alias in (column.name.upper(), *column.zh)]
+)
+def test_every_alias_stands_for_its_column(alias: str, name: str) -> None:
+    header = [alias if column == name else column for column in NAMES]
+    assert columns_of(header, Path("a.csv")) == list(NAMES)
+
+
 @pytest.mark.parametrize("rows_per_batch", [1, 2, 3, 7, 1000])
 def test_lines_are_those_of_an_editor_in_any_batching(tmp_path: Path, rows_per_batch: int) -> None:
     rng = random.Random(5)
@@ -146,6 +154,13 @@ def test_unknown_columns_are_named(tmp_path: Path) -> None:
     error = refusal(written(tmp_path, text([ROW | {"shoe_size": "44", "": "x"}]).encode()))
     assert (error.code, error.details["columns"]) == ("COLUMNS_UNKNOWN", ["shoe_size", f"#{len(ROW) + 2}"])
     assert "shoe_size" in error.message
+
+
+def test_a_file_without_a_header_is_refused_and_nothing_of_its_first_row_is_named(tmp_path: Path) -> None:
+    for content in ("CANARY1,CANARY2\nCANARY1,CANARY2\n", "application_id;CANARY1\n1;CANARY2\n"):
+        error = refusal(written(tmp_path, content.encode()))
+        assert error.code == "HEADER_MISSING"
+        assert "CANARY" not in str(error.as_dict())
 
 
 def test_missing_columns_are_named_all_at_once(tmp_path: Path) -> None:

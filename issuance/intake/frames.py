@@ -51,6 +51,8 @@ def columns_of(header: Sequence[str], path: Path, amends: bool = False) -> list[
     cells = [cell.strip(" \t\r\n\u3000\ufeff").strip("*＊") for cell in header]
     known = HEADERS | (AMENDS | IGNORED if amends else {})
     unknown = [cell or f"#{position}" for position, cell in enumerate(cells, 1) if cell.lower() not in known]
+    if len(unknown) == len(cells):
+        refuse("HEADER_MISSING", path)  # and name nothing: the first line may be a person's row
     if unknown and {cell.lower() for cell in unknown} <= set(AMENDS | IGNORED):
         refuse("CORRECTION_COLUMNS", path, ", ".join(unknown), columns=unknown)
     if unknown:

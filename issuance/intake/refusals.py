@@ -65,6 +65,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "更正文件的 file 和 line 两列须照导出原样填写。",
         "The columns file and line of a correction must be as exported.",
     ),
+    "HEADER_MISSING": (
+        "第一行中没有任何已知列名：请补上表头，列之间用逗号或制表符分隔。",
+        "The first line has none of the columns' names: add the header; commas or tabs stand between columns.",
+    ),
     "COLUMNS_UNKNOWN": ("有未知列，请删除或改名。", "Unknown columns: remove or rename them."),
     "COLUMNS_REPEATED": ("有重复列，请只保留一列。", "Columns that stand twice: keep one of each."),
     "COLUMNS_MISSING": ("缺少必需列，请补齐。", "Required columns are missing: add them."),
