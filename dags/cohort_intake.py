@@ -6,7 +6,8 @@ sealed blocks. Run id = cohort.submission; conf: cohort_id, submission.
 
 **When it fails**: a part that cannot be opened or a component away; clear the failed task, everything is idempotent.
 **When it waits**: past the policy's warning threshold a person decides here; past the refusal threshold, or when totals
-differ, the submission is refused with its reason: `issuance cohort show COHORT`.
+differ, the submission is refused with its reason: `issuance cohort show COHORT`. What each rule found: the link
+`Data Docs` of the task publish_data_docs.
 
 Owner: issuance operations.
 """
@@ -18,6 +19,7 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 
 from dags.approvals import REASON, IntakeApproval
+from dags.data_docs import PublishDataDocs
 from dags.wiring import DEFAULTS, Tag, by_error_tree
 
 
@@ -40,7 +42,7 @@ def _intake() -> Any:
     render_template_as_native_obj=True,
 )
 def cohort_intake() -> None:
-    """List parts, validate each, decide, ask when needed, accept each, finish."""
+    """List parts, validate each, decide, publish what was found, ask when needed, accept each, finish."""
 
     @task
     @by_error_tree
@@ -83,6 +85,7 @@ def cohort_intake() -> None:
         task_id="ask_operator", subject="隔离行过多，是否继续 / many rows are quarantined: {{ run_id }}", params=REASON
     )
     accepted = accept_part.expand(part=parts)
+    decided >> PublishDataDocs(task_id="publish_data_docs")
     decided >> approval >> accepted
     finish_submission(accepted)
 

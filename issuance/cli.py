@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from issuance.commands import cohort, demo, keys, ledger, operate, submit
+from issuance.commands import cohort, demo, keys, ledger, operate, quarantine, submit
 from issuance.errors import IssuanceError
 from issuance.stack.command import stack
 
@@ -25,6 +25,7 @@ for command in (
     *keys.COMMANDS,
     *ledger.COMMANDS,
     *operate.COMMANDS,
+    *quarantine.COMMANDS,
     *submit.COMMANDS,
 ):
     cli.add_command(command)

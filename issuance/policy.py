@@ -126,6 +126,7 @@ class Policy(_Entry):
     postage: Postage = Field(title="邮费由谁付、金额（分） / postage: payer, fen")
     hold_until_paid: bool = Field(title="缴费后才制卡 / made only when paid")
     retention_days: Days = Field(title="结清后几日清除个人数据 / days after closing until personal data is erased")
+    waived_rules: tuple[str, ...] = Field((), title="本市豁免的行规则，只警示不隔离 / row rules waived: they only warn")
     sources: dict[str, Source] = Field(title="出处 / sources")
 
     @field_validator("refuse_ratio")

@@ -56,7 +56,9 @@ def _put(**values: str) -> Callable[[Row], None]:
 
 
 def _wrong_check_digit(row: Row) -> None:
-    row["id_number"] = row["id_number"][:-1] + ("0" if row["id_number"].endswith("X") else "X")
+    other = "0" if row["id_number"].endswith("X") else "X"
+    # a number that ends in 000 would be one that Excel has cut
+    row["id_number"] = row["id_number"][:-1] + ("1" if (row["id_number"][-3:-1], other) == ("00", "0") else other)
 
 
 def _other_sex(row: Row) -> None:
@@ -103,7 +105,7 @@ DEFECTS: tuple[tuple[str, Callable[[Row], None]], ...] = (
     ("ID_OLD_15", _old_number),
     ("ID_BIRTH_DATE", _no_such_day),
     ("NAME_SHAPE", _put(name="王?明")),
-    ("POSTCODE_SHAPE", _collect("mail", address="北京市海淀区学院路1号", postcode="10008")),
+    ("LEADING_ZERO_LOST", _collect("mail", address="北京市海淀区学院路1号", postcode="10008")),
     ("REQUIRED_OUTLET_CODE", _collect("outlet")),
     ("OUTLET_OTHER_BANK", _collect("outlet", outlet_code="OTHER-0001")),
     ("REQUIRED_EMPLOYER_CODE", _collect("employer")),

@@ -22,7 +22,9 @@ dags = {
     dag.dag_id: {
         "doc": dag.doc_md, "tags": sorted(dag.tags), "schedule": type(dag.timetable).__name__,
         "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
-        "tasks": {task.task_id: {"retries": task.retries, "owner": task.owner} for task in dag.tasks},
+        "tasks": {task.task_id: {
+            "retries": task.retries, "owner": task.owner, "links": [link.name for link in task.operator_extra_links],
+            "after": sorted(task.upstream_task_ids)} for task in dag.tasks},
     } for dag in bag.dags.values()
 }
 print(json.dumps({"errors": bag.import_errors, "heavy": heavy, "dags": dags}))
@@ -71,6 +73,11 @@ def test_every_task_retries_and_has_an_owner(bag: dict[str, Any]) -> None:
         for name, task in dag["tasks"].items():
             assert task["retries"] == 3, name
             assert task["owner"] == "issuance-operations", name
+
+
+def test_the_data_docs_are_published_after_the_decision_and_linked(bag: dict[str, Any]) -> None:
+    task = bag["dags"]["cohort_intake"]["tasks"]["publish_data_docs"]
+    assert (task["after"], task["links"]) == (["decide_rows"], ["校验结果 / Data Docs"])
 
 
 def test_timed_dags_run_one_at_a_time(bag: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ def generate(directory: Path, cards: int = CARDS, seed: int = 7) -> Generated:
 
 def rows_of(generated: Generated) -> pd.DataFrame:
     frame = pd.concat(read_rows(generated.applications, 5000), ignore_index=True)
-    return normalise(frame)[0]
+    return normalise(frame)[0].assign(photo_finding="")
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,10 @@ def normalised(column: str, value: str) -> tuple[str, dict[str, int]]:
         ("guardian_id_number", "11010519491231002x", "11010519491231002X", {"lower_case"}),
         ("photo_sha256", "AB" * 32, "ab" * 32, {"lower_case"}),
         ("application_id", " A1\t", "A1", {"spaces"}),
+        ("id_number", "'11010519491231002x", "11010519491231002X", {"apostrophe", "lower_case"}),
+        ("phone", "'+8615400000000", "15400000000", {"apostrophe", "phone_form"}),
+        ("postcode", "'010010", "010010", {"apostrophe"}),
+        ("birth_date", "'1960/1/5", "1960-01-05", {"apostrophe", "date_form"}),
         ("name", "　王小明\u00a0", "王小明", {"full_width", "spaces"}),
         ("name", "\ufeff王小明\u200b", "王小明", {"spaces"}),
         ("phone", "+86 154-0000-0000", "15400000000", {"phone_form"}),
@@ -64,6 +68,8 @@ def test_variants(column: str, value: str, expected: str, notes: set[str]) -> No
 @pytest.mark.parametrize(
     ("column", "value"),
     [
+        ("name", "O'Neil"),
+        ("name", "'王"),
         ("name", "㼆𠮷𬭚"),
         ("name", "王\ufa0e\uf900"),  # NFKC would replace a compatibility ideograph
         ("name", "J. Smith"),
@@ -96,6 +102,14 @@ def test_notes_count_values_and_keep_rows_apart() -> None:
     assert changed["address"].tolist() == ["", "", "x"]
     assert notes == {"spaces": len(NAMES), "lower_case": 3}
     assert set(notes) <= set(NOTES)
+
+
+@pytest.mark.parametrize(
+    ("column", "label", "code"),
+    [(column, label, code) for column, codes in CODES.items() for code, labels in codes.items() for label in labels],
+)
+def test_every_label_stands_for_its_code(column: str, label: str, code: str) -> None:
+    assert normalised(column, label)[0] == code
 
 
 def test_labels_of_codes_lead_to_one_code_each() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from issuance.errors import Broken
+from issuance.errors import Broken, Misconfigured
 from issuance.intake.catalogue import rules_markdown
 from issuance.intake.columns import ALWAYS, CODES, CONDITIONS, NAMES
 from issuance.intake.identifiers import check_characters
+from issuance.intake.photos import FINDING
+from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
+from issuance.intake.regions import abolished_regions, known_regions
 from issuance.intake.rules import ROW_RULES, RULES, SET_RULES, RuleContext
-from issuance.intake.validate import validate_frame
+from issuance.intake.validate import check_waivers, validate_frame
 from issuance.policy import load_policy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,12 +54,35 @@ MAIL = RETIREE | {
 HMT = RETIREE | {
     "id_type": "hmt_permit", "id_number": number("81000019491231002"), "social_security_number": "H1", "name": "陳大文",
 }  # fmt: skip
+EMPLOYEE = RETIREE | {
+    "category": "employee", "id_number": number("11010519900101001"), "birth_date": "1990-01-01", "sex": "male",
+}  # fmt: skip
+FLEXIBLE = EMPLOYEE | {"category": "flexible"}
 WOMAN_OF_44 = RETIREE | {"id_number": number("11010419801231002"), "birth_date": "1980-12-31"}
 WOMAN_OF_48 = RETIREE | {"id_number": number("11010419770101002"), "birth_date": "1977-01-01"}
 
 PASSING = {
     "retiree": RETIREE,
     "abolished county": RETIREE | {"id_number": number("11010319491231002")},
+    "county that was abolished before 1993": RETIREE | {"id_number": number("44052419491231002")},
+    "sixteen today": EMPLOYEE | {"id_number": number("11010520091009001"), "birth_date": "2009-10-09"},
+    "employee": EMPLOYEE,
+    "flexible": FLEXIBLE,
+    "resident of any age": EMPLOYEE
+    | {
+        "category": "resident",
+        "id_number": number("11010520180101001"),
+        "birth_date": "2018-01-01",
+    },
+    "seventeen": MINOR | {"id_number": number("11010520071010001"), "birth_date": "2007-10-10"},
+    "number that truly ends in 000": EMPLOYEE
+    | {
+        "id_number": number("11010519900101100"),
+        "sex": "female",
+        "birth_date": "1990-01-01",
+    },
+    "first": RETIREE | {"kind": "first", "old_card_generation": ""},
+    "postcode of Hohhot": MAIL | {"postcode": "010010"},
     "rare characters": RETIREE | {"name": "㼆𠮷𬭚"},
     "dotted name": RETIREE | {"name": "阿依古丽·买买提"},
     "compatibility ideograph": RETIREE | {"name": "王\ufa0e"},
@@ -86,12 +113,15 @@ FAILING: list[tuple[str, dict[str, str]]] = [
     ("APPLIED_AT_FUTURE", RETIREE | {"applied_at": "2025-10-10"}),
     ("NUMBER_DAMAGED", RETIREE | {"id_number": "1.10105E+17"}),
     ("NUMBER_DAMAGED", RETIREE | {"phone": "1.54E+10"}),
+    ("NUMBER_DAMAGED", RETIREE | {"id_number": "110105194912310000"}),
+    ("NUMBER_DAMAGED", MINOR | {"guardian_id_number": "110105194912310000"}),
     ("ID_OLD_15", RETIREE | {"id_number": "110105491231002"}),
     ("ID_SHAPE", RETIREE | {"id_number": "11010519491231002"}),
     ("ID_SHAPE", RETIREE | {"id_type": "foreign_permanent", "name": "Ann Li", "social_security_number": "X1"}),
     ("ID_SHAPE", FOREIGNER | {"id_number": "E 1"}),
     ("ID_REGION", RETIREE | {"id_number": number("99010519491231002")}),
     ("ID_REGION", RETIREE | {"id_number": number("81000019491231002")}),
+    ("ID_COUNTY_UNKNOWN", RETIREE | {"id_number": number("11999919491231002")}),
     ("ID_CHECK_DIGIT", RETIREE | {"id_number": "110105194912310021"}),
     ("ID_BIRTH_DATE", RETIREE | {"id_number": number("11010519490230002")}),
     ("ID_BIRTH_DATE", MINOR | {"id_number": number("11010520261231001"), "birth_date": ""}),
@@ -109,17 +139,29 @@ FAILING: list[tuple[str, dict[str, str]]] = [
     ("NAME_SHAPE", FOREIGNER | {"name": "安娜"}),
     ("PHONE_SHAPE", RETIREE | {"phone": "12000000000"}),
     ("PHONE_SHAPE", RETIREE | {"phone": "1540000000"}),
-    ("POSTCODE_SHAPE", MAIL | {"postcode": "57200"}),
+    ("POSTCODE_SHAPE", MAIL | {"postcode": "5720"}),
+    ("LEADING_ZERO_LOST", MAIL | {"postcode": "10010"}),
     ("REGION_CODE_UNKNOWN", RETIREE | {"region_code": "990105"}),
+    ("REGION_CODE_UNKNOWN", RETIREE | {"region_code": "110199"}),
+    ("REGION_CODE_ABOLISHED", RETIREE | {"region_code": "110103"}),
     ("REGION_CODE_UNKNOWN", RETIREE | {"region_code": "1101"}),
     ("BANK_UNKNOWN", RETIREE | {"bank_code": "XBANK", "outlet_code": "XBANK-1"}),
     ("OUTLET_CODE_SHAPE", RETIREE | {"outlet_code": "ICBC0101"}),
     ("OUTLET_OTHER_BANK", RETIREE | {"outlet_code": "BOB-0101"}),
     ("MINOR_OUTLET_ONLY", MINOR | {"collection_method": "service_point", "outlet_code": ""}),
+    ("MINOR_TOO_OLD", MINOR | {"id_number": number("11010520071009001"), "birth_date": "2007-10-09"}),
+    ("WORKER_TOO_YOUNG", EMPLOYEE | {"id_number": number("11010520091010001"), "birth_date": "2009-10-10"}),
+    ("WORKER_TOO_YOUNG", FLEXIBLE | {"id_number": number("11010520180101001"), "birth_date": "2018-01-01"}),
+    ("NATIONALITY_CHINESE", FOREIGNER | {"nationality": "CHN"}),
+    ("FIRST_WITH_OLD_CARD", RETIREE | {"kind": "first"}),
     ("GUARDIAN_ID_CHECK_DIGIT", MINOR | {"guardian_id_number": "110105194912310021"}),
     ("GUARDIAN_IS_HOLDER", MINOR | {"guardian_id_number": MINOR["id_number"]}),
     ("FOREIGNER_ID_TYPE", RETIREE | {"category": "foreigner", "nationality": "IRL", "name": "Ann Li"}),
     ("PHOTO_SHA256_SHAPE", RETIREE | {"photo_sha256": "12"}),
+    *(
+        (code, RETIREE | {"photo_ref": "1.jpg", "photo_sha256": "ab" * 32, FINDING: code})
+        for code in ("PHOTO_MISSING", "PHOTO_DIFFERS", "PHOTO_FORMAT", "PHOTO_SIZE", "PHOTO_BACKGROUND")
+    ),
     ("RETIREMENT_TOO_EARLY", WOMAN_OF_44),
     ("RETIREMENT_EARLY", WOMAN_OF_48),
     ("RETIREMENT_EARLY", WOMAN_OF_44 | {"proof_ref": "P-1"}),
@@ -147,7 +189,8 @@ ALSO = {"REQUIRED_BIRTH_DATE"}
 
 def frame_of(rows: list[dict[str, str]]) -> pd.DataFrame:
     """Rows as `read_rows` gives them."""
-    frame = pd.DataFrame({name: [row.get(name, "") for row in rows] for name in NAMES}, dtype="str")
+    names = (*NAMES, FINDING)
+    frame = pd.DataFrame({name: [row.get(name, "") for row in rows] for name in names}, dtype="str")
     return frame.assign(line=range(2, len(rows) + 2))
 
 
@@ -239,9 +282,38 @@ def test_a_frame_that_rules_would_wrongly_pass_is_stopped() -> None:
         assert caught.value.code == code
 
 
+def test_a_city_waives_what_it_may_and_the_rule_warns() -> None:
+    policy = CONTEXT.policy.model_copy(update={"waived_rules": ("RETIREMENT_TOO_EARLY",)})
+    validation = validate_frame(frame_of([WOMAN_OF_44, RETIREE]), RuleContext(policy, CONTEXT.banks, date(2025, 10, 9)))
+    assert (validation.reasons, validation.warnings) == ({}, {0: ["RETIREMENT_TOO_EARLY"]})
+    check_waivers(policy)
+
+
+@pytest.mark.parametrize("rule", ["ID_CHECK_DIGIT", "NO_SUCH_RULE", "RETIREMENT_EARLY", "DUPLICATE_PERSON"])
+def test_what_no_city_may_waive_is_a_clear_error(rule: str) -> None:
+    policy = CONTEXT.policy.model_copy(update={"waived_rules": ("MINOR_OUTLET_ONLY", rule)})
+    with pytest.raises(Misconfigured) as caught:
+        check_waivers(policy)
+    assert (caught.value.code, caught.value.details["rules"]) == ("WAIVER_UNKNOWN", [rule])
+
+
+def test_historic_codes_are_known_as_abolished() -> None:
+    assert {"110103", "110104", "440524", "510200"} <= abolished_regions()
+    assert {"110105", "330113", "500157", "820000"} <= set(known_regions()) - abolished_regions()
+    assert not {"110199", "990000"} & set(known_regions())
+
+
 def test_importing_the_rules_does_not_import_great_expectations() -> None:
     code = "import sys, issuance.intake.validate; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
+
+
+def test_great_expectations_is_imported_without_what_nobody_uses() -> None:
+    code = (
+        "import sys; from issuance.intake.imports import prepare_great_expectations as p; p(); p();"
+        "import issuance.intake.expectations; sys.exit('scipy.stats._stats_py' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False, cwd=ROOT).returncode == 0
 
 
 def test_conditions_name_columns_and_codes_that_exist() -> None:
@@ -254,8 +326,29 @@ def test_rule_table_is_complete() -> None:
     assert len(RULES) == len(ROW_RULES) + len(SET_RULES)
     for rule in RULES.values():
         assert all((rule.zh, rule.en, rule.remedy_zh, rule.remedy_en))
-        assert set(rule.columns) <= set(NAMES)
+        assert set(rule.columns) <= {*NAMES, FINDING}
     assert all(rule.passes is None for rule in SET_RULES)
+
+
+def codes_raised(path: Path) -> set[str]:
+    """The codes that a module refuses with, as literals."""
+    raises = ("Refused", "Misconfigured", "refuse", "_refuse")
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    firsts = [
+        call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id in raises and call.args
+    ]
+    return {first.value for first in firsts if isinstance(first, ast.Constant) and isinstance(first.value, str)}
+
+
+def test_every_refusal_stands_on_the_page_of_rules() -> None:
+    room = ROOT / "issuance"
+    modules = [*(room / "intake").glob("*.py"), room / "commands" / "submit.py", room / "commands" / "quarantine.py"]
+    raised = set().union(*map(codes_raised, modules))
+    assert len(raised) > 20
+    assert raised <= {*REFUSALS, *PACKAGE_REFUSALS}
+    by_name = {"SUBMISSION_LIVE", "SUBMISSION_UNDECIDED", "NOTHING_TO_AMEND", "LAST_ROW_INCOMPLETE", "FIELD_COUNT"}
+    told = {"TOTALS_DIFFER", "TOO_MANY_QUARANTINED", "REFUSED_BY_OPERATOR"}
+    assert {*REFUSALS, *PACKAGE_REFUSALS} <= raised | by_name | told
 
 
 def test_the_page_of_rules_is_in_step() -> None:

@@ -52,7 +52,9 @@ def list_cohorts(as_json: bool) -> None:
 @AS_JSON
 def show(cohort_id: str, as_json: bool) -> None:
     """One cohort: submissions, states, changes; its waves with jobs, finishing days and cards that will breach."""
-    found = _read(queries.show_cohort, cohort_id)
+    from issuance.intake.data_docs import with_links
+
+    found = with_links(load_settings(), _read(queries.show_cohort, cohort_id))
     if as_json:
         emit(found, True)
         return

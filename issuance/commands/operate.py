@@ -1,4 +1,4 @@
-"""`issuance card`, `job`, `quarantine`, `break`, `partner`, `dlq`: what operators see and do."""
+"""`issuance card`, `job`, `break`, `partner`, `dlq`: what operators see and do."""
 
 from __future__ import annotations
 
@@ -81,23 +81,6 @@ def reassign(job_id: str, factory: str | None, reason: str) -> None:
     airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
     click.echo(f"{user}: wave {wave} of {cohort_id} replaces {job_id}; another person releases it: "
                f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
-
-
-@click.group()
-def quarantine() -> None:
-    """隔离与重复。 Rows that were not accepted."""
-
-
-@quarantine.command(name="list")
-@click.argument("cohort_id")
-@AS_JSON
-def list_quarantine(cohort_id: str, as_json: bool) -> None:
-    """Rows that were not accepted, each with reasons and remedy."""
-    from issuance.intake.rules import RULES
-
-    rows = _read(queries.list_quarantine, cohort_id)
-    remedies = {rule.id: f"{rule.remedy_zh} / {rule.remedy_en}" for rule in RULES.values()}
-    emit([{**row, "remedy": " ".join(remedies[reason] for reason in row["reasons"])} for row in rows], as_json)
 
 
 @click.group(name="break")
@@ -203,4 +186,4 @@ def replay(topic: str, partition: int, offset: int) -> None:
     click.echo(f"{user}: sent again")
 
 
-COMMANDS = (card, job, quarantine, break_, partner, dlq)
+COMMANDS = (card, job, break_, partner, dlq)

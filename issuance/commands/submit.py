@@ -7,78 +7,142 @@ import sys
 import time
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
 
 from issuance.commands.output import emit
 from issuance.errors import Refused
-from issuance.settings import load_settings
+from issuance.intake.columns import CODES
+from issuance.intake.regions import known_regions
+from issuance.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from issuance.intake.submit import Package
 
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--cohort", "cohort_id", help="Cohort ID, [A-Za-z0-9_.-]{1,64}.")
 @click.option("--city", help="GB/T 2260 code, for example 110000.")
-@click.option("--category", type=click.Choice(["retiree", "employee", "resident", "flexible", "minor", "foreigner"]))
+@click.option("--category", type=click.Choice(list(CODES["category"])))
 @click.option("--opens", type=click.DateTime(["%Y-%m-%d"]), help="Opening day.")
 @click.option("--declared", type=int, help="Rows that the submitter declares.")
+@click.option("--amends", is_flag=True, default=None, help="Correct quarantined lines; city, category, opens stay.")
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of the photos; by default photos/ beside FILE.")
 @click.option("--wait", is_flag=True, help="Return when intake has ended.")
 @click.option("--json", "as_json", is_flag=True)
-def submit(
-    files: tuple[Path, ...],
-    cohort_id: str | None,
-    city: str | None,
-    category: str | None,
-    opens: datetime | None,
-    declared: int | None,
-    wait: bool,
-    as_json: bool,
-) -> None:
+def submit(files: tuple[Path, ...], opens: datetime | None, wait: bool, as_json: bool, **given: Any) -> None:
     """提交一个批次。 Submit a cohort: FILES with the options, or one manifest.yaml with the same fields."""
-    from issuance.intake.submit import refused_announcements, submit_package, wait_for_intake
+    from issuance.intake.submit import submit_package
+    from issuance.intake.wait import refused_announcements, wait_for_intake
     from issuance.login import current_user
 
-    given = {"cohort": cohort_id, "city": city, "category": category, "declared": declared}
-    package, paths = read_package(files, given, opens.date() if opens else None)
     settings = load_settings()
+    fields = {"cohort": given.pop("cohort_id"), "opens": opens.date() if opens else None, **given}
+    package, paths, photos = read_package(settings, files, fields)
     known = set(refused_announcements(settings, package.cohort_id))
-    result = submit_package(settings, package, paths, current_user(settings))
+    result = submit_package(settings, package, paths, current_user(settings), photos)
     if wait:
         result["state"] = wait_for_intake(settings, package.cohort_id, result["sha256"], known, time.sleep)
     emit({**result, "state": result["state"].lower()}, as_json)
 
 
-def read_package(files: tuple[Path, ...], given: dict[str, Any], opens: date | None) -> tuple[Any, list[Path]]:
-    """The package of options or of a manifest.
+FIELDS = ("cohort", "city", "category", "opens", "declared", "amends", "photos", "files")
+
+
+def read_package(
+    settings: Settings, files: tuple[Path, ...], given: dict[str, Any]
+) -> tuple[Package, list[Path], Path | None]:
+    """The package of options or of a manifest, its files and its folder of photos.
 
     Raises:
-        Refused: a field or a file is missing.
+        Refused: a field is missing, unknown or no value of its kind, or a file is missing.
     """
-    from issuance.intake.submit import Package
-
-    fields = {**given, "opens": opens}
-    paths = list(files)
+    paths, fields = list(files), dict(given)
     if len(paths) == 1 and paths[0].suffix in (".yaml", ".yml") and paths[0].exists():
-        manifest = yaml.safe_load(paths[0].read_text(encoding="utf-8")) or {}
-        paths = [paths[0].parent / name for name in manifest.pop("files", [])]
-        fields = {name: value if value is not None else manifest.get(name) for name, value in fields.items()}
-    missing = [name for name, value in fields.items() if value is None] + ([] if paths else ["files"])
-    absent = [str(path) for path in paths if not path.is_file()]
+        manifest = _manifest(paths[0])
+        paths = [paths[0].parent / str(name) for name in manifest.get("files") or []]
+        fields = {name: value if value is not None else manifest.get(name) for name, value in given.items()}
+        if fields["photos"] is not None:
+            fields["photos"] = files[0].parent / fields["photos"]
+    if fields["amends"]:
+        fields |= _standing_fields(settings, str(fields["cohort"]))
+    _refuse_missing(fields, paths)
+    return _package(fields), paths, fields["photos"]
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        manifest = None
+    unknown = sorted(set(manifest) - set(FIELDS)) if isinstance(manifest, dict) else []
+    if not isinstance(manifest, dict) or unknown:
+        what = f": {', '.join(map(str, unknown))}" if unknown else ""
+        raise Refused(
+            "MANIFEST_INVALID",
+            f"{path.name} 不是可用的清单，字段为 {', '.join(FIELDS)}{what}。"
+            f" / {path.name} is no manifest; its fields are {', '.join(FIELDS)}{what}.",
+            unknown=unknown,
+        )
+    return manifest
+
+
+def _standing_fields(settings: Settings, cohort_id: str) -> dict[str, Any]:
+    """What a correction does not say: the cohort's own city, category and opening day."""
+    from issuance.ledger.connection import transaction
+
+    with transaction(settings.database_url) as connection:
+        row = connection.execute(
+            "SELECT city, category, opens_on FROM cohort WHERE cohort_id = %s", (cohort_id,)
+        ).fetchone()
+    if row is None:
+        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+    return dict(zip(("city", "category", "opens"), row, strict=True))
+
+
+def _refuse_missing(fields: dict[str, Any], paths: list[Path]) -> None:
+    needed = ("cohort", "city", "category", "opens", "declared")
+    missing = [name for name in needed if fields[name] is None] + ([] if paths else ["files"])
     if missing:
         raise Refused(
             "FIELDS_MISSING", f"缺少：{', '.join(missing)}。 / missing: {', '.join(missing)}.", missing=missing
         )
+    absent = [str(path) for path in paths if not path.is_file()]
+    if fields["photos"] is not None and not fields["photos"].is_dir():
+        absent.append(str(fields["photos"]))
     if absent:
         raise Refused(
             "FILE_MISSING", f"没有文件 {', '.join(absent)}。 / no such file: {', '.join(absent)}.", files=absent
         )
-    opens_on = fields["opens"] if isinstance(fields["opens"], date) else date.fromisoformat(str(fields["opens"]))
-    package = Package(
-        str(fields["cohort"]), str(fields["city"]), str(fields["category"]), opens_on, int(str(fields["declared"]))
+
+
+def _package(fields: dict[str, Any]) -> Package:
+    from issuance.intake.submit import Package
+
+    wrong = [] if fields["category"] in CODES["category"] else ["category"]
+    opens, declared = fields["opens"], str(fields["declared"])
+    try:
+        opens = opens if isinstance(opens, date) else date.fromisoformat(str(opens))
+    except ValueError:
+        wrong.append("opens")
+    if not declared.isdecimal() or not 0 < int(declared) < 2**31:
+        wrong.append("declared")
+    if str(fields["city"]) not in known_regions():
+        wrong.append("city")
+    if wrong:
+        raise Refused(
+            "FIELDS_INVALID",
+            f"字段值无效：{', '.join(wrong)}（opens 形如 2025-10-09，declared 为正整数，city 为 6 位区划代码，"
+            f"category 为 {'、'.join(CODES['category'])}）。 / no values of their kind: {', '.join(wrong)}"
+            " (opens as 2025-10-09, declared a positive number, city a code of GB/T 2260).",
+            fields=wrong,
+        )
+    return Package(
+        str(fields["cohort"]), str(fields["city"]), fields["category"], opens, int(declared), bool(fields["amends"])
     )
-    return package, paths
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import pandas as pd
 
 from issuance.errors import Broken
+from issuance.intake.identifiers import plain
 from issuance.intake.session import Intake, require_state, validated_key
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
 from issuance.ledger.news import tell_cohort
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.masking import mask_id_number, mask_name
+
+INTAKE_SOURCE = "INTAKE"
+"""The source of holder events that intake itself finds; no partner has this name."""
 
 VAULT_FIELDS = (
     "name", "id_type", "id_number", "social_security_number", "sex", "birth_date", "nationality", "phone",
@@ -31,7 +34,7 @@ def accept_part(intake: Intake, part: int) -> int:
         require_state(connection, intake, "VALIDATED")
         now = business_now(connection)
         accepted = {
-            str(row[0]): row[1:]
+            row[0].hex: row[1:]
             for row in connection.execute(
                 "SELECT card_ref, file, line, person FROM row_outcome"
                 " WHERE (cohort_no, submission) = (%s, %s) AND part = %s AND outcome = 'accepted'",
@@ -70,41 +73,60 @@ def _seal_blocks(
     number = (intake.submission * 10_000 + part) * 10_000
     for _, group in frame.groupby(["factory", "due_on"], sort=True):
         for start in range(0, len(group), BLOCK_ROWS):
-            batch: list[dict[str, Any]] = group.iloc[start : start + BLOCK_ROWS].to_dict("records")  # type: ignore[assignment]
-            intake.vault.write_block(number, [_person(row) for row in batch])
-            for position, row in enumerate(batch):
-                file, line, person = accepted[row["card_ref"]]
-                yield _card_row(intake, row, (file, line, person), (number, position), now)
+            batch = group.iloc[start : start + BLOCK_ROWS]
+            intake.vault.write_block(number, _persons(batch))
+            yield from _card_rows(intake, batch, accepted, number, now)
             number += 1
 
 
-def _person(row: dict[str, Any]) -> dict[str, str]:
-    person = {name: row[name] for name in VAULT_FIELDS}
-    person["social_security_number"] = row["social_security_number"] or row["id_number"]
-    masked = f"{mask_name(row['name'])} {mask_id_number(row['id_number'])}"
-    return person | {"card_ref": row["card_ref"], "masked": masked}
+def _persons(batch: pd.DataFrame) -> list[dict[str, str]]:
+    """The persons of a block, each with the masked text that people may see."""
+    columns = [plain(batch[name]) for name in VAULT_FIELDS]
+    persons = [dict(zip(VAULT_FIELDS, values, strict=True)) for values in zip(*columns, strict=True)]
+    for person, ref in zip(persons, plain(batch["card_ref"]), strict=True):
+        person["social_security_number"] = person["social_security_number"] or person["id_number"]
+        person["masked"] = f"{mask_name(person['name'])} {mask_id_number(person['id_number'])}"
+        person["card_ref"] = f"{ref[:8]}-{ref[8:12]}-{ref[12:16]}-{ref[16:20]}-{ref[20:]}"
+    return persons
 
 
-def _card_row(
-    intake: Intake,
-    row: dict[str, Any],
-    origin: tuple[str, int, bytes],
-    place: tuple[int, int],
-    now: Any,
-) -> tuple[Any, ...]:
-    file, line, person = origin
-    held = "fee" if row["fee_status"] == "unpaid" else None
-    generation = int(row["old_card_generation"]) if row["old_card_generation"] else None
-    return (
-        UUID(row["card_ref"]), intake.cohort_no, row["application_id"], person, intake.submission, file, line,
-        row["kind"], row["category"], row["bank_code"], row["factory"], row["applied_on"], row["due_on"], generation,
-        row["collection_method"], row["place"], *place, held, None, 0, None, "HELD" if held else "WAITING", now, 0,
-        None,
-    )  # fmt: skip
+CARD_COLUMNS = (
+    "card_ref", "application_id", "kind", "category", "bank_code", "factory", "applied_on", "due_on",
+    "old_card_generation", "collection_method", "place", "fee_status",
+)  # fmt: skip
+
+
+def _card_rows(
+    intake: Intake, batch: pd.DataFrame, accepted: dict[str, Any], block: int, now: Any
+) -> Iterable[tuple[Any, ...]]:
+    """The card rows of a block, in its order."""
+    rows = zip(*(batch[name].tolist() for name in CARD_COLUMNS), strict=True)
+    for position, (
+        ref,
+        application,
+        kind,
+        category,
+        bank,
+        factory,
+        applied,
+        due,
+        generation,
+        method,
+        place,
+        fee,
+    ) in enumerate(rows):
+        file, line, person = accepted[ref]
+        held = "fee" if fee == "unpaid" else None
+        yield (
+            bytes.fromhex(ref), intake.cohort_no, application, person, intake.submission, file, line, kind, category,
+            bank, factory, applied, due, int(generation) if generation else None, method, place, block, position,
+            held, None, 0, None, "HELD" if held else "WAITING", now, 0, None,
+        )  # fmt: skip
 
 
 CARD_TYPES = (
-    "uuid", "int4", "text", "bytea", "int4", "text", "int4", "text", "text", "text", "text", "date", "date", "int2",
+    # a uuid travels as its 16 bytes
+    "bytea", "int4", "text", "bytea", "int4", "text", "int4", "text", "text", "text", "text", "date", "date", "int2",
     "text", "text", "int8", "int4", "text", "text", "int2", "int2", "text", "timestamptz", "int4", "date",
 )  # fmt: skip
 
@@ -142,6 +164,7 @@ def finish_submission(intake: Intake) -> dict[str, int]:
         ).fetchone() or (0,)
         if cards != counts.get("accepted", 0):
             raise Broken("CARDS_MISSING", f"{counts.get('accepted', 0)} rows accepted, {cards} cards made")
+        _tell_second_applications(connection, intake)
         connection.execute("UPDATE submission SET state = 'ACCEPTED' WHERE (cohort_no, number) = (%s, %s)", intake.key)
         connection.execute(
             "UPDATE cohort SET state = 'ACCEPTED' WHERE cohort_no = %s AND state = 'REGISTERED'", (intake.cohort_no,)
@@ -156,3 +179,15 @@ def finish_submission(intake: Intake) -> dict[str, int]:
             details=counts,
         )  # fmt: skip
     return {str(outcome): int(count) for outcome, count in counts.items()}
+
+
+def _tell_second_applications(connection: Connection, intake: Intake) -> None:
+    """A reapplication for a card in store is a holder event of that card, whose source is intake itself."""
+    connection.execute(
+        "WITH told AS (INSERT INTO holder_event (source, event_id, sha256, event, card_ref, occurred_at)"
+        " SELECT %s, event_id, sha256(convert_to(event_id || card_ref, 'UTF8')), 'SECOND_APPLICATION', card_ref, %s"
+        " FROM (SELECT concat_ws('/', %s::text, submission, part, line) AS event_id, card_ref FROM row_outcome"
+        " WHERE (cohort_no, submission) = (%s, %s) AND reasons = ARRAY['SECOND_APPLICATION']) r"
+        " ON CONFLICT DO NOTHING RETURNING card_ref) INSERT INTO changed_card SELECT card_ref FROM told",
+        (INTAKE_SOURCE, business_now(connection), intake.cohort_id, *intake.key),
+    )

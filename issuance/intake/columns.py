@@ -128,44 +128,11 @@ CODES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 PROVINCES: frozenset[str] = frozenset(
-    # GB/T 2260, first two digits. The county part is not checked: real numbers carry codes of abolished districts.
-    [
-        "11",
-        "12",
-        "13",
-        "14",
-        "15",
-        "21",
-        "22",
-        "23",
-        "31",
-        "32",
-        "33",
-        "34",
-        "35",
-        "36",
-        "37",
-        "41",
-        "42",
-        "43",
-        "44",
-        "45",
-        "46",
-        "50",
-        "51",
-        "52",
-        "53",
-        "54",
-        "61",
-        "62",
-        "63",
-        "64",
-        "65",
-        "71",
-        "81",
-        "82",
-    ]
-)
+    # GB/T 2260, first two digits
+    str(number)
+    for numbers in (range(11, 16), range(21, 24), range(31, 38), range(41, 47), range(50, 55), range(61, 66))
+    for number in numbers
+) | {"71", "81", "82"}
 ID_PROVINCES: frozenset[str] = PROVINCES - {"81", "82"}
 """Of a resident identity number: 81, 82 and 83 stand in residence permits of HMT residents only (GB 11643)."""
 

@@ -8,28 +8,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from issuance.errors import Retryable
+from issuance.intake.corrections import judge_named_lines, mark_corrected
+from issuance.intake.duplicates import state_rows, verdict_rows
 from issuance.intake.session import Intake
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
 
-STANDINGS: dict[str, dict[str, str]] = {
-    # standing of the person's earlier card in another cohort: kind of the new row: what becomes of it
-    "under_way": dict.fromkeys(("renewal", "first", "replacement", "exchange", "reapplication"), "duplicate"),
-    "live": {
-        "renewal": "duplicate",
-        "first": "duplicate",
-        "reapplication": "duplicate",
-        "replacement": "LOSS_REPORT_NEEDED",
-        "exchange": "accept",
-    },
-    "ended": dict.fromkeys(("renewal", "first", "replacement", "exchange", "reapplication"), "accept"),
-}
+DECIDED = (
+    "EXISTS (SELECT FROM submission s WHERE (s.cohort_no, s.number) = (r.cohort_no, r.submission)"
+    " AND s.state IN ('VALIDATED', 'WAITING_FOR_OPERATOR', 'ACCEPTED'))"
+)
+"""A row (r) of a submission whose decision stands, whatever its number: corrections may overtake each other."""
 
 
 def decide_rows(intake: Intake) -> str:
     """The one set-based decision after all parts: reused application ids, duplicates, totals and thresholds.
 
-    Locks acceptance as a whole, so that two cohorts never accept the same person. Returns the submission's state.
+    Locks acceptance as a whole, so that two cohorts never accept the same person; the key of the table `acceptance`
+    holds it without the lock too. Returns the submission's state.
     """
     with transaction(intake.settings.database_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.acceptance'))")
@@ -39,79 +36,138 @@ def decide_rows(intake: Intake) -> str:
         if state and state[0] != "REGISTERED":
             return str(state[0])
         connection.execute("ANALYZE row_outcome")  # just filled: without statistics the joins below are nested loops
+        amends = _amends(connection, intake)
+        if amends:
+            judge_named_lines(connection, intake)
         _quarantine_reused_ids(connection, intake)
+        if amends:
+            _mark_repeated_applications(connection, intake)
         _weigh_earlier_cards(connection, intake)
         _mark_duplicates(connection, intake)
-        return _judge(connection, intake)
+        decided = _judge(connection, intake)
+        if decided != "REFUSED":
+            _hold_persons(connection, intake)
+            if amends:
+                mark_corrected(connection, intake)
+        return decided
+
+
+def _amends(connection: Connection, intake: Intake) -> bool:
+    row = connection.execute(
+        "SELECT amends FROM submission WHERE (cohort_no, number) = (%s, %s)", intake.key
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _quarantine_reused_ids(connection: Connection, intake: Intake) -> None:
-    """One application_id on two people quarantines both; an accepted card of an earlier submission stays."""
+    """One application_id on two people quarantines both; an accepted card of another submission stays."""
     connection.execute(
-        """
+        f"""
+        WITH standing AS (SELECT application_id, person FROM row_outcome r
+            WHERE cohort_no = %(cohort)s AND outcome = 'accepted' AND (submission = %(submission)s OR {DECIDED})),
+        reused AS (SELECT application_id FROM standing WHERE application_id IN (
+                SELECT application_id FROM standing GROUP BY 1 HAVING count(*) > 1)
+            GROUP BY 1 HAVING count(DISTINCT person) > 1)
         UPDATE row_outcome r SET outcome = 'quarantined', reasons = ARRAY['APPLICATION_ID_REUSED'],
                person = NULL, card_ref = NULL
         WHERE r.cohort_no = %(cohort)s AND r.submission = %(submission)s AND r.outcome = 'accepted'
-          AND r.application_id IN (
-            SELECT application_id FROM row_outcome
-            WHERE cohort_no = %(cohort)s AND submission <= %(submission)s AND outcome = 'accepted'
-            GROUP BY application_id HAVING count(DISTINCT person) > 1)
+          AND r.application_id IN (SELECT application_id FROM reused)
         """,
         {"cohort": intake.cohort_no, "submission": intake.submission},
     )
 
 
-def _mark_duplicates(connection: Connection, intake: Intake) -> None:
-    """Of a person's valid rows the lowest (submission, file, line) is accepted; a part's number keeps file order."""
+def _mark_repeated_applications(connection: Connection, intake: Intake) -> None:
+    """An application that is a card of this cohort already is that card, however it stands by now."""
     connection.execute(
-        """
-        WITH ranked AS (
-            SELECT submission, file, line, first_value(card_ref) OVER person AS winner,
-                   row_number() OVER person AS rank
-            FROM row_outcome r WHERE cohort_no = %(cohort)s AND submission <= %(submission)s AND outcome = 'accepted'
-            WINDOW person AS (PARTITION BY person ORDER BY submission, part, line))
-        UPDATE row_outcome r SET outcome = 'duplicate', reasons = ARRAY['DUPLICATE_PERSON'], card_ref = winner
-        FROM ranked WHERE rank > 1 AND r.cohort_no = %(cohort)s AND r.submission = %(submission)s
-          AND (r.submission, r.file, r.line) = (ranked.submission, ranked.file, ranked.line)
-        """,
-        {"cohort": intake.cohort_no, "submission": intake.submission},
+        "UPDATE row_outcome r SET outcome = 'duplicate', reasons = ARRAY['DUPLICATE_PERSON'] FROM card c"
+        " WHERE (r.cohort_no, r.submission) = (%s, %s) AND r.outcome = 'accepted' AND c.card_ref = r.card_ref",
+        intake.key,
     )
 
 
 def _weigh_earlier_cards(connection: Connection, intake: Intake) -> None:
-    """Across cohorts: the table STANDINGS; rows decided but not yet cards count as under way."""
-    table = [(standing, kind, then) for standing, kinds in STANDINGS.items() for kind, then in kinds.items()]
+    """Against the person's acceptance of any cohort: the table of duplicates, by kind and standing.
+
+    Of several rows that would hand out the same card in store again, the first does. What was weighed against stays in
+    the table `earlier`, so that a row can take no other's place (`_hold_persons`).
+    """
+    connection.execute(
+        "CREATE TEMP TABLE earlier ON COMMIT DROP AS SELECT a.person, a.card_ref FROM acceptance a WHERE a.person IN"
+        " (SELECT person FROM row_outcome r WHERE (r.cohort_no, r.submission) = (%s, %s) AND r.outcome = 'accepted')",
+        intake.key,
+    )
     connection.execute(
         """
-        WITH rule AS (SELECT * FROM unnest(%(standings)s::text[], %(kinds)s::text[], %(thens)s::text[])
-                      AS rule (standing, kind, verdict)),
-        earlier AS (
-            SELECT r.file, r.line, e.card_ref, rule.verdict,
-                   row_number() OVER (PARTITION BY r.file, r.line ORDER BY rule.verdict = 'accept', e.cohort_no) AS rank
-            FROM row_outcome r
-            JOIN row_outcome e ON e.person = r.person AND e.cohort_no <> r.cohort_no AND e.outcome = 'accepted'
-            JOIN submission s ON s.cohort_no = e.cohort_no AND s.number = e.submission
-                 AND s.state IN ('VALIDATED', 'WAITING_FOR_OPERATOR', 'ACCEPTED')
-            LEFT JOIN card c ON c.card_ref = e.card_ref
-            JOIN rule ON rule.kind = r.kind AND rule.standing = CASE
-                WHEN c.state IN ('ACTIVE', 'NOT_ACTIVATED', 'COLLECTED') THEN 'live'
-                WHEN c.state IN ('WITHDRAWN', 'CANCELLED', 'CANCELLED_BEFORE_MAKING', 'DESTROYED', 'LOST_BY_HOLDER')
-                THEN 'ended' ELSE 'under_way' END
+        WITH verdict AS (SELECT * FROM unnest(%(kinds)s::text[], %(standings)s::text[], %(verdicts)s::text[],
+                         %(outcomes)s::text[]) AS v (kind, standing, verdict, outcome)),
+        state AS (SELECT * FROM unnest(%(states)s::text[], %(state_standings)s::text[]) AS s (state, standing)),
+        weighed AS (
+            SELECT r.file, r.line, a.card_ref, v.verdict, v.outcome,
+                   row_number() OVER (PARTITION BY r.person, v.verdict ORDER BY r.part, r.line) AS rank
+            FROM row_outcome r JOIN earlier a USING (person)
+            LEFT JOIN card c ON c.card_ref = a.card_ref
+            LEFT JOIN state ON state.state = c.state
+            JOIN verdict v ON v.kind = r.kind AND v.standing = coalesce(state.standing, 'under_way')
             WHERE r.cohort_no = %(cohort)s AND r.submission = %(submission)s AND r.outcome = 'accepted')
-        UPDATE row_outcome r SET card_ref = earlier.card_ref,
-               outcome = CASE verdict WHEN 'duplicate' THEN 'duplicate' ELSE 'quarantined' END,
-               reasons = ARRAY[CASE verdict WHEN 'duplicate' THEN 'DUPLICATE_PERSON' ELSE verdict END]
-        FROM earlier WHERE rank = 1 AND verdict <> 'accept' AND r.cohort_no = %(cohort)s
-          AND r.submission = %(submission)s AND (r.file, r.line) = (earlier.file, earlier.line)
+        UPDATE row_outcome r SET card_ref = weighed.card_ref, outcome = weighed.outcome, reasons = ARRAY[
+               CASE WHEN weighed.verdict = 'SECOND_APPLICATION' AND rank > 1 THEN 'DUPLICATE_PERSON'
+                    ELSE weighed.verdict END]
+        FROM weighed WHERE r.cohort_no = %(cohort)s AND r.submission = %(submission)s
+          AND (r.file, r.line) = (weighed.file, weighed.line)
         """,
-        {
-            "cohort": intake.cohort_no,
-            "submission": intake.submission,
-            "standings": [row[0] for row in table],
-            "kinds": [row[1] for row in table],
-            "thens": [row[2] for row in table],
-        },
+        {"cohort": intake.cohort_no, "submission": intake.submission, **_table()},
     )
+
+
+def _table() -> dict[str, list[str]]:
+    kinds, standings, verdicts, outcomes = zip(*verdict_rows(), strict=True)
+    states, state_standings = zip(*state_rows(), strict=True)
+    return {
+        "kinds": list(kinds), "standings": list(standings), "verdicts": list(verdicts), "outcomes": list(outcomes),
+        "states": list(states), "state_standings": list(state_standings),
+    }  # fmt: skip
+
+
+def _mark_duplicates(connection: Connection, intake: Intake) -> None:
+    """Of a person's valid rows of this submission the lowest (file, line) is accepted; a part keeps file order."""
+    connection.execute(
+        """
+        WITH own AS (SELECT person, card_ref, part, file, line FROM row_outcome
+            WHERE cohort_no = %(cohort)s AND submission = %(submission)s AND outcome = 'accepted'),
+        ranked AS (
+            SELECT file, line, first_value(card_ref) OVER person AS winner, row_number() OVER person AS rank
+            FROM own WHERE person IN (SELECT person FROM own GROUP BY person HAVING count(*) > 1)
+            WINDOW person AS (PARTITION BY person ORDER BY part, line))
+        UPDATE row_outcome r SET outcome = 'duplicate', reasons = ARRAY['DUPLICATE_PERSON'], card_ref = winner
+        FROM ranked WHERE rank > 1 AND r.cohort_no = %(cohort)s AND r.submission = %(submission)s
+          AND (r.file, r.line) = (ranked.file, ranked.line)
+        """,
+        {"cohort": intake.cohort_no, "submission": intake.submission},
+    )
+
+
+def _hold_persons(connection: Connection, intake: Intake) -> None:
+    """Every accepted row becomes its person's acceptance, in place of the one it was weighed against.
+
+    The primary key makes a second one impossible, whoever inserts it and with or without the lock above.
+
+    Raises:
+        Retryable: another submission has just accepted one of these persons; the next try finds a duplicate.
+    """
+    own = "(r.cohort_no, r.submission) = (%(cohort)s, %(submission)s) AND r.outcome = 'accepted'"
+    values = {"cohort": intake.cohort_no, "submission": intake.submission}
+    (wanted,) = connection.execute(f"SELECT count(*) FROM row_outcome r WHERE {own}", values).fetchone() or (0,)
+    held = connection.execute(
+        "INSERT INTO acceptance AS a (person, card_ref, cohort_no, submission, replaces)"
+        " SELECT r.person, r.card_ref, r.cohort_no, r.submission, e.card_ref FROM row_outcome r"
+        f" LEFT JOIN earlier e USING (person) WHERE {own} ORDER BY r.person"
+        " ON CONFLICT (person) DO UPDATE SET card_ref = excluded.card_ref, cohort_no = excluded.cohort_no,"
+        " submission = excluded.submission, replaces = excluded.replaces WHERE a.card_ref = excluded.replaces",
+        values,
+    )
+    if held.rowcount != wanted:
+        raise Retryable("PERSONS_TAKEN", f"{wanted - held.rowcount} persons were just accepted by another submission")
 
 
 def _judge(connection: Connection, intake: Intake) -> str:

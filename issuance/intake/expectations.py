@@ -25,6 +25,7 @@ from great_expectations.expectations.metrics.map_metric_provider.multicolumn_map
 )
 
 from issuance.intake.rules import ROW_RULES, RULES, Rule, RuleContext
+from issuance.intake.validate import severity_in
 from issuance.policy import Policy
 
 METRIC = "multicolumn_values.pass_issuance_rule"
@@ -76,21 +77,29 @@ class ExpectRowsToPassRule(MulticolumnMapExpectation):
     success_keys: ClassVar[tuple[str, ...]] = ("mostly", "rule", "context")
 
 
-def expectation_of(rule: Rule, context: str) -> ExpectRowsToPassRule:
+def expectation_of(rule: Rule, context: str, severity: str) -> ExpectRowsToPassRule:
     """One rule as an expectation; `line` is added because a multicolumn expectation needs two columns."""
     return ExpectRowsToPassRule(
-        column_list=[*rule.columns, "line"],
+        column_list=[*(rule.columns or ("file",)), "line"],
         rule=rule.id,
         context=context,
         meta={"rule": rule.id},
-        severity=FailureSeverity.CRITICAL if rule.severity == "error" else FailureSeverity.WARNING,
+        severity=FailureSeverity.CRITICAL if severity == "error" else FailureSeverity.WARNING,
     )
+
+
+def described_expectation(rule: Rule, severity: str) -> ExpectRowsToPassRule:
+    """One rule as Data Docs show it: its code and texts, without the context it was judged in."""
+    shown = expectation_of(rule, "", severity)
+    shown.description = f"{rule.id} ({severity}): {rule.zh} / {rule.en}"
+    return shown
 
 
 def suite_of(context: RuleContext) -> gx.ExpectationSuite:
     """All row rules as a suite."""
     text = context_to_text(context)
-    return gx.ExpectationSuite("cohort_rows", expectations=[expectation_of(rule, text) for rule in ROW_RULES])
+    expectations = [expectation_of(rule, text, severity_in(rule, context.policy)) for rule in ROW_RULES]
+    return gx.ExpectationSuite("cohort_rows", expectations=expectations)
 
 
 def run_suite(frame: pd.DataFrame, context: RuleContext) -> dict[str, list[int]]:

@@ -21,6 +21,7 @@ Step = Callable[[pa.Array], pa.Array]
 NOTES: dict[str, tuple[str, str]] = {
     "full_width": ("全角字符改为半角", "full-width characters"),
     "spaces": ("去除首尾空白", "white space around a value"),
+    "apostrophe": ("去除号码前的撇号（Excel 文本标记）", "an apostrophe before a number, Excel's mark of a text"),
     "lower_case": ("字母大小写统一（如身份证末位 x）", "letter case of numbers, as a lower-case x"),
     "phone_form": ("去除手机号中的 +86、空格和连字符", "+86, blanks and hyphens in a phone number"),
     "date_form": ("日期改为 YYYY-MM-DD", "another form of a date"),
@@ -60,6 +61,13 @@ def _upper(values: pa.Array) -> pa.Array:
 
 def _lower(values: pa.Array) -> pa.Array:
     return pc.ascii_lower(values)
+
+
+def _number(values: pa.Array) -> pa.Array:
+    """Numbers without the apostrophe that people type so that Excel leaves them alone."""
+    if not pc.any(pc.starts_with(values, "'")).as_py():
+        return values
+    return pc.replace_substring_regex(values, r"\A'+([0-9A-Za-z+])", r"\1")
 
 
 def _phone(values: pa.Array) -> pa.Array:
@@ -120,14 +128,21 @@ def _code(column: str) -> Step:
 
 
 EVERY: tuple[tuple[str, Step], ...] = (("full_width", _half_width), ("spaces", _trimmed))
+_BARE: tuple[str, Step] = ("apostrophe", _number)
 STEPS: dict[str, tuple[tuple[str, Step], ...]] = {
-    "id_number": (("lower_case", _upper),),
-    "guardian_id_number": (("lower_case", _upper),),
-    "social_security_number": (("lower_case", _upper),),
+    "application_id": (_BARE,),
+    "id_number": (_BARE, ("lower_case", _upper)),
+    "guardian_id_number": (_BARE, ("lower_case", _upper)),
+    "social_security_number": (_BARE, ("lower_case", _upper)),
+    "region_code": (_BARE,),
+    "postcode": (_BARE,),
+    "outlet_code": (_BARE,),
+    "employer_code": (_BARE,),
+    "old_card_number": (_BARE,),
     "photo_sha256": (("lower_case", _lower),),
-    "phone": (("phone_form", _phone),),
-    "birth_date": (("date_form", _date),),
-    "applied_at": (("date_form", _date),),
+    "phone": (_BARE, ("phone_form", _phone)),
+    "birth_date": (_BARE, ("date_form", _date)),
+    "applied_at": (_BARE, ("date_form", _date)),
     "name": (("name_dot", _name),),
     "guardian_name": (("name_dot", _name),),
     **{column: (("code_label", _code(column)),) for column in CODES},

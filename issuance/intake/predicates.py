@@ -17,19 +17,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from issuance.intake.columns import CODES, ID_PROVINCES, MAX_LENGTH, NAMES, PROVINCES, Condition
+from issuance.intake.columns import CODES, ID_PROVINCES, MAX_LENGTH, NAMES, Condition
 from issuance.intake.identifiers import (
     NUMBER,
     OLD_NUMBER,
     Bools,
     NumberParts,
-    ages,
     contains,
     matches,
     number_parts,
     real_days,
     texts,
 )
+from issuance.intake.regions import abolished_regions, known_regions
 from issuance.policy import Policy
 
 
@@ -72,21 +72,23 @@ PHONE = re.compile(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])")
 CITIZEN = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 
 
-def _bools(values: pd.Series | Bools) -> Bools:
+def as_bools(values: pd.Series | Bools) -> Bools:
+    """As a plain array."""
     return np.asarray(values, dtype=np.bool_)
 
 
 def given(frame: pd.DataFrame, column: str) -> Bools:
     """Where a column has a value."""
-    return _bools(frame[column] != "")
+    return as_bools(frame[column] != "")
 
 
 def one_of(frame: pd.DataFrame, column: str, values: frozenset[str] | tuple[str, ...]) -> Bools:
     """Where a column has one of the values."""
-    return _bools(frame[column].isin(list(values)))
+    return as_bools(frame[column].isin(list(values)))
 
 
-def _any(cases: Iterable[Bools]) -> Bools:
+def any_of(cases: Iterable[Bools]) -> Bools:
+    """Where one of the cases holds."""
     return reduce(np.logical_or, cases)
 
 
@@ -98,7 +100,7 @@ def required(column: str, conditions: tuple[Condition, ...]) -> Predicate:
         if not conditions:
             return present
         cases = (one_of(frame, c.when, c.values) if c.values else given(frame, c.when) for c in conditions)
-        return present | ~_any(cases)
+        return present | ~any_of(cases)
 
     return passes
 
@@ -115,11 +117,22 @@ def shaped(column: str, pattern: str) -> Predicate:
 
 
 def undamaged(*columns: str) -> Predicate:
-    """No column holds a number that Excel has turned into 1.1E+17."""
-    return lambda frame, context: ~_any(matches(frame[column], DAMAGED) for column in columns)
+    """No column holds a number that Excel has turned into 1.1E+17, or whose last three digits it made 000."""
+
+    def passes(frame: pd.DataFrame, context: RuleContext) -> Bools:
+        cut = (zeroed(frame[column]) for column in columns if column in ("id_number", "guardian_id_number"))
+        return ~any_of([*(matches(frame[column], DAMAGED) for column in columns), *cut])
+
+    return passes
 
 
-def _numbers(frame: pd.DataFrame) -> NumberParts:
+def zeroed(values: pd.Series) -> Bools:
+    """Numbers of 18 digits that end in 000 and whose check digit does not hold: Excel keeps 15 digits."""
+    ends = matches(values, r"[0-9]{15}000")
+    return ends & ~number_parts(values.where(ends, "")).genuine if ends.any() else ends
+
+
+def numbers_of(frame: pd.DataFrame) -> NumberParts:
     """The parts of the holders' numbers, unshaped for passports."""
     return number_parts(frame["id_number"].where(frame["id_type"].isin(NUMBERED), ""))
 
@@ -140,33 +153,40 @@ def id_is_new(frame: pd.DataFrame, context: RuleContext) -> Bools:
 def id_region(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """A resident's number begins with a province of GB/T 2260; the county part may be abolished."""
     resident = one_of(frame, "id_type", ("resident_id",)) & matches(frame["id_number"], NUMBER)
-    return ~resident | _bools(frame["id_number"].str[:2].isin(ID_PROVINCES))
+    return ~resident | as_bools(frame["id_number"].str[:2].isin(ID_PROVINCES))
+
+
+def id_county(frame: pd.DataFrame, context: RuleContext) -> Bools:
+    """The first six digits of a resident's number stand in a list of GB/T 2260; numbers without a province pass."""
+    resident = one_of(frame, "id_type", ("resident_id",)) & matches(frame["id_number"], NUMBER)
+    county = frame["id_number"].str[:6]
+    return ~resident | ~as_bools(county.str[:2].isin(ID_PROVINCES)) | as_bools(county.isin(known_regions().keys()))
 
 
 def id_check_digit(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """GB 11643 check digit of every type that has one."""
-    parts = _numbers(frame)
-    return ~parts.shaped | parts.genuine
+    """GB 11643 check digit of every type that has one; a number that Excel has cut is named as that."""
+    parts = numbers_of(frame)
+    return ~parts.shaped | parts.genuine | zeroed(frame["id_number"])
 
 
 def id_birth_date(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """The day inside a genuine number exists and is not later than the business day."""
-    parts = _numbers(frame)
-    return ~parts.genuine | _bools(parts.born <= np.datetime64(context.business_day, "D"))
+    parts = numbers_of(frame)
+    return ~parts.genuine | as_bools(parts.born <= np.datetime64(context.business_day, "D"))
 
 
 def sex_agrees(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """The sex column says what a genuine number says (odd sequence = male)."""
-    parts = _numbers(frame)
+    parts = numbers_of(frame)
     male = one_of(frame, "sex", ("male",))
-    return ~parts.genuine | ~one_of(frame, "sex", ("male", "female")) | _bools(male == parts.male)
+    return ~parts.genuine | ~one_of(frame, "sex", ("male", "female")) | as_bools(male == parts.male)
 
 
 def birth_date_agrees(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """The birth date column says what a genuine number says."""
-    parts = _numbers(frame)
+    parts = numbers_of(frame)
     stated = real_days(frame["birth_date"])
-    return ~parts.genuine | np.isnat(parts.born) | np.isnat(stated) | _bools(parts.born == stated)
+    return ~parts.genuine | np.isnat(parts.born) | np.isnat(stated) | as_bools(parts.born == stated)
 
 
 def real_day(column: str) -> Predicate:
@@ -182,7 +202,7 @@ def not_future(column: str) -> Predicate:
 def social_security_number_agrees(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """For a resident it is the ID number (contract.md)."""
     resident = one_of(frame, "id_type", ("resident_id",)) & given(frame, "social_security_number")
-    return ~resident | _bools(frame["social_security_number"] == frame["id_number"])
+    return ~resident | as_bools(frame["social_security_number"] == frame["id_number"])
 
 
 def name_shape(frame: pd.DataFrame, context: RuleContext) -> Bools:
@@ -194,9 +214,18 @@ def name_shape(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def region_known(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """Six digits whose first two are a province of GB/T 2260."""
-    known = matches(frame["region_code"], r"[0-9]{6}") & _bools(frame["region_code"].str[:2].isin(PROVINCES))
-    return ~given(frame, "region_code") | known
+    """A code of GB/T 2260, an abolished one too."""
+    return one_of(frame, "region_code", ("", *known_regions()))
+
+
+def region_in_force(frame: pd.DataFrame, context: RuleContext) -> Bools:
+    """A code that is still in force."""
+    return ~one_of(frame, "region_code", abolished_regions())
+
+
+def postcode_whole(frame: pd.DataFrame, context: RuleContext) -> Bools:
+    """No postcode of five digits that began with the 0 of 010000 to 079999, which Excel drops."""
+    return ~matches(frame["postcode"], "[1-7][0-9]{4}")
 
 
 def bank_known(frame: pd.DataFrame, context: RuleContext) -> Bools:
@@ -208,65 +237,13 @@ def outlet_of_bank(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """An outlet code that has the right shape begins with the row's bank."""
     comparable = matches(frame["outlet_code"], OUTLET) & given(frame, "bank_code")
     owner = frame["outlet_code"].str.replace(r"-[0-9]+$", "", regex=True)
-    return ~comparable | _bools(owner == frame["bank_code"])
+    return ~comparable | as_bools(owner == frame["bank_code"])
 
 
 def collection_offered(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """A known collection method is one the city's policy offers."""
     known = one_of(frame, "collection_method", tuple(CODES["collection_method"]))
     return ~known | one_of(frame, "collection_method", tuple(context.policy.collection_methods))
-
-
-def minor_at_outlet(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """Minors collect at an outlet, with their guardian."""
-    return ~one_of(frame, "category", ("minor",)) | one_of(frame, "collection_method", ("", "outlet"))
-
-
-def guardian_number(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """A guardian's number of 18 characters has its check digit; other papers of guardians are not judged."""
-    parts = number_parts(frame["guardian_id_number"])
-    return ~parts.shaped | parts.genuine
-
-
-def guardian_differs(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """A guardian is another person."""
-    same = _bools(frame["guardian_id_number"] == frame["id_number"])
-    return ~(same & given(frame, "guardian_id_number"))
-
-
-def foreigner_papers(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """A foreigner shows a passport or a permanent-residence card."""
-    known = one_of(frame, "category", ("foreigner",)) & one_of(frame, "id_type", tuple(CODES["id_type"]))
-    return ~known | one_of(frame, "id_type", ("passport", "foreign_permanent"))
-
-
-def _below(frame: pd.DataFrame, context: RuleContext, limit: str) -> Bools:
-    """Retirees younger on the business day than the policy's `limit` (earliest or statutory) for their sex.
-
-    A genuine number is believed rather than the columns, which have rules of their own for disagreeing with it.
-    """
-    parts = _numbers(frame)
-    years = ages(np.where(parts.genuine, parts.born, real_days(frame["birth_date"])), context.business_day)
-    male = np.where(parts.genuine, parts.male, one_of(frame, "sex", ("male",)))
-    known = one_of(frame, "category", ("retiree",)) & (parts.genuine | one_of(frame, "sex", ("male", "female")))
-    least = {sex: getattr(limits, limit) for sex, limits in context.policy.retirement_ages.items()}
-    return known & _bools((years >= 0) & (years < np.where(male, least["male"], least["female"])))
-
-
-def retirement_possible(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """Below the earliest age a retiree needs a proof."""
-    return ~_below(frame, context, "earliest") | given(frame, "proof_ref")
-
-
-def retirement_usual(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """At the statutory age or above; rows that `retirement_possible` refuses pass here."""
-    below = _below(frame, context, "statutory")
-    return ~below | (_below(frame, context, "earliest") & ~given(frame, "proof_ref"))
-
-
-def age_plausible(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """Not older than 120 years. [rule]"""
-    return ages(real_days(frame["birth_date"]), context.business_day) <= 120
 
 
 def application_id_impersonal(frame: pd.DataFrame, context: RuleContext) -> Bools:
@@ -297,4 +274,4 @@ def printable(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 def short_enough(frame: pd.DataFrame, context: RuleContext) -> Bools:
     """No column longer than MAX_LENGTH characters."""
-    return ~_any(_bools(frame[column].str.len() > MAX_LENGTH) for column in NAMES)
+    return ~any_of(as_bools(frame[column].str.len() > MAX_LENGTH) for column in NAMES)

@@ -44,9 +44,8 @@ def _register(connection: Connection, value: Any, context: Context) -> str | Non
         return None
     if withdrawn:
         return "COHORT_WITHDRAWN"
-    live = any(state != "REFUSED" and not amends for _, _, state, amends in standing)
-    if live != value["amends"]:
-        return "ID_REUSED"
+    if code := may_not_submit([(state, amends) for _, _, state, amends in standing], value["amends"]):
+        return code
     number = len(standing)
     connection.execute(
         "INSERT INTO submission (cohort_no, number, sha256, declared, amends, manifest, submitted_by, state)"
@@ -55,11 +54,27 @@ def _register(connection: Connection, value: Any, context: Context) -> str | Non
          value["submitted_by"]),
     )  # fmt: skip
     connection.execute(
-        "UPDATE cohort SET state = 'REGISTERED' WHERE cohort_no = %s AND state = 'REFUSED'", (cohort_no,)
+        # nothing of a refused cohort stands, so the next submission says anew what it is
+        "UPDATE cohort SET state = 'REGISTERED', city = %s, category = %s, opens_on = %s"
+        " WHERE cohort_no = %s AND state = 'REFUSED'",
+        (value["city"], value["category"], value["opens_on"], cohort_no),
     )
     audit(connection, value["submitted_by"], "submit", value["cohort_id"], context.day, {"submission": number})
     tell_cohort(connection, value["cohort_id"], "REGISTERED", context.day, submission=number)
     return None
+
+
+def may_not_submit(standing: Sequence[tuple[str, bool]], amends: bool) -> str | None:
+    """Why a package may not be submitted to a cohort whose submissions stand as (state, amends); None if it may.
+
+    `submit` asks it and tells people, registration asks it again: other submissions may have come in between.
+    """
+    live = [state for state, correction in standing if state != "REFUSED" and not correction]
+    if live and not amends:
+        return "SUBMISSION_LIVE"
+    if amends and not live:
+        return "NOTHING_TO_AMEND"
+    return "SUBMISSION_UNDECIDED" if amends and live != ["ACCEPTED"] else None
 
 
 def register_parts(connection: Connection, store: ObjectStore, cohort_id: str, number: int) -> list[int]:

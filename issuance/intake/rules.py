@@ -6,31 +6,14 @@ generated from this table. Sources of the rules: domain.md (Checks on an applica
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
+from issuance.intake import papers, photos
 from issuance.intake import predicates as p
 from issuance.intake.columns import ALWAYS, CODES, CONDITIONS, LABELS, MAX_LENGTH, NAMES, Condition
-from issuance.intake.predicates import Predicate, RuleContext
+from issuance.intake.predicates import RuleContext
+from issuance.intake.rule import Rule
+from issuance.intake.set_rules import SET_RULES
 
-__all__ = ["ROW_RULES", "RULES", "Rule", "RuleContext"]
-
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule: an error quarantines the row, a warning is counted only. No predicate: decided over the whole set."""
-
-    id: str
-    severity: Severity
-    columns: tuple[str, ...]
-    """The columns the predicate reads; the first is the one to correct."""
-    zh: str
-    en: str
-    remedy_zh: str
-    remedy_en: str
-    passes: Predicate | None = None
+__all__ = ["ROW_RULES", "RULES", "SET_RULES", "Rule", "RuleContext"]
 
 
 def _when(conditions: tuple[Condition, ...]) -> tuple[str, str]:
@@ -48,7 +31,7 @@ def _required(column: str, *conditions: Condition) -> Rule:
         f"REQUIRED_{column.upper()}", "error", read,
         f"缺少{LABELS[column]}{zh}", f"{column} is missing{en}",
         f"请补填{LABELS[column]}后更正提交。", f"Fill in {column} and submit a correction.",
-        p.required(column, conditions),
+        p.required(column, conditions), "city" if column == "postcode" else "nobody",
     )  # fmt: skip
 
 
@@ -62,6 +45,7 @@ def _coded(column: str) -> Rule:
 
 
 _ID = ("id_number", "id_type")
+_PHOTO = ("photo_ref", photos.FINDING)
 _CONDITIONAL = dict.fromkeys(condition.column for condition in CONDITIONS)
 
 ROW_RULES: tuple[Rule, ...] = (
@@ -87,7 +71,8 @@ ROW_RULES: tuple[Rule, ...] = (
          "请核对申请日期。", "Check the day of application.", p.not_future("applied_at")),
     Rule("NUMBER_DAMAGED", "error",
          ("id_number", "phone", "social_security_number", "guardian_id_number", "old_card_number"),
-         "号码被 Excel 转成科学计数，末位已丢失", "a number that Excel turned into 1.1E+17: its last digits are lost",
+         "号码被 Excel 转成科学计数或末三位变成 000，末位已丢失",
+         "a number that Excel turned into 1.1E+17 or made end in 000: its last digits are lost",
          "请从源系统重新导出，并将号码列设为文本。", "Export again from the source with number columns as text.",
          p.undamaged("id_number", "phone", "social_security_number", "guardian_id_number", "old_card_number")),
     Rule("ID_OLD_15", "error", _ID,
@@ -103,10 +88,13 @@ ROW_RULES: tuple[Rule, ...] = (
          "请核对号码；居住证请选择港澳台居民居住证。",
          "Check the number; for a residence permit use id_type hmt_permit.",
          p.id_region),
+    Rule("ID_COUNTY_UNKNOWN", "warning", _ID,
+         "身份号码前六位不在历年行政区划代码中", "the first six digits of id_number stand in no list of GB/T 2260",
+         "请对照证件核对前六位；确认无误则无需处理。", "Compare with the card; nothing to do if they are right.",
+         p.id_county),
     Rule("ID_CHECK_DIGIT", "error", _ID,
          "证件号码校验位不符", "the check digit of id_number does not hold",
-         "号码有误，请对照证件逐位核对（Excel 会把后三位变成 000）。",
-         "A digit is wrong: compare with the card (Excel turns the last three into 000).", p.id_check_digit),
+         "号码有误，请对照证件逐位核对。", "A digit is wrong: compare with the card.", p.id_check_digit),
     Rule("ID_BIRTH_DATE", "error", _ID,
          "证件号码中的出生日期不存在或在未来", "the birth date inside id_number does not exist or lies in the future",
          "请对照证件核对第 7 至 14 位。", "Compare positions 7 to 14 with the card.", p.id_birth_date),
@@ -139,12 +127,19 @@ ROW_RULES: tuple[Rule, ...] = (
          p.shaped("phone", rf"{p.MOBILE}|{p.DAMAGED}")),
     Rule("POSTCODE_SHAPE", "error", ("postcode",),
          "邮政编码不是 6 位数字", "postcode is not six digits",
-         "请填写 6 位邮政编码（开头的 0 不可省略）。", "Give six digits; a leading 0 counts.",
-         p.shaped("postcode", "[0-9]{6}")),
+         "请填写 6 位邮政编码。", "Give six digits.", p.shaped("postcode", "[0-9]{6}|[1-7][0-9]{4}")),
+    Rule("LEADING_ZERO_LOST", "error", ("postcode",),
+         "邮政编码只有 5 位，开头的 0 可能被 Excel 去掉", "a postcode of five digits: Excel drops a leading 0",
+         "请将该列设为文本后补上开头的 0，或补全缺少的数字。",
+         "Make the column text and put the leading 0 back, or the digit that is missing.", p.postcode_whole),
     Rule("REGION_CODE_UNKNOWN", "error", ("region_code",),
          "行政区划代码未知", "region_code is no code of GB/T 2260",
-         "请填写 6 位行政区划代码（前两位为省级代码）。", "Give six digits that begin with a province's code.",
+         "请填写 6 位行政区划代码（GB/T 2260）。", "Give six digits of GB/T 2260.",
          p.region_known),
+    Rule("REGION_CODE_ABOLISHED", "warning", ("region_code",),
+         "行政区划代码已撤销", "region_code is a code that was abolished",
+         "无需处理；如能确定，请改用现行代码。", "Nothing to do; use the present code if you know it.",
+         p.region_in_force),
     Rule("BANK_UNKNOWN", "error", ("bank_code",),
          "银行代码不在合作银行名录中", "bank_code stands not in the registry",
          "请填写合作银行的代码。", "Use the code of a partner bank.", p.bank_known),
@@ -162,31 +157,64 @@ ROW_RULES: tuple[Rule, ...] = (
     Rule("MINOR_OUTLET_ONLY", "error", ("collection_method", "category"),
          "未成年人只能在网点领取", "minors collect at an outlet only",
          "请将领取方式改为 outlet 并填写网点代码。", "Use collection_method outlet with an outlet_code.",
-         p.minor_at_outlet),
+         papers.minor_at_outlet, "city"),
+    Rule("MINOR_TOO_OLD", "error", ("birth_date", "category", *_ID),
+         "人员类别为未成年人，但已满 18 周岁", "category minor, but 18 years or older",
+         "请核对出生日期和人员类别。", "Check birth date and category.", papers.minor_is_minor, "city"),
+    Rule("WORKER_TOO_YOUNG", "error", ("birth_date", "category", *_ID),
+         "在职或灵活就业人员未满 16 周岁", "employed, but not 16 years old",
+         "请核对出生日期和人员类别。", "Check birth date and category.", papers.worker_old_enough, "city"),
     Rule("GUARDIAN_ID_CHECK_DIGIT", "error", ("guardian_id_number",),
          "监护人证件号码校验位不符", "the check digit of guardian_id_number does not hold",
-         "请对照监护人证件核对号码。", "Compare with the guardian's card.", p.guardian_number),
+         "请对照监护人证件核对号码。", "Compare with the guardian's card.", papers.guardian_number),
     Rule("GUARDIAN_IS_HOLDER", "error", ("guardian_id_number", "id_number"),
          "监护人与本人证件号码相同", "the guardian's number is the holder's own",
-         "请填写监护人的证件号码。", "Give the guardian's own number.", p.guardian_differs),
+         "请填写监护人的证件号码。", "Give the guardian's own number.", papers.guardian_differs),
     Rule("FOREIGNER_ID_TYPE", "error", ("id_type", "category"),
          "外国人的证件类型不符", "a foreigner's paper is neither passport nor permanent-residence card",
-         "请使用护照或外国人永久居留身份证。", "Use passport or foreign_permanent.", p.foreigner_papers),
+         "请使用护照或外国人永久居留身份证。", "Use passport or foreign_permanent.", papers.foreigner_papers),
+    Rule("NATIONALITY_CHINESE", "error", ("nationality", "category"),
+         "人员类别为外国人，但国籍为中国", "category foreigner, but the nationality is Chinese",
+         "请核对国籍和人员类别。", "Check nationality and category.", papers.foreign_nationality),
+    Rule("FIRST_WITH_OLD_CARD", "warning", ("kind", "old_card_number", "old_card_generation"),
+         "首次申领却填写了旧卡", "a first application that names an old card",
+         "如为换发，请更正业务类型；否则无需处理。", "Correct kind if it is a renewal; else nothing to do.",
+         papers.first_without_old_card),
     Rule("PHOTO_SHA256_SHAPE", "error", ("photo_sha256",),
          "照片校验值不是 64 位十六进制", "photo_sha256 is not 64 hexadecimal digits",
          "请填写照片文件的 SHA-256。", "Give the SHA-256 of the photo file.",
          p.shaped("photo_sha256", "[0-9a-f]{64}")),
+    Rule("PHOTO_MISSING", "error", _PHOTO,
+         "没有收到该行的照片", "the photo that the row names did not come",
+         "请把照片放入 photos 文件夹，更正时随 --photos 提交；或清空照片两列，使用人社留存照片。",
+         "Put it into the photos folder and submit a correction with --photos; or empty both photo columns.",
+         photos.finds("PHOTO_MISSING")),
+    Rule("PHOTO_DIFFERS", "error", _PHOTO,
+         "照片与校验值不符", "the photo is another one than photo_sha256 says",
+         "请核对照片文件，重新计算 SHA-256。", "Check the file and compute its SHA-256 again.",
+         photos.finds("PHOTO_DIFFERS")),
+    Rule("PHOTO_FORMAT", "error", _PHOTO,
+         "照片不是完整的 JPEG", "the photo is no whole JPEG",
+         "请重新导出为 JPEG。", "Export it again as JPEG.", photos.finds("PHOTO_FORMAT")),
+    Rule("PHOTO_SIZE", "error", _PHOTO,
+         "照片不是 358×441 像素", "the photo is not 358×441 pixels",
+         "请按 358×441 像素重新制作。", "Make it 358×441 pixels.", photos.finds("PHOTO_SIZE")),
+    Rule("PHOTO_BACKGROUND", "error", _PHOTO,
+         "照片背景不是白色（边缘至少 95% 的像素须不低于 230）",
+         "the background is not white: fewer than 95 % of the border pixels are 230 or lighter",
+         "请重新拍摄白底照片。", "Take a photo before a white background.",
+         photos.finds("PHOTO_BACKGROUND"), "city"),
     Rule("RETIREMENT_TOO_EARLY", "error", ("birth_date", "sex", "category", "proof_ref", *_ID),
          "低于最早退休年龄且无证明材料", "below the earliest retirement age and without proof",
          "请核对出生日期和人员类别，或补填退休证明材料编号。", "Check birth date and category, or give proof_ref.",
-         p.retirement_possible),
+         papers.retirement_possible, "city"),
     Rule("RETIREMENT_EARLY", "warning", ("birth_date", "sex", "category", "proof_ref", *_ID),
          "低于法定退休年龄", "below the statutory retirement age",
-         "无需处理；如有误请更正。", "Nothing to do unless it is a mistake.", p.retirement_usual),
+         "无需处理；如有误请更正。", "Nothing to do unless it is a mistake.", papers.retirement_usual),
     Rule("AGE_IMPLAUSIBLE", "warning", ("birth_date",),
          "年龄超过 120 岁", "older than 120 years",
          "请核对出生日期；确认无误则无需处理。", "Check the birth date; nothing to do if it is right.",
-         p.age_plausible),
+         papers.age_plausible),
     Rule("TEXT_UNPRINTABLE", "error", NAMES,
          "含有控制字符或无法识别的字符", "a control or replacement character in a field",
          "请从源系统重新导出，检查编码。", "Export again and check the encoding.", p.printable),
@@ -194,19 +222,5 @@ ROW_RULES: tuple[Rule, ...] = (
          f"字段超过 {MAX_LENGTH} 个字符", f"a field longer than {MAX_LENGTH} characters",
          "请检查引号和列是否错位。", "Check quotes and shifted columns.", p.short_enough),
 )  # fmt: skip
-
-SET_RULES: tuple[Rule, ...] = (
-    Rule("APPLICATION_ID_REUSED", "error", ("application_id",),
-         "同一申请编号用于两人", "one application_id on two persons",
-         "请为每人使用不同的申请编号，两行均须更正。",
-         "Give each person an id of their own; both rows need a correction."),
-    Rule("DUPLICATE_PERSON", "error", _ID,
-         "同一人已有申请", "the person has an accepted application already",
-         "无需处理：已受理其首个有效申请。", "Nothing to do: the first valid row was accepted."),
-    Rule("LOSS_REPORT_NEEDED", "error", ("kind", *_ID),
-         "原卡仍有效，补卡须先挂失", "the earlier card is live: a replacement needs a loss report first",
-         "请先办理正式挂失，再提交更正。", "Report the loss formally, then submit a correction."),
-)  # fmt: skip
-"""Decided in one set-based step after all parts (contract.md); here for their texts."""
 
 RULES: dict[str, Rule] = {rule.id: rule for rule in (*ROW_RULES, *SET_RULES)}

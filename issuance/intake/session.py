@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from issuance.errors import Broken, Refused
 from issuance.intake.parts import PartStore
+from issuance.intake.photo_store import PhotoStore
 from issuance.intake.register import register_parts
+from issuance.intake.validate import check_waivers
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit, tell_cohort
 from issuance.partners import Registry, load_registry
@@ -34,6 +38,7 @@ class Intake:
     policy: Policy
     registry: Registry
     parts: PartStore
+    photos: PhotoStore
     vault: Vault
 
     @property
@@ -51,15 +56,31 @@ def open_intake(settings: Settings, cohort_id: str, submission: int) -> Intake:
     if row is None:
         raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
+    policy = load_policy(settings.policies_dir, row[2])
+    check_waivers(policy)
     return Intake(
-        settings, cohort_id, row[0], submission, row[1], load_policy(settings.policies_dir, row[2]),
-        load_registry(settings.partners_file), PartStore(store, keys, cohort_id), Vault(store, keys, cohort_id),
+        settings, cohort_id, row[0], submission, row[1], policy,
+        load_registry(settings.partners_file), PartStore(store, keys, cohort_id), PhotoStore(store, keys, cohort_id),
+        Vault(store, keys, cohort_id),
     )  # fmt: skip
 
 
 def card_ref_of(cohort_id: str, application_id: str) -> UUID:
     """The reference of a card, derived from cohort and application."""
     return uuid5(uuid5(CARD_NAMESPACE, cohort_id), application_id)
+
+
+def card_refs_of(cohort_id: str, application_ids: Iterable[str]) -> list[bytes]:
+    """`card_ref_of` of many applications, each as its 16 bytes. Source: RFC 9562, 5.5 (UUIDv5)."""
+    namespace = hashlib.sha1(uuid5(CARD_NAMESPACE, cohort_id).bytes, usedforsecurity=False)
+    refs = []
+    for application_id in application_ids:
+        digest = namespace.copy()
+        digest.update(application_id.encode())
+        ref = bytearray(digest.digest()[:16])
+        ref[6], ref[8] = ref[6] & 0x0F | 0x50, ref[8] & 0x3F | 0x80
+        refs.append(bytes(ref))
+    return refs
 
 
 def validated_key(intake: Intake, part: int) -> str:
@@ -106,6 +127,18 @@ def answer_operator(settings: Settings, cohort_id: str, submission: int, user: s
                 "UPDATE cohort SET state = 'REFUSED' WHERE cohort_id = %s AND state = 'REGISTERED'", (cohort_id,)
             )
             if done.rowcount:
+                release_persons(connection, cohort_id, submission)
                 details = {"code": "REFUSED_BY_OPERATOR"}
                 tell_cohort(connection, cohort_id, "REFUSED", day, submission=submission, details=details)
         audit(connection, user, "go on" if go_on else "refuse", f"{cohort_id}.{submission}", day)
+
+
+def release_persons(connection: Connection, cohort_id: str, submission: int) -> None:
+    """Give up the acceptances of a submission that is refused after all; the cards they were to replace stand again."""
+    of = "SELECT cohort_no FROM cohort WHERE cohort_id = %s"
+    connection.execute(
+        "UPDATE acceptance a SET card_ref = c.card_ref, cohort_no = c.cohort_no, submission = c.submission,"
+        f" replaces = NULL FROM card c WHERE (a.cohort_no, a.submission) = (({of}), %s) AND c.card_ref = a.replaces",
+        (cohort_id, submission),
+    )
+    connection.execute(f"DELETE FROM acceptance WHERE (cohort_no, submission) = (({of}), %s)", (cohort_id, submission))

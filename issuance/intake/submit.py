@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,9 +13,11 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from issuance.errors import Refused, Unavailable
+from issuance.intake.corrections import check_correction, lines_named
 from issuance.intake.parts import Part, PartStore, line_ranges, package_hash
+from issuance.intake.photo_store import Photo, PhotoStore, photos_named
 from issuance.intake.read import read_rows
-from issuance.intake.register import COHORT_ID
+from issuance.intake.register import COHORT_ID, may_not_submit
 from issuance.ledger.connection import transaction
 from issuance.partners import topic_of
 from issuance.settings import Settings
@@ -24,9 +26,6 @@ from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import encode_body
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
 from issuance.wire.registry import Codec
-
-Place = tuple[int, int]
-"""Partition and offset of an announcement."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +44,19 @@ class Package:
         return {**self.__dict__, "opens_on": self.opens_on.isoformat()}
 
 
-def submit_package(settings: Settings, package: Package, files: Sequence[Path], user: str) -> dict[str, Any]:
+def submit_package(
+    settings: Settings, package: Package, files: Sequence[Path], user: str, photos: Path | None = None
+) -> dict[str, Any]:
     """Seal and announce a package; the same package twice is one submission.
 
+    Photos that rows name are taken from the folder `photos`, by default the one of that name beside each file.
     Returns the contract's submit JSON.
 
     Raises:
-        Refused: a file cannot be read as rows, the count differs from the declared one, or another submission of
-            the cohort is live. Nothing is left behind.
+        Refused: a file cannot be read as rows, the count differs from the declared one, a correction names what cannot
+            be corrected, or another submission of the cohort is live. Nothing is left behind.
     """
-    if not COHORT_ID.fullmatch(package.cohort_id):
-        raise Refused(
-            "COHORT_ID_INVALID",
-            f"批次编号只能用字母、数字、_ . -，最多 64 个字符：{package.cohort_id}。"
-            f" / a cohort ID is 1 to 64 of A-Z a-z 0-9 _ . -: {package.cohort_id}",
-        )
+    _check_names(package, files)
     sha256 = package_hash(files, package.manifest())
     standing, number = _standing(settings, package, sha256)
     if standing:
@@ -67,43 +64,89 @@ def submit_package(settings: Settings, package: Package, files: Sequence[Path], 
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     keys.create_cohort_key(package.cohort_id)
     prefix = f"inbox/{package.cohort_id}/{sha256[:32]}"
-    parts: list[Part] = []
+    sealing = Sealing(PartStore(store, keys, package.cohort_id), prefix, package, photos)
     try:
-        for part in seal_parts(PartStore(store, keys, package.cohort_id), prefix, files, settings.part_rows):
-            parts.append(part)
-        _check_count(package, parts)
+        for path in files:
+            sealing.seal_file(path, settings.part_rows)
+        sealing.check_count()
+        if package.amends:
+            with transaction(settings.database_url) as connection:
+                check_correction(connection, package.cohort_id, [path.name for path in files], sealing.named)
     except Refused:
-        for part in parts:
+        for part in sealing.parts:
             store.delete(part.object)
         raise
+    PhotoStore(store, keys, package.cohort_id).put_all(sealing.photos)
     manifest = f"{prefix}/manifest.json"
-    store.put(manifest, json.dumps({"parts": [part.as_dict() for part in parts]}).encode())
+    store.put(manifest, json.dumps({"parts": [part.as_dict() for part in sealing.parts]}).encode())
     _announce(settings, package, number, sha256, manifest, user)
-    return _result(package, number, len(parts), sum(part.rows for part in parts), sha256, "SUBMITTED")
+    return _result(package, number, len(sealing.parts), sealing.rows, sha256, "SUBMITTED")
 
 
-def seal_parts(parts: PartStore, prefix: str, files: Sequence[Path], part_rows: int) -> Iterator[Part]:
-    """Read files in a stream and seal each batch of rows at once."""
-    number = 0
-    for path in files:
-        for frame in read_rows(path, part_rows):
-            number += 1
-            key = f"{prefix}/part-{number:05d}"
-            part = Part(number, key, path.name, line_ranges(frame["line"].to_numpy()), len(frame))
-            parts.write(key, frame)
-            yield part
-
-
-def _check_count(package: Package, parts: Sequence[Part]) -> None:
-    rows = sum(part.rows for part in parts)
-    if rows != package.declared:
+def _check_names(package: Package, files: Sequence[Path]) -> None:
+    if not COHORT_ID.fullmatch(package.cohort_id):
         raise Refused(
-            "COUNT_DIFFERS",
-            f"声明 {package.declared} 行，文件中有 {rows} 行，请核对后重新提交。"
-            f" / {package.declared} rows were declared, the files hold {rows}: check and submit again.",
-            declared=package.declared,
-            rows=rows,
+            "COHORT_ID_INVALID",
+            f"批次编号只能用字母、数字、_ . -，最多 64 个字符：{package.cohort_id}。"
+            f" / a cohort ID is 1 to 64 of A-Z a-z 0-9 _ . -: {package.cohort_id}",
         )
+    names = [path.name for path in files]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise Refused(
+            "FILE_NAMES_REPEATED",
+            f"有同名文件 {', '.join(repeated)}，行号会混淆：请改名后提交。"
+            f" / several files are called {', '.join(repeated)}: rename them, a line is named by file and number.",
+            files=repeated,
+        )
+
+
+class Sealing:
+    """A package on its way into the inbox: each batch of rows is sealed as soon as it is read."""
+
+    def __init__(self, store: PartStore, prefix: str, package: Package, photos: Path | None) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._package = package
+        self._photos = photos
+        self.parts: list[Part] = []
+        self.photos: list[Photo] = []
+        self.named: list[tuple[str, int]] = []
+        """The lines that the rows of a correction name."""
+
+    @property
+    def rows(self) -> int:
+        """Rows sealed so far."""
+        return sum(part.rows for part in self.parts)
+
+    def seal_file(self, path: Path, part_rows: int) -> None:
+        """Read a file in a stream and seal it; once there are more rows than declared, reading on is no use."""
+        folder = self._photos or path.parent / "photos"
+        for frame in read_rows(path, part_rows, self._package.amends):
+            if self._package.amends:
+                self.named += lines_named(frame, path)
+            self.photos += photos_named(frame, folder, path)
+            number = len(self.parts) + 1
+            key = f"{self._prefix}/part-{number:05d}"
+            self.parts.append(Part(number, key, path.name, line_ranges(frame["line"].to_numpy()), len(frame)))
+            self._store.write(key, frame)
+            if self.rows > self._package.declared:
+                self.check_count("至少 ", "at least ")
+
+    def check_count(self, zh: str = "", en: str = "") -> None:
+        """Hold the rows against the declared count; `zh` and `en` qualify the rows where reading stopped early.
+
+        Raises:
+            Refused: they differ.
+        """
+        rows, declared = self.rows, self._package.declared
+        if rows != declared:
+            raise Refused(
+                "COUNT_DIFFERS",
+                f"声明 {declared} 行，文件中有{zh or ' '}{rows} 行，请核对后重新提交。"
+                f" / {declared} rows were declared, the files hold {en}{rows}: check and submit again.",
+                declared=declared,
+                rows=rows,
+            )
 
 
 def _standing(settings: Settings, package: Package, sha256: str) -> tuple[dict[str, Any] | None, int]:
@@ -118,21 +161,27 @@ def _standing(settings: Settings, package: Package, sha256: str) -> tuple[dict[s
     for number, hash_, state, declared, _, parts in rows:
         if hash_ == sha256:
             return _result(package, number, parts, declared, sha256, state), number
-    live = [row for row in rows if row[2] != "REFUSED" and not row[4]]
-    if live and not package.amends:
-        raise Refused(
-            "SUBMISSION_LIVE",
-            f"批次 {package.cohort_id} 已有有效提交（第 {live[0][0]} 次），内容不同；更正请用 --amends。"
-            f" / cohort {package.cohort_id} has a live submission {live[0][0]} with other content;"
-            " use --amends to correct quarantined lines.",
-            submission=live[0][0],
-        )
-    if package.amends and not live:
-        raise Refused(
-            "NOTHING_TO_AMEND",
-            f"批次 {package.cohort_id} 尚无可更正的提交。 / cohort {package.cohort_id} has no submission to amend.",
-        )
+    if code := may_not_submit([(state, amends) for _, _, state, _, amends, _ in rows], package.amends):
+        zh, en = STANDING_REFUSALS[code]
+        live = [row[0] for row in rows if row[2] != "REFUSED" and not row[4]]
+        raise Refused(code, f"批次 {package.cohort_id} {zh} / cohort {package.cohort_id} {en}", submissions=live)
     return None, len(rows)
+
+
+STANDING_REFUSALS = {
+    "SUBMISSION_LIVE": (
+        "已有有效提交，内容不同；更正隔离行请用 --amends。",
+        "has a live submission with other content; use --amends to correct quarantined lines.",
+    ),
+    "NOTHING_TO_AMEND": (
+        "尚无可更正的提交；请不加 --amends 提交整个批次。",
+        "has no submission to correct; submit the whole package without --amends.",
+    ),
+    "SUBMISSION_UNDECIDED": (
+        "的提交尚未办结，请待受理结束后再更正（issuance cohort show）。",
+        "is still being taken in; correct it when intake has ended (issuance cohort show).",
+    ),
+}
 
 
 def _result(package: Package, number: int, parts: int, rows: int, sha256: str, state: str) -> dict[str, Any]:
@@ -171,42 +220,3 @@ def _announce(settings: Settings, package: Package, number: int, sha256: str, ma
         raise Unavailable("KAFKA_UNAVAILABLE", f"not announced: {type(error).__name__}; submit again") from error
     finally:
         producer.close()
-
-
-def wait_for_intake(
-    settings: Settings, cohort_id: str, sha256: str, known: set[Place], sleep: Callable[[float], None]
-) -> str:
-    """The package's state once intake has ended: ACCEPTED, REFUSED or WAITING_FOR_OPERATOR.
-
-    Raises:
-        Refused: its announcement was dead-lettered, and is none of the dead letters known before it was sent.
-    """
-    while True:
-        with transaction(settings.database_url) as connection:
-            row = connection.execute(
-                "SELECT s.state FROM submission s JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND sha256 = %s",
-                (cohort_id, sha256),
-            ).fetchone()
-        if row and row[0] in ("ACCEPTED", "REFUSED", "WAITING_FOR_OPERATOR"):
-            return str(row[0])
-        refused = refused_announcements(settings, cohort_id)
-        new = [code for place, (of, code) in refused.items() if of == sha256 and place not in known]
-        if row is None and new:
-            raise Refused(
-                "SUBMISSION_REFUSED",
-                f"批次 {cohort_id} 的提交未被登记（{new[0]}）。"
-                f" / the submission of cohort {cohort_id} was not registered: {new[0]}.",
-                reason=new[0],
-            )
-        sleep(0.5)
-
-
-def refused_announcements(settings: Settings, cohort_id: str) -> dict[Place, tuple[str, str]]:
-    """The dead letters of a cohort's announcements: (partition, offset): (the package's hash, the code)."""
-    with transaction(settings.database_url) as connection:
-        rows = connection.execute(
-            "SELECT topic_partition, topic_offset, split_part(report_id, '/', 2), code FROM dead_letter"
-            " WHERE topic = %s AND split_part(report_id, '/', 1) = %s",
-            (topic_of("cohort-submissions"), cohort_id),
-        ).fetchall()
-    return {(partition, offset): (sha256, code) for partition, offset, sha256, code in rows}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from issuance.errors import Broken
+from issuance.errors import Broken, Misconfigured
 from issuance.intake.columns import NAMES
-from issuance.intake.rules import ROW_RULES, RuleContext
+from issuance.intake.imports import prepare_great_expectations
+from issuance.intake.photos import FINDING
+from issuance.intake.rules import ROW_RULES, Rule, RuleContext
+from issuance.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -43,25 +45,53 @@ def check_structure(frame: pd.DataFrame) -> None:
         raise Broken("FRAME_NULLS", f"null values in {', '.join(nulls)}; empty is ''", columns=nulls)
 
 
+def check_waivers(policy: Policy) -> None:
+    """Hold a city's waivers against the table of rules.
+
+    Raises:
+        Misconfigured: a waived rule does not exist, or no city may waive it; names all of them.
+    """
+    waivable = [rule.id for rule in ROW_RULES if rule.severity == "error" and rule.waived_by == "city"]
+    wrong = sorted(set(policy.waived_rules) - set(waivable))
+    if wrong:
+        raise Misconfigured(
+            "WAIVER_UNKNOWN",
+            f"城市 {policy.city} 的 waived_rules 中有不可豁免的规则：{', '.join(wrong)}；"
+            f"可豁免：{', '.join(waivable)}。"
+            f" / waived_rules of city {policy.city} names what no city may waive: {', '.join(wrong)};"
+            f" it may waive {', '.join(waivable)}",
+            rules=wrong,
+        )
+
+
+def severity_in(rule: Rule, policy: Policy) -> str:
+    """A rule's severity in a city: a waived error is a warning."""
+    return "warning" if rule.id in policy.waived_rules else rule.severity
+
+
 def validate_frame(frame: pd.DataFrame, context: RuleContext) -> Validation:
     """Judge normalised rows (columns of the contract as text, and `line`) by every row rule.
+
+    The column `photo_finding` beside them says what is wrong with the photos; without it nothing is.
 
     Raises:
         Broken: the frame is not what `read_rows` and `normalise` give, or a rule could not be evaluated.
     """
     check_structure(frame)
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import; nothing about a cohort leaves this machine
+    prepare_great_expectations()
     from issuance.intake.expectations import run_suite
 
     reasons: dict[int, list[str]] = {}
     warnings: dict[int, list[str]] = {}
     counts: dict[str, dict[str, int]] = {"errors": {}, "warnings": {}}
+    if FINDING not in frame.columns:
+        frame = frame.assign(**{FINDING: ""})
     failures = run_suite(frame.reset_index(drop=True), context)
     for rule in ROW_RULES:
         if rule.id not in failures:
             # the exception inside the result may quote values of the rows, so it is not passed on
             raise Broken("RULE_FAILED", f"rule {rule.id} could not be evaluated", rule=rule.id)
-        found, kind = (reasons, "errors") if rule.severity == "error" else (warnings, "warnings")
+        found, kind = (reasons, "errors") if severity_in(rule, context.policy) == "error" else (warnings, "warnings")
         counts[kind][rule.id] = len(failures[rule.id])
         for position in failures[rule.id]:
             found.setdefault(position, []).append(rule.id)

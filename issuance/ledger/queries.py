@@ -113,18 +113,6 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
     }
 
 
-def list_quarantine(connection: Connection, cohort_id: str) -> list[dict[str, Any]]:
-    """Rows that were not accepted, with reasons (contract: quarantine list)."""
-    return rows_of(
-        connection,
-        "SELECT application_id, file, line, outcome, reasons,"
-        " CASE outcome WHEN 'duplicate' THEN card_ref END AS card_ref"
-        " FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND outcome <> 'accepted'"
-        " ORDER BY submission, part, line",
-        (cohort_id,),
-    )
-
-
 def list_breaks(connection: Connection, cohort_id: str | None, everything: bool) -> list[dict[str, Any]]:
     """Breaks, open ones first by age."""
     return rows_of(

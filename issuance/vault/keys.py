@@ -6,7 +6,6 @@ makes every block, part and overlay of the cohort unreadable for ever, backups i
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -178,5 +177,5 @@ class PersonHasher:
         self._version = bytes([version])
 
     def __call__(self, id_type: str, id_number: str) -> bytes:
-        digest = hmac.new(self._key, f"{id_type}|{id_number}".encode(), hashlib.sha256).digest()
+        digest = hmac.digest(self._key, f"{id_type}|{id_number}".encode(), "sha256")
         return self._version + digest[:15]

@@ -46,9 +46,9 @@ class ObjectStore:
         except BotoCoreError as error:
             raise Unavailable("S3_UNAVAILABLE", f"{key}: {type(error).__name__}") from error
 
-    def put(self, key: str, content: bytes) -> str:
+    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> str:
         """Write an object; returns the SHA-256 of its bytes."""
-        self._put(key, content)
+        self._put(key, content, ContentType=content_type)
         return hashlib.sha256(content).hexdigest()
 
     def put_if_absent(self, key: str, content: bytes) -> bytes:
@@ -58,6 +58,11 @@ class ObjectStore:
         except _Stands:
             return self.get(key)
         return content
+
+    def link(self, key: str, seconds: int) -> str:
+        """An address under which anybody may read the object for so long."""
+        values = {"Bucket": self._bucket, "Key": key}
+        return str(self._client.generate_presigned_url("get_object", Params=values, ExpiresIn=seconds))
 
     def delete(self, key: str) -> None:
         """Remove an object; an absent one is removed already."""

@@ -1,5 +1,5 @@
 -- Scheduling in full: cohorts that are withdrawn before they open.
--- depends: 0002-dispatch
+-- depends: 0003-intake
 
 ALTER TABLE cohort DROP CONSTRAINT cohort_state_check;
 ALTER TABLE cohort ADD CONSTRAINT cohort_state_check

@@ -1,0 +1,118 @@
+"""Photos that come along with a package: sealed one by one on S3, and looked at again when their rows are validated.
+
+A photo's object is named by its SHA-256; the file name that a row gives (photo_ref) stays inside the sealed part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pandas as pd
+
+from issuance.errors import Broken, Refused
+from issuance.intake.identifiers import plain
+from issuance.intake.photos import MAX_BYTES, judge_photo
+from issuance.vault.keys import KeyService
+from issuance.vault.objects import ObjectStore
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+THREADS = 8
+"""S3 and the seal wait for each other otherwise."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that a row names: the file, and the SHA-256 that the row says it has."""
+
+    path: Path
+    sha256: str
+
+
+class PhotoStore:
+    """Writes and judges one cohort's photos."""
+
+    def __init__(self, store: ObjectStore, keys: KeyService, cohort_id: str) -> None:
+        self._store = store
+        self._keys = keys
+        self._cohort_id = cohort_id
+
+    def put_all(self, photos: Sequence[Photo]) -> None:
+        """Seal photos and store each under the hash that its row names; a photo that is another one is told later."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(self._put, photos):
+                pass
+
+    def findings(self, frame: pd.DataFrame) -> list[str]:
+        """What is wrong with the photo of each row of n normalised rows: a code of the photo rules, or ''."""
+        rows = zip(plain(frame["photo_ref"]), plain(frame["photo_sha256"]), strict=True)
+        named = [sha256 if ref and SHA256.fullmatch(sha256) else "" for ref, sha256 in rows]
+        wanted = sorted(set(named) - {""})
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = dict(zip(wanted, pool.map(self._judge, wanted), strict=True))
+        return [found.get(sha256, "") for sha256 in named]
+
+    def _key(self, sha256: str) -> str:
+        return f"photos/{self._cohort_id}/{sha256}"
+
+    def _put(self, photo: Photo) -> None:
+        key, content = self._key(photo.sha256), photo.path.read_bytes()
+        sealed = self._keys.seal(self._cohort_id, key, content)
+        if hashlib.sha256(content).hexdigest() != photo.sha256:
+            self._store.put_if_absent(key, sealed)  # never in place of the right one
+        else:
+            self._store.put(key, sealed)
+
+    def _judge(self, sha256: str) -> str:
+        key = self._key(sha256)
+        try:
+            sealed = self._store.get(key)
+        except Broken as error:
+            if error.code != "OBJECT_MISSING":
+                raise
+            return "PHOTO_MISSING"
+        return judge_photo(self._keys.open(self._cohort_id, key, sealed), sha256)
+
+
+def photos_named(frame: pd.DataFrame, folder: Path, file: Path) -> Iterator[Photo]:
+    """The photos of a batch of rows that lie in the folder; one that is not there is told when its row is validated.
+
+    Raises:
+        Refused: a name leads out of the folder, or a file is larger than a photo is; names the row's line.
+    """
+    named = frame[["line", "photo_ref", "photo_sha256"]][(frame["photo_ref"] != "").to_numpy()]
+    root = folder.resolve()
+    for line, ref, given in named.itertuples(index=False):
+        sha256 = given.strip().lower()
+        path = _below(root, ref.strip(), file, line)
+        if not path.is_file() or not SHA256.fullmatch(sha256):
+            continue
+        if path.stat().st_size > MAX_BYTES:
+            _refuse(
+                "PHOTO_TOO_LARGE", file, line, "照片文件超过 1 MB，请重新导出为 358×441 的 JPEG。",
+                "the photo is larger than 1 MB: export it as a JPEG of 358×441.",
+            )  # fmt: skip
+        yield Photo(path, sha256)
+
+
+def _below(root: Path, ref: str, file: Path, line: int) -> Path:
+    """The file that a row names, with links followed, if it lies below the folder."""
+    try:
+        path = (root / ref).resolve()
+    except (OSError, ValueError, RuntimeError):
+        path = root.parent
+    if not path.is_relative_to(root):
+        _refuse(
+            "PHOTO_PATH", file, line, "照片文件名指向 photos 文件夹之外，请只填写其中的文件名。",
+            "photo_ref leads out of the photos folder: give the name of a file in it.",
+        )  # fmt: skip
+    return path
+
+
+def _refuse(code: str, file: Path, line: int, zh: str, en: str) -> NoReturn:
+    raise Refused(code, f"{file.name} 第 {line} 行：{zh} / {file.name} line {line}: {en}", file=file.name, line=line)

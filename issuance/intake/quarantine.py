@@ -1,0 +1,173 @@
+"""Quarantine as work: rows that were not accepted go back to who submitted them, with reason and remedy beside each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from issuance.errors import Refused
+from issuance.intake.columns import NAMES
+from issuance.intake.corrections import LAST_WHOLE
+from issuance.intake.frames import defuse
+from issuance.intake.parts import PartStore
+from issuance.intake.rules import RULES
+from issuance.intake.set_rules import FINAL
+from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.news import audit
+from issuance.ledger.queries import rows_of
+from issuance.settings import Settings
+from issuance.vault.envelopes import SealingKey, seal_to
+from issuance.vault.keys import KeyService
+from issuance.vault.objects import ObjectStore
+
+HEADER = (*NAMES, "file", "line", "reasons", "remedy")
+
+
+@dataclass(frozen=True)
+class OpenLine:
+    """A quarantined row that nobody has corrected: where it stands, and why."""
+
+    object: str
+    file: str
+    line: int
+    reasons: tuple[str, ...]
+
+
+def list_quarantine(connection: Connection, cohort_id: str, everything: bool = False) -> list[dict[str, Any]]:
+    """Rows that were not accepted, with reasons, remedy and the card in the way (contract: quarantine list).
+
+    A row that a correction has answered is left out; with `everything` it is there too, told by `corrected`.
+    """
+    rows = rows_of(
+        connection,
+        "SELECT r.application_id, r.file, r.line, r.outcome, r.reasons, r.card_ref, k.cohort_id AS card_cohort,"
+        " r.corrected FROM cohort o JOIN row_outcome r USING (cohort_no) LEFT JOIN card c ON c.card_ref = r.card_ref"
+        " LEFT JOIN cohort k ON k.cohort_no = c.cohort_no WHERE o.cohort_id = %(cohort_id)s"
+        " AND r.outcome <> 'accepted' AND (%(everything)s OR NOT r.corrected)"
+        f" AND r.submission >= coalesce({LAST_WHOLE.replace('%(cohort)s', 'o.cohort_no')}, (SELECT max(number)"
+        " FROM submission m WHERE m.cohort_no = o.cohort_no)) ORDER BY r.submission, r.part, r.line",
+        {"cohort_id": cohort_id, "everything": everything},
+    )
+    for row in rows:
+        row["remedy"] = " ".join(RULES[reason].remedy for reason in row["reasons"])
+        if not everything:
+            del row["corrected"]
+    return rows
+
+
+def export_quarantine(settings: Settings, cohort_id: str, user: str, target: Path, public_pem: Path | None) -> int:
+    """Write the open rows of the user's own submissions to a new file of mode 0600; returns how many.
+
+    The file is CSV (UTF-8 with BOM, formulas defused), or with `public_pem` that sealed to the key (JWE).
+
+    Raises:
+        Refused: there is no such cohort, nothing open, the rows are another user's, the file exists, or the key is
+            none that seals.
+    """
+    key = _sealing_key(public_pem) if public_pem else None
+    store = PartStore(ObjectStore.of(settings), KeyService(settings.keys_dir), cohort_id)
+    with transaction(settings.database_url) as connection:
+        lines = _lines_for(connection, cohort_id, user)
+        day = business_day(connection)
+    descriptor = _create(target)
+    try:
+        content = _content(_rows(store, lines))
+        with transaction(settings.database_url) as connection:
+            details = {"rows": len(lines), "sealed_to": key.key_id if key else None}
+            audit(connection, user, "export quarantine", cohort_id, day, details)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(seal_to(key, content, cty="text/csv") if key else content)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return len(lines)
+
+
+def _lines_for(connection: Connection, cohort_id: str, user: str) -> list[OpenLine]:
+    rows = connection.execute(
+        "SELECT s.submitted_by, p.object, r.file, r.line, r.reasons FROM cohort o JOIN submission s USING (cohort_no)"
+        " JOIN row_outcome r ON (r.cohort_no, r.submission) = (s.cohort_no, s.number)"
+        " JOIN part p ON (p.cohort_no, p.submission, p.part) = (r.cohort_no, r.submission, r.part)"
+        " WHERE o.cohort_id = %(cohort_id)s AND s.state = 'ACCEPTED' AND r.outcome = 'quarantined'"
+        " AND NOT r.corrected AND NOT r.reasons && %(final)s ORDER BY r.submission, r.part, r.line",
+        {"cohort_id": cohort_id, "final": list(FINAL)},
+    ).fetchall()
+    if not rows:
+        raise Refused(
+            "NOTHING_TO_EXPORT",
+            f"批次 {cohort_id} 没有待更正的隔离行（或受理尚未结束）。"
+            f" / cohort {cohort_id} has no quarantined row to correct, or intake has not ended.",
+        )
+    own = [OpenLine(object_, file, line, tuple(reasons)) for by, object_, file, line, reasons in rows if by == user]
+    if not own:
+        submitters = ", ".join(sorted({row[0] for row in rows}))
+        raise Refused(
+            "NOT_YOUR_SUBMISSION",
+            f"隔离行含个人信息，只能由提交人 {submitters} 导出；当前用户是 {user}。"
+            f" / these rows hold personal data and go to who submitted them ({submitters}); you are {user}.",
+            submitted_by=submitters,
+        )
+    return own
+
+
+def _rows(store: PartStore, lines: Sequence[OpenLine]) -> Iterator[tuple[str, ...]]:
+    """The rows as they were read, part by part in the order of the lines."""
+    for object_ in dict.fromkeys(line.object for line in lines):
+        wanted = {line.line: line for line in lines if line.object == object_}
+        frame = store.read(object_)
+        frame = frame[frame["line"].isin(list(wanted))]
+        for line, *values in frame[["line", *NAMES]].itertuples(index=False):
+            of = wanted[line]
+            remedy = " ".join(RULES[reason].remedy for reason in of.reasons)
+            yield *values, of.file, str(line), " ".join(of.reasons), remedy
+
+
+def _content(rows: Iterable[tuple[str, ...]]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(HEADER)
+    writer.writerows([defuse(value) for value in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _create(target: Path) -> int:
+    try:
+        return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Refused(
+            "FILE_EXISTS", f"{target} 已存在，请换一个文件名。 / {target} exists: give another name.", file=str(target)
+        ) from error
+    except OSError as error:
+        raise Refused(
+            "FILE_UNWRITABLE",
+            f"无法写入 {target}，请检查文件夹和权限。 / {target} cannot be written: check folder and permissions.",
+            file=str(target),
+        ) from error
+
+
+def _sealing_key(path: Path) -> SealingKey:
+    """The key of a PEM file, named after it; RSA and EC keys have one algorithm each."""
+    try:
+        pem = path.read_bytes()
+        public = load_pem_public_key(pem)
+    except (OSError, ValueError, UnsupportedAlgorithm):
+        pem, public = b"", None
+    if isinstance(public, RSAPublicKey):
+        return SealingKey(path.stem, "RSA-OAEP-256", pem)
+    if isinstance(public, EllipticCurvePublicKey):
+        return SealingKey(path.stem, "ECDH-ES+A256KW", pem)
+    raise Refused(
+        "KEY_UNUSABLE",
+        f"{path} 不是 RSA 或 EC 公钥（PEM）。 / {path} is no public RSA or EC key in PEM.",
+        file=str(path),
+    )
