@@ -163,7 +163,7 @@ def _records(store: ObjectStore, keys: KeyService, cohort_id: str, cards: list[A
             opened[block] = list(decode_body("block", keys.open(cohort_id, name, store.get(name))))
         person = decode_body("person", opened[block][position])
         order = {"card_ref": str(ref), "attempt": 1, "bank": bank, "collection_method": method, "place": place}
-        yield {**order, "pack": None, **{field: person[field] or None for field in GRANTABLE}}
+        yield {**order, "pack": None, "postage": None, **{field: person[field] or None for field in GRANTABLE}}
 
 
 def main() -> None:

@@ -266,6 +266,9 @@ BREAK_KINDS: dict[str, BreakKind] = {
     for kind in (
         BreakKind("CONFLICT", "同一事实有两种说法", "two values of one fact", closes_itself=False),
         BreakKind("TWO_PLASTICS", "同一人有两张实体卡", "two plastics of one card exist", severity="high"),
+        BreakKind(
+            "SECOND_CARD", "更正后的证件号码已有另一张卡", "the corrected identity has another card", severity="high"
+        ),
         BreakKind("OUT_OF_ORDER", "环节缺失或顺序不符", "a milestone came without the one before it"),
         BreakKind(
             "AGAINST_DECISION", "与既有决定不符的后到事实", "late evidence against a decision", closes_itself=False

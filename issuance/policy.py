@@ -168,6 +168,20 @@ class Policy(_Entry):
         """The day by which a card is made whose clock starts on `start`: the later of application and opening day."""
         return self.due_days.after(start)
 
+    def charge(self, kind: str, method: str) -> int:
+        """What an application costs its holder before its card is made, in fen: the card's fee, postage in advance.
+
+        The exempt say so in the application (fee_status exempt).
+        """
+        fee = {"replacement": self.card_fees.replacement, "exchange": self.card_fees.exchange}.get(kind, 0)
+        return fee + (self.postage.fee if method == "mail" else 0)
+
+    def postage_of(self, method: str) -> str | None:
+        """How a letter's postage is paid: `collect` by the holder on delivery, otherwise `prepaid`; None: no letter."""
+        if method != "mail":
+            return None
+        return "collect" if self.postage.payer == "applicant" and not self.postage.fee else "prepaid"
+
     def unsourced(self) -> list[str]:
         """The figures without a source."""
         return sorted(self.model_fields_set - {"city", "sources"} - set(self.sources))

@@ -15,10 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from intake_fixture import SUBMITTER, Intakes, Row, number, person
-from joserfc import jwe
 from wire_fixture import wait_for
 
-from issuance.dispatch.jobfile import JWE, key_of
 from issuance.errors import Refused
 from issuance.intake.columns import NAMES
 from issuance.intake.decide_rows import decide_rows
@@ -29,6 +27,8 @@ from issuance.ledger.connection import connect
 from issuance.ledger.news import verify_audit
 from issuance.reconcile.equations import INTAKE, ORDER, balance
 from issuance.settings import Settings
+from issuance.vault.envelopes import open_sealed
+from issuance.vault.keys import NamedKey
 
 COHORTS = ("whole", "mine", "sealed", "named", "twice", "chain", "rank", "still")
 
@@ -143,8 +143,8 @@ def test_the_rows_can_be_sealed_to_a_key(intakes: Intakes, tmp_path: Path) -> No
         export_quarantine(intakes.settings, "sealed", SUBMITTER, target, public)
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        opened = jwe.decrypt_compact(target.read_bytes(), key_of(private), registry=JWE)
-        assert person(4)["id_number"] in (opened.plaintext or b"").decode("utf-8-sig")
+        opened = open_sealed(NamedKey(name, private), target.read_bytes())
+        assert person(4)["id_number"] in opened.decode("utf-8-sig")
     other = tmp_path / "other.pem"
     signing = ed25519.Ed25519PrivateKey.generate().public_key()
     for content in (signing.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), b"no key"):

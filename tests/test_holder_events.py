@@ -293,6 +293,38 @@ def test_values_are_judged_by_the_rules_of_intake(
     assert ledger.execute("SELECT count(*) FROM holder_event").fetchone() == (0,)
 
 
+def hold(connection: Connection, card_ref: UUID, person: bytes) -> None:
+    """A person's acceptance."""
+    connection.execute("INSERT INTO acceptance VALUES (%s, %s, 1, 0, NULL)", (person, card_ref))
+    connection.execute("UPDATE card SET person = %s WHERE card_ref = %s", (person, card_ref))
+
+
+def test_a_corrected_identity_is_the_cards_from_then_on(
+    ledger: Connection, ref: UUID, send: Sender, stack: Settings
+) -> None:
+    unplan(ledger)
+    hold(ledger, ref, b"old")
+    new = KeyService(stack.keys_dir).person_hash("resident_id", "440524188001010014")
+    send(ref, "ID_CORRECTED", **CHANGES["ID_CORRECTED"])
+    decide_all(ledger)
+    assert ledger.execute("SELECT person, card_ref FROM acceptance").fetchall() == [(new, ref)]
+    assert ledger.execute("SELECT count(*) FROM break").fetchone() == (0,)
+
+
+def test_a_corrected_identity_that_has_another_card_is_a_break(
+    ledger: Connection, ref: UUID, send: Sender, stack: Settings
+) -> None:
+    unplan(ledger)
+    new = KeyService(stack.keys_dir).person_hash("resident_id", "440524188001010014")
+    (other,) = ledger.execute("SELECT card_ref FROM card WHERE position = 1").fetchone() or (ref,)
+    hold(ledger, ref, b"old")
+    hold(ledger, other, new)
+    send(ref, "ID_CORRECTED", **CHANGES["ID_CORRECTED"])
+    decide_all(ledger)
+    assert ledger.execute("SELECT kind, card_ref, actual FROM break").fetchall() == [("SECOND_CARD", ref, str(other))]
+    assert ledger.execute("SELECT count(*) FROM acceptance").fetchone() == (2,)
+
+
 def test_values_that_are_not_sealed_to_us_are_refused(ledger: Connection, ref: UUID, send: Sender) -> None:
     factory = (send.context.settings.partner_keys_dir / "F-ICBC.pem").read_bytes()
     foreign = seal_to(SealingKey("F-ICBC", "RSA-OAEP-256", factory), b'{"name": "x"}').decode()

@@ -309,7 +309,7 @@ def announced(settings: Settings, cohort_id: str, sha256: str) -> str | None:
              "amends": False, "sha256": sha256, "manifest": "m", "submitted_by": "submitter"}  # fmt: skip
     message = Message(topic_of("cohort-submissions"), 0, 1, None, None, b"", (), value)
     with connect(settings.database_url) as connection:
-        context = Context(load_registry(settings.partners_file), None, TODAY)  # type: ignore[arg-type]
+        context = Context(settings, load_registry(settings.partners_file), None, TODAY)  # type: ignore[arg-type]
         outcomes, _ = register_submissions(connection, [message], context)
     return outcomes[0].refusal
 

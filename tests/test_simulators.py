@@ -456,7 +456,17 @@ def sealed_job(keys: dict[str, bytes], signed_by: str = "ours") -> tuple[dict[st
     plastics = [plastic_of(number) for number in range(3)]
     fields = {
         name: None
-        for name in ("name", "id_number", "social_security_number", "phone", "address", "postcode", "photo_ref", "pack")
+        for name in (
+            "name",
+            "id_number",
+            "social_security_number",
+            "phone",
+            "address",
+            "postcode",
+            "photo_ref",
+            "pack",
+            "postage",
+        )
     }
     records = [
         {

@@ -20,7 +20,7 @@ from issuance.wire.refusals import Message
 from issuance.wire.registry import FRAME
 
 DAY = OPENS + timedelta(days=8)
-CONTEXT = Context(REGISTRY, end_of(DAY), DAY)
+CONTEXT = Context(None, REGISTRY, end_of(DAY), DAY)  # type: ignore[arg-type]  # statements need no settings
 
 
 def chunks(refs: list[UUID], size: int, statement_id: str = "S1", revision: int = 1, **values: Any) -> list[Message]:

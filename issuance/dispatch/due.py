@@ -23,6 +23,8 @@ class Standing:
     """Its intake has ended, and it is neither closed nor withdrawn."""
     cards_wait: bool
     """Some of its cards have no plan."""
+    remakes_wait: bool
+    """Some re-makes have no job; what no release covers is planned by hand."""
     plan_waits: bool
     """A plan waits for its release."""
     refused: bool
@@ -34,7 +36,9 @@ class Standing:
 STANDINGS = """
 SELECT cohort_id, c.cohort_no, city, opens_on, state IN ('ACCEPTED', 'DISPATCHED'),
        EXISTS (SELECT FROM card k WHERE k.cohort_no = c.cohort_no AND k.state = 'WAITING' AND k.last_attempt = 0
-               AND k.withdrawn IS NULL), w.waits, w.refused, w.next
+               AND k.withdrawn IS NULL),
+       EXISTS (SELECT FROM plastic p JOIN card k USING (card_ref) WHERE p.job_id IS NULL AND p.attempt > 1
+               AND k.cohort_no = c.cohort_no AND k.withdrawn IS NULL), w.waits, w.refused, w.next
 FROM cohort c CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(r.wave IS NULL AND w.refused IS NULL), false) AS waits,
            coalesce(bool_or(w.refused IS NOT NULL AND w.refused -> 'postponed' IS NULL), false) AS refused,

@@ -36,6 +36,8 @@ class Wave:
 def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave | None:
     """Plan what waits, earliest due date first, as much as a wave holds; None when nothing waits.
 
+    Where no card waits, the re-makes that no release covers are a wave, which a second person releases.
+
     Everything else before the factories counts: jobs that are not made yet, other open cohorts, cohorts to come. The
     same wave again is read back. Locks the cohort and its waiting cards.
 
@@ -47,17 +49,20 @@ def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave 
         connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
         standing = _require_open(connection, cohort_id)
         planned = _read_wave(connection, cohort_id, standing.cohort_no, wave)
-        if planned or not standing.cards_wait:
+        if planned or not (standing.cards_wait or standing.remakes_wait):
             return planned
         day = business_day(connection)
         policy = load_policy(settings.policies_dir, standing.city)
-        connection.execute(
-            "SELECT FROM card WHERE cohort_no = %s AND state = 'WAITING' ORDER BY card_ref FOR UPDATE",
-            (standing.cohort_no,),
-        )
-        mine = _lots_of(connection, settings, registry, standing, day)
-        lots = take_wave(mine, factories_of(registry, Assumptions()), policy.wave_days)
-        _write_wave(connection, standing, wave, (user, day), lots, sum(lot.cards for lot in mine), policy)
+        if standing.cards_wait:
+            connection.execute(
+                "SELECT FROM card WHERE cohort_no = %s AND state = 'WAITING' ORDER BY card_ref FOR UPDATE",
+                (standing.cohort_no,),
+            )
+            mine = _lots_of(connection, settings, registry, standing, day)
+            lots = take_wave(mine, factories_of(registry, Assumptions()), policy.wave_days)
+            _write_wave(connection, standing, wave, (user, day), lots, sum(lot.cards for lot in mine), policy)
+        else:
+            _write_remake_wave(connection, standing, wave, (user, day), policy)
         plan = _read_wave(connection, cohort_id, standing.cohort_no, wave)
         audit(connection, user, "plan", f"{cohort_id}.{wave}", day, {"plastics": plan.plastics if plan else 0})
         tell_cohort(connection, cohort_id, "PLANNED", day, wave=wave)
@@ -83,7 +88,8 @@ def wave_to_plan(connection: Connection, cohort_id: str) -> int:
         Refused: no such cohort, it has not opened yet, or nothing of it waits.
     """
     standing = _require_open(connection, cohort_id)
-    if not (standing.accepted and standing.cards_wait) and not standing.plan_waits:
+    waits = standing.accepted and (standing.cards_wait or standing.remakes_wait)
+    if not waits and not standing.plan_waits:
         raise Refused("NOTHING_WAITING", f"批次 {cohort_id} 没有待计划的卡。 / no card of {cohort_id} waits.")
     return standing.wave
 
@@ -118,24 +124,29 @@ def _lots_of(
 PLANNED = """
 CREATE TEMP TABLE planned ON COMMIT DROP AS
 WITH waiting AS (
-    SELECT card_ref, bank, least(due_on, stop) AS due_on, last_attempt, block, position,
-           row_number() OVER (PARTITION BY bank, least(due_on, stop) ORDER BY block, position) AS nth
-    FROM card LEFT JOIN unnest(%(generations)s::int2[], %(stops)s::date[]) AS old (generation, stop)
+    SELECT card_ref, bank, least(due_on, stop) AS due_on, last_attempt, block, position, employer,
+           row_number() OVER (PARTITION BY bank, least(due_on, stop) ORDER BY employer, block, position) AS nth
+    FROM (SELECT *, CASE collection_method WHEN 'employer' THEN place ELSE '' END AS employer FROM card) card
+    LEFT JOIN unnest(%(generations)s::int2[], %(stops)s::date[]) AS old (generation, stop)
          ON generation = old_card_generation
     WHERE cohort_no = %(no)s AND state = 'WAITING' AND last_attempt = 0 AND withdrawn IS NULL),
 alloted AS (
     SELECT * FROM unnest(%(banks)s::text[], %(dues)s::date[], %(factories)s::text[], %(after)s::int[], %(upto)s::int[])
         AS a (bank, due_on, factory, after, upto)),
 numbered AS (
-    SELECT w.*, a.factory, (row_number() OVER (PARTITION BY w.bank, factory ORDER BY w.due_on, block, position))::int
-        AS n FROM waiting w JOIN alloted a ON (a.bank, a.due_on) = (w.bank, w.due_on) AND nth > after AND nth <= upto)
+    SELECT w.*, a.factory, (row_number() OVER (
+        PARTITION BY w.bank, factory ORDER BY w.due_on, employer, block, position))::int AS n
+    FROM waiting w JOIN alloted a ON (a.bank, a.due_on) = (w.bank, w.due_on) AND nth > after AND nth <= upto)
 SELECT card_ref, %(no)s AS cohort_no, %(wave)s AS wave, bank, factory, due_on, (last_attempt + 1)::smallint AS attempt,
        (n - 1) %% %(size)s AS position,
        format('%%s.%%s.%%s.%%s.%%s', %(cohort)s::text, %(wave)s::int, bank, factory,
               lpad(((n - 1) / %(size)s + 1)::text, 4, '0')) AS job_id
 FROM numbered
 """
-"""The cards of a wave in jobs of one bank and factory; an old card's stop date counts as a due date."""
+"""The cards of a wave in jobs of one bank and factory; an old card's stop date counts as a due date.
+
+Cards of one employer and due date lie together, so that they leave in one pack, or two where a job is full.
+"""
 
 
 def _group(connection: Connection, standing: Standing, wave: int, alloted: Sequence[Allotment], policy: Policy) -> None:
@@ -170,14 +181,7 @@ def _write_wave(
     user, day = decided
     _group(connection, standing, wave, allot(lots), policy)
     starts = job_starts(lots, f"{standing.cohort_id}.{wave}", policy.job_size, day)
-    connection.execute(
-        "INSERT INTO wave (cohort_no, wave, planned_by, submitters, planned_on, plastics, forecast)"
-        " SELECT %s, %s, %s, array_agg(DISTINCT submitted_by ORDER BY submitted_by), %s,"
-        " (SELECT count(*) FROM planned), %s"
-        " FROM submission WHERE cohort_no = %s",
-        (standing.cohort_no, wave, user, day, json.dumps(wave_forecast(lots, len(starts), waiting)),
-         standing.cohort_no),
-    )  # fmt: skip
+    _insert_wave(connection, standing, wave, (user, day), wave_forecast(lots, len(starts), waiting))
     write_jobs(connection, starts, remake=False)
     connection.execute(
         "INSERT INTO plastic (card_ref, attempt, job_id, bank, factory)"
@@ -189,6 +193,47 @@ def _write_wave(
     )
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM planned")
     connection.execute("ANALYZE plastic, job_item, job")
+
+
+def _insert_wave(
+    connection: Connection, standing: Standing, wave: int, decided: tuple[str, date], forecast: dict[str, Any]
+) -> None:
+    user, day = decided
+    connection.execute(
+        "INSERT INTO wave (cohort_no, wave, planned_by, submitters, planned_on, plastics, forecast)"
+        " SELECT %s, %s, %s, array_agg(DISTINCT submitted_by ORDER BY submitted_by), %s,"
+        " (SELECT count(*) FROM planned), %s FROM submission WHERE cohort_no = %s",
+        (standing.cohort_no, wave, user, day, json.dumps(forecast), standing.cohort_no),
+    )
+
+
+REMAKES = """
+CREATE TEMP TABLE planned ON COMMIT DROP AS
+SELECT card_ref, attempt, cohort_no, %(wave)s::int AS wave, bank, factory, due_on, (n - 1) %% %(size)s AS position,
+       format('%%s.%%s.%%s.%%s.%%s', %(cohort)s::text, %(wave)s::int, bank, factory,
+              lpad(((n - 1) / %(size)s + 1)::text, 4, '0')) AS job_id
+FROM (SELECT p.card_ref, p.attempt, c.cohort_no, p.bank, p.factory, c.due_on,
+             (row_number() OVER (PARTITION BY p.bank, p.factory ORDER BY c.due_on, block, position))::int AS n
+      FROM plastic p JOIN card c USING (card_ref)
+      WHERE c.cohort_no = %(no)s AND p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL) p
+"""
+"""The re-makes of a cohort that have no job, in jobs of one bank and factory."""
+
+
+def _write_remake_wave(
+    connection: Connection, standing: Standing, wave: int, decided: tuple[str, date], policy: Policy
+) -> None:
+    connection.execute(
+        REMAKES,
+        {"wave": wave, "size": policy.job_size, "cohort": standing.cohort_id, "no": standing.cohort_no},
+    )
+    jobs = connection.execute("SELECT DISTINCT job_id FROM planned").fetchall()
+    _insert_wave(connection, standing, wave, decided, {"jobs": len(jobs)})
+    write_jobs(connection, {job_id: decided[1] for (job_id,) in jobs}, remake=False)
+    connection.execute(
+        "UPDATE plastic p SET job_id = planned.job_id FROM planned"
+        " WHERE (p.card_ref, p.attempt) = (planned.card_ref, planned.attempt)"
+    )
 
 
 def write_jobs(connection: Connection, starts: dict[str, date], *, remake: bool) -> None:

@@ -18,6 +18,7 @@ from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import Registry, load_registry, topic_of
+from issuance.policy import load_policy
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import SealingKey, header_of, seal_to
@@ -184,6 +185,7 @@ class Sealer:
             "collection_method": order.method,
             "place": order.place,
             "pack": pack_of(job.job_id, order.method, order.place),
+            "postage": load_policy(self._settings.policies_dir, self._registry.city).postage_of(order.method),
             **{name: order.person[name] or None for name in wanted},
         }
         if record.get("photo_ref"):

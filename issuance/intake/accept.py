@@ -15,6 +15,7 @@ from issuance.intake.identifiers import plain
 from issuance.intake.session import Intake, require_state, validated_key
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
 from issuance.ledger.news import tell_cohort
+from issuance.policy import Policy
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.masking import mask_id_number, mask_name
 
@@ -116,12 +117,17 @@ def _card_rows(
         fee,
     ) in enumerate(rows):
         file, line, person = accepted[ref]
-        held = "fee" if fee == "unpaid" else None
+        held = "fee" if _is_held(intake.policy, kind, method, fee) else None
         yield (
             bytes.fromhex(ref), intake.cohort_no, application, person, intake.submission, file, line, kind, category,
             bank, factory, applied, due, int(generation) if generation else None, method, place, block, position,
             held, None, 0, None, "HELD" if held else "WAITING", now, 0, None,
         )  # fmt: skip
+
+
+def _is_held(policy: Policy, kind: str, method: str, fee_status: str) -> bool:
+    """Whether a card waits for its fee: the policy holds such cards, something is to be paid, and it is not."""
+    return policy.hold_until_paid and fee_status == "unpaid" and policy.charge(kind, method) > 0
 
 
 CARD_TYPES = (

@@ -20,6 +20,7 @@ from issuance.intake.identifiers import plain
 from issuance.intake.photos import MAX_BYTES, judge_photo
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
+from issuance.vault.photos import photo_key
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 THREADS = 8
@@ -57,11 +58,8 @@ class PhotoStore:
             found = dict(zip(wanted, pool.map(self._judge, wanted), strict=True))
         return [found.get(sha256, "") for sha256 in named]
 
-    def _key(self, sha256: str) -> str:
-        return f"photos/{self._cohort_id}/{sha256}"
-
     def _put(self, photo: Photo) -> None:
-        key, content = self._key(photo.sha256), photo.path.read_bytes()
+        key, content = photo_key(self._cohort_id, photo.sha256), photo.path.read_bytes()
         sealed = self._keys.seal(self._cohort_id, key, content)
         if hashlib.sha256(content).hexdigest() != photo.sha256:
             self._store.put_if_absent(key, sealed)  # never in place of the right one
@@ -69,7 +67,7 @@ class PhotoStore:
             self._store.put(key, sealed)
 
     def _judge(self, sha256: str) -> str:
-        key = self._key(sha256)
+        key = photo_key(self._cohort_id, sha256)
         try:
             sealed = self._store.get(key)
         except Broken as error:

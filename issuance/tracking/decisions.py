@@ -211,4 +211,11 @@ CARD_BREAKS: tuple[tuple[str, str, str, str], ...] = (
         "c.due_on::text",
         "k.state",
     ),
+    (
+        "SECOND_CARD",
+        "EXISTS (SELECT FROM holder_event e JOIN acceptance a ON a.person = e.person AND a.card_ref <> c.card_ref"
+        " WHERE e.card_ref = c.card_ref AND e.person = c.person AND a.replaces IS DISTINCT FROM c.card_ref)",
+        "'one card a person'",
+        "(SELECT a.card_ref::text FROM acceptance a WHERE a.person = c.person)",
+    ),
 )

@@ -57,12 +57,27 @@ def follow_events(connection: Connection, registry: Registry, day: date) -> int:
         " WHERE p.attempt = 0 AND p.issued_instantly IS NOT NULL",
     )
     connection.execute(TERMS, {"factories": json.dumps(registry.factory_of_bank)})
-    connection.execute(
-        "UPDATE card c SET person = e.person FROM holder_event e JOIN work USING (card_ref)"
-        " WHERE c.card_ref = e.card_ref AND e.person IS NOT NULL AND e.followed_on IS NULL"
-    )
+    _correct_persons(connection)
     return connection.execute(
         "UPDATE holder_event e SET followed_on = %s FROM work WHERE e.card_ref = work.card_ref"
         " AND e.followed_on IS NULL",
         (day,),
     ).rowcount
+
+
+def _correct_persons(connection: Connection) -> None:
+    """A corrected identity becomes the card's, and its acceptance unless another card holds it (break SECOND_CARD)."""
+    corrected = connection.execute(
+        "UPDATE card c SET person = e.person FROM (SELECT DISTINCT ON (card_ref) card_ref, person, followed_on"
+        " FROM holder_event JOIN work USING (card_ref) WHERE person IS NOT NULL"
+        " ORDER BY card_ref, occurred_at DESC, source DESC, event_id DESC) e"
+        " WHERE c.card_ref = e.card_ref AND c.person IS DISTINCT FROM e.person RETURNING c.card_ref"
+    ).fetchall()
+    connection.execute(
+        "WITH moved AS (INSERT INTO acceptance (person, card_ref, cohort_no, submission, replaces)"
+        " SELECT c.person, c.card_ref, c.cohort_no, c.submission, a.replaces FROM card c"
+        " JOIN acceptance a USING (card_ref) WHERE c.card_ref = ANY (%s) ON CONFLICT DO NOTHING RETURNING card_ref)"
+        " DELETE FROM acceptance a USING moved, card c"
+        " WHERE a.card_ref = moved.card_ref AND c.card_ref = a.card_ref AND a.person <> c.person",
+        ([ref for (ref,) in corrected],),
+    )
