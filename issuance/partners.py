@@ -122,9 +122,9 @@ def _read_registry(path: Path, changed: int) -> Registry:
         Partner(
             name,
             "factory",
-            tuple(bank for bank, factory in primary.items() if factory == name),
-            entry["capacity"],
-            frozenset(day for text in entry.get("maintenance", ()) for day in days_of(text)),
+            banks=tuple(bank for bank, factory in primary.items() if factory == name),
+            capacity=entry["capacity"],
+            maintenance=frozenset(day for text in entry.get("maintenance", ()) for day in days_of(text)),
         )
         for name, entry in data["factories"].items()
     ]

@@ -217,6 +217,17 @@ def test_a_releaser_is_told_what_the_wave_holds_and_what_will_breach(own: Settin
         assert words in text
 
 
+def test_a_cohort_shows_its_waves_to_people_and_to_programs(at: Settings) -> None:
+    put(at, "c1", [("ICBC", TODAY)] * 6)
+    plan(at, "c1", 1)
+    (wave,) = answer("cohort", "show", "c1")["waves"]
+    assert (wave["plastics"], wave["forecast"]["jobs"], wave["forecast"]["late_cards"]) == (6, 2, 1)
+    assert wave["forecast"]["finish"] == {"F-ICBC": "2025-10-10", "F-RESERVE": str(TODAY)}
+    shown = run("cohort", "show", "c1").output
+    assert "late_cards" in shown
+    assert "2025-10-10" in shown
+
+
 # Postponing and withdrawing
 
 
