@@ -448,7 +448,9 @@ def test_the_calendar_shows_openings_working_days_and_the_load_of_factories(at: 
     assert [days[day]["working"] for day in ("2025-10-10", "2025-10-11", "2025-10-12")] == [True, True, False]
     assert days["2025-10-09"]["load"] == {"F-ICBC": 2, "F-RESERVE": 3}
     assert sum(count for row in days.values() for count in row["load"].values()) == 2 + 6 + 5 + 8
-    assert run("cohort", "calendar").exit_code == 0
+    shown = run("cohort", "calendar").output
+    assert "coming 5, declared 8 声明 / declared" in shown
+    assert "F-ICBC 2, F-RESERVE 3" in shown
 
 
 def test_a_cohort_of_a_year_without_a_calendar_is_shown_and_holds_nobody_up(at: Settings) -> None:
