@@ -17,7 +17,7 @@ from issuance.dispatch.ahead import postpone_cohort, withdraw_cohort
 from issuance.dispatch.due import due_dispatches
 from issuance.dispatch.plan import Wave, plan_wave, wave_to_plan
 from issuance.dispatch.release import describe_wave, refuse_wave, release_wave
-from issuance.errors import IssuanceError, Refused
+from issuance.errors import IssuanceError, Misconfigured, Refused
 from issuance.intake.register import register_submissions
 from issuance.ledger.connection import connect, set_business_day
 from issuance.ledger.news import verify_audit
@@ -158,6 +158,19 @@ def test_what_other_cohorts_have_in_jobs_counts(own: Settings) -> None:
     assert plan(own, "c3", 1).forecast["late"] == [
         {"factory": "F-ICBC", "due_on": str(TODAY), "cards": 1, "made_on": "2025-10-10"}
     ]
+
+
+def test_a_bank_or_a_factory_that_the_registry_lost_is_named(own: Settings) -> None:
+    put(own, "c1", [("ICBC", DUE)])
+    plan(own, "c1", 1)
+    put(own, "c2", [("ABC", DUE)])
+    with pytest.raises(Misconfigured, match="PARTNER_GONE.*ABC"):
+        plan_wave(own, "c2", 1, "planner")
+    with connect(own.database_url) as connection:
+        connection.execute("UPDATE card SET bank = 'BOB' WHERE bank = 'ABC'")
+        connection.execute("UPDATE job SET factory = 'F-GONE'")
+    with pytest.raises(Misconfigured, match="PARTNER_GONE.*F-GONE"):
+        plan_wave(own, "c2", 1, "planner")
 
 
 def test_nothing_is_planned_before_the_opening_day(own: Settings) -> None:
