@@ -164,12 +164,12 @@ def test_a_bank_or_a_factory_that_the_registry_lost_is_named(own: Settings) -> N
     put(own, "c1", [("ICBC", DUE)])
     plan(own, "c1", 1)
     put(own, "c2", [("ABC", DUE)])
-    with pytest.raises(Misconfigured, match="PARTNER_GONE.*ABC"):
+    with pytest.raises(Misconfigured, match=r"PARTNER_GONE.*ABC"):
         plan_wave(own, "c2", 1, "planner")
     with connect(own.database_url) as connection:
         connection.execute("UPDATE card SET bank = 'BOB' WHERE bank = 'ABC'")
         connection.execute("UPDATE job SET factory = 'F-GONE'")
-    with pytest.raises(Misconfigured, match="PARTNER_GONE.*F-GONE"):
+    with pytest.raises(Misconfigured, match=r"PARTNER_GONE.*F-GONE"):
         plan_wave(own, "c2", 1, "planner")
 
 
