@@ -49,14 +49,14 @@ class ReleaseApproval(ApprovalOperator):
         from issuance.dispatch.release import refuse_wave, release_wave
         from issuance.settings import load_settings
 
-        if event["chosen_options"] != [self.APPROVE] and not (event["params_input"] or {}).get("reason", "").strip():
+        reason = str((event["params_input"] or {}).get("reason") or "").strip()
+        if event["chosen_options"] != [self.APPROVE] and not reason:
             raise AirflowException("拒绝放行须写明原因，请重新答复。 / a refusal needs a reason; answer again.")
         answer = super().execute_complete(context, event)
         conf, user = context["dag_run"].conf or {}, answer["responded_by_user"]["name"]
         if answer["chosen_options"] == [self.APPROVE]:
             release_wave(load_settings(), conf["cohort_id"], int(conf["wave"]), user)
         else:
-            reason = answer["params_input"].get("reason", "")
             refuse_wave(load_settings(), conf["cohort_id"], int(conf["wave"]), user, reason)
         return answer
 

@@ -5,7 +5,8 @@ Plans a wave, waits for its release by a second person, seals its jobs and sends
 cohort_id, wave. Re-makes leave by the `clocks` DAG under the same release.
 
 **When it waits**: `wait_for_release` is answered in Airflow (required actions) or with `issuance cohort release`, by a
-user who neither submitted nor planned. Setting the task to success releases nothing.
+user who neither submitted nor planned; it shows jobs, finishing days and the cards that will breach. A refusal needs a
+reason: without one the task asks again. Setting the task to success releases nothing.
 **When it fails**: NOT_RELEASED means that no release row stands; OBJECT_* that a vault block cannot be read.
 
 Owner: issuance operations.

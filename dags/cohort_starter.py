@@ -1,7 +1,8 @@
 """
 ### Cohort starter
 
-Starts what the ledger says is due: intake of a registered submission, dispatch of an accepted cohort that has opened.
+Starts what the ledger says is due: intake of a registered submission, dispatch of an accepted cohort that has opened,
+its next wave when what is released is nearly made.
 Woken by `cohort-events`, and by the clock as a net under it. Runs that failed on a Retryable error are run again, at
 most three times; then, and after a Permanent error, a PIPELINE_FAILED break names the run.
 

@@ -43,7 +43,8 @@ def is_working_day(day: date) -> bool:
     except NotImplementedError as error:
         raise Misconfigured(
             "CALENDAR_UNKNOWN",
-            f"the working days of {day.year} are not known: install a newer `chinesecalendar`"
+            f"尚无 {day.year} 年的工作日：国务院公布后请更新 `chinesecalendar`。"
+            f" / the working days of {day.year} are not known: install a newer `chinesecalendar`"
             " once the State Council has published them",
             year=day.year,
         ) from error

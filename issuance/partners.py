@@ -126,10 +126,10 @@ def _read_registry(path: Path, changed: int) -> Registry:
         Partner(
             name,
             "factory",
-            tuple(bank for bank, factory in primary.items() if factory == name),
-            entry["capacity"],
-            frozenset(day for text in entry.get("maintenance", ()) for day in days_of(text)),
-            entry.get("fields", data["factory_fields"]),
+            banks=tuple(bank for bank, factory in primary.items() if factory == name),
+            capacity=entry["capacity"],
+            maintenance=frozenset(day for text in entry.get("maintenance", ()) for day in days_of(text)),
+            fields=entry.get("fields", data["factory_fields"]),
         )
         for name, entry in data["factories"].items()
     ]

@@ -17,7 +17,7 @@ from issuance.dispatch.ahead import postpone_cohort, withdraw_cohort
 from issuance.dispatch.due import due_dispatches
 from issuance.dispatch.plan import Wave, plan_wave, wave_to_plan
 from issuance.dispatch.release import describe_wave, refuse_wave, release_wave
-from issuance.errors import IssuanceError, Refused
+from issuance.errors import IssuanceError, Misconfigured, Refused
 from issuance.intake.register import register_submissions
 from issuance.ledger.connection import connect, set_business_day
 from issuance.ledger.news import verify_audit
@@ -160,6 +160,19 @@ def test_what_other_cohorts_have_in_jobs_counts(own: Settings) -> None:
     ]
 
 
+def test_a_bank_or_a_factory_that_the_registry_lost_is_named(own: Settings) -> None:
+    put(own, "c1", [("ICBC", DUE)])
+    plan(own, "c1", 1)
+    put(own, "c2", [("ABC", DUE)])
+    with pytest.raises(Misconfigured, match=r"PARTNER_GONE.*ABC"):
+        plan_wave(own, "c2", 1, "planner")
+    with connect(own.database_url) as connection:
+        connection.execute("UPDATE card SET bank = 'BOB' WHERE bank = 'ABC'")
+        connection.execute("UPDATE job SET factory = 'F-GONE'")
+    with pytest.raises(Misconfigured, match=r"PARTNER_GONE.*F-GONE"):
+        plan_wave(own, "c2", 1, "planner")
+
+
 def test_nothing_is_planned_before_the_opening_day(own: Settings) -> None:
     put(own, "c1", [("ICBC", DUE)], opens_on=LATER)
     assert due_runs(own) == []
@@ -215,6 +228,17 @@ def test_a_releaser_is_told_what_the_wave_holds_and_what_will_breach(own: Settin
     for words in ("6 plastics in 2 jobs", "- F-ICBC: 2025-10-10", "3 cards go to the backup F-RESERVE",
                   "1 cards will breach", "- F-ICBC, 2025-10-09: 1 → 2025-10-10", "planned by planner"):  # fmt: skip
         assert words in text
+
+
+def test_a_cohort_shows_its_waves_to_people_and_to_programs(at: Settings) -> None:
+    put(at, "c1", [("ICBC", TODAY)] * 6)
+    plan(at, "c1", 1)
+    (wave,) = answer("cohort", "show", "c1")["waves"]
+    assert (wave["plastics"], wave["forecast"]["jobs"], wave["forecast"]["late_cards"]) == (6, 2, 1)
+    assert wave["forecast"]["finish"] == {"F-ICBC": "2025-10-10", "F-RESERVE": str(TODAY)}
+    shown = run("cohort", "show", "c1").output
+    assert "late_cards" in shown
+    assert "2025-10-10" in shown
 
 
 # Postponing and withdrawing
@@ -437,7 +461,9 @@ def test_the_calendar_shows_openings_working_days_and_the_load_of_factories(at: 
     assert [days[day]["working"] for day in ("2025-10-10", "2025-10-11", "2025-10-12")] == [True, True, False]
     assert days["2025-10-09"]["load"] == {"F-ICBC": 2, "F-RESERVE": 3}
     assert sum(count for row in days.values() for count in row["load"].values()) == 2 + 6 + 5 + 8
-    assert run("cohort", "calendar").exit_code == 0
+    shown = run("cohort", "calendar").output
+    assert "coming 5, declared 8 声明 / declared" in shown
+    assert "F-ICBC 2, F-RESERVE 3" in shown
 
 
 def test_a_cohort_of_a_year_without_a_calendar_is_shown_and_holds_nobody_up(at: Settings) -> None:

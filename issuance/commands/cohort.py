@@ -12,6 +12,7 @@ import click
 
 from issuance.commands.output import emit
 from issuance.commands.values import Day, Pair
+from issuance.dispatch.calendar import CalendarDay
 from issuance.dispatch.demands import Assumptions
 from issuance.errors import Refused
 from issuance.ledger import queries
@@ -106,7 +107,21 @@ def calendar(as_json: bool) -> None:
 
     settings = load_settings()
     days = _read(read_calendar, load_registry(settings.partners_file), _policies(settings))
-    emit([vars(day) for day in days], as_json)
+    emit([vars(day) if as_json else _calendar_row(day) for day in days], as_json)
+
+
+def _calendar_row(day: CalendarDay) -> dict[str, Any]:
+    """A day for people."""
+    working = {True: "工作日 / worked", False: "休 / off", None: "未公布 / not known"}[day.working]
+    opens = [f"{o['cohort_id']} {o['cards']:,}{' 声明 / declared' if o['declared'] else ''}" for o in day.opens]
+    load = [f"{factory} {cards:,}" for factory, cards in day.load.items()]
+    return {
+        "day": day.day,
+        "working": working,
+        "opens": ", ".join(opens) or None,
+        "load": ", ".join(load) or None,
+        "maintenance": ", ".join(day.maintenance) or None,
+    }
 
 
 @cohort.command()

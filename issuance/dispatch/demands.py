@@ -8,7 +8,7 @@ from datetime import date
 
 from issuance.clock import is_known
 from issuance.dispatch.schedule import Demand, Factory
-from issuance.errors import Refused
+from issuance.errors import Misconfigured, Refused
 from issuance.ledger.connection import Connection
 from issuance.partners import Registry
 from issuance.policy import Policy
@@ -98,11 +98,14 @@ def read_demands(
     """Everything the factories have before them as of a business day; reads only, in two queries.
 
     Cohorts that open in a year whose working days are not known are left out.
+
+    Raises:
+        Misconfigured: the registry lacks a bank of a card that waits, or a factory that has jobs.
     """
     known = {name: cohort for name, cohort in cohorts.items() if is_known(cohort.opens_on)}
     return [
         *_waiting(connection, registry, policy_of, day, known, assumed),
-        *_in_jobs(connection),
+        *_in_jobs(connection, registry),
         *_declared(registry, policy_of, day, known),
     ]
 
@@ -136,7 +139,7 @@ def _waiting(
         yield _demand(registry, cohort, bank, due_on, cards, day)
 
 
-def _in_jobs(connection: Connection) -> Iterator[Demand]:
+def _in_jobs(connection: Connection, registry: Registry) -> Iterator[Demand]:
     """Plastics in jobs of open cohorts that are still to be made, whether released or waiting for that."""
     rows = connection.execute(
         "SELECT cohort_id, j.bank, j.due_on, count(*)::int, j.factory FROM job j JOIN cohort c USING (cohort_no)"
@@ -144,6 +147,7 @@ def _in_jobs(connection: Connection) -> Iterator[Demand]:
         " AND coalesce(p.made, p.spoiled, p.item_refused) IS NULL GROUP BY 1, 2, 3, 5"
     ).fetchall()
     for cohort_id, bank, due_on, cards, factory in rows:
+        _require(registry, factory)
         yield Demand(cohort_id, bank, due_on, cards, factory, in_job=True)
 
 
@@ -158,10 +162,21 @@ def _declared(
 
 
 def _demand(registry: Registry, cohort: CohortAhead, bank: str, due_on: date, cards: int, day: date) -> Demand:
+    _require(registry, bank)
     opens_on = cohort.opens_on if cohort.opens_on > day else None
     return Demand(
         cohort.cohort_id, bank, due_on, cards, registry.factory_of_bank[bank], registry.backup_of(bank), opens_on
     )
+
+
+def _require(registry: Registry, partner: str) -> None:
+    if partner not in registry.partners:
+        raise Misconfigured(
+            "PARTNER_GONE",
+            f"合作方登记中没有 {partner}，但有卡等它制作：请补登记，或改派其任务。"
+            f" / {partner} is not in the partner registry, and cards wait for it: enter it, or reassign its jobs.",
+            partner=partner,
+        )
 
 
 def spread(cards: int, registry: Registry) -> dict[str, int]:
