@@ -69,7 +69,7 @@ def read_one(consumer: Any, topic: str) -> None:
     partition = TopicPartition(topic, 0)
     consumer.assign([partition])
     consumer.seek(partition, 0)
-    consumer.poll(timeout_ms=2000)
+    consumer.poll(timeout_ms=500)
     consumer.beginning_offsets([partition])
 
 
