@@ -67,7 +67,7 @@ def accept(settings: Settings, cohort_id: str, cards: int) -> None:
             for n in range(cards):
                 bank = banks[n * len(banks) // cards]
                 copy.write_row((
-                    uuid5(namespace, str(n)), 1, f"A{n}", uuid4().bytes, 0, "f", n, "renewal", "retiree", bank,
+                    uuid5(namespace, str(n)).bytes, 1, f"A{n}", uuid4().bytes, 0, "f", n, "renewal", "retiree", bank,
                     registry.factory_of_bank[bank], OPENS, OPENS + timedelta(days=30), None,
                     "mail" if n % 3 == 0 else "outlet", f"{bank}-1", n // BLOCK_ROWS, n % BLOCK_ROWS, None, None, 0,
                     None, "WAITING", SINCE, 0, None,
@@ -93,11 +93,11 @@ def dispatch(settings: Settings, cohort_id: str, workers: int) -> tuple[Stages, 
         release_wave(settings, cohort_id, 1, "releaser")
     with stages.stage("seal"), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         sizes = list(pool.map(_seal, [(settings, cohort_id, factory) for factory in factories]))
+    relay = Relay(settings)  # a process that stays
     with stages.stage("send"):
-        relay = Relay(settings)
         while relay.send_batch():
             pass
-        relay.close()
+    relay.close()
     return stages, max(*sizes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
@@ -105,6 +105,7 @@ def bare(settings: Settings, cohort_id: str) -> Stages:
     """The same reading, writing, sealing and sending in one plain script."""
     stages, store, keys = Stages(), ObjectStore.of(settings), KeyService(settings.keys_dir)
     signing, producer = keys.signing_key(OPENS), make_producer(our_credentials(settings))
+    producer.partitions_for(topic_of("cohort-events"))  # connected before the clock runs, as the relay is
     registry = load_registry(settings.partners_file)
     with connect(settings.database_url) as connection, stages.stage("read, write, seal, send"):
         connection.execute(

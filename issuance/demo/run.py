@@ -28,6 +28,8 @@ from issuance.stack.place import MARK
 OPENS = date(2025, 10, 9)
 """The day from which all retirees of Beijing renew (domain.md)."""
 TIMED_DAGS = ("clocks", "activation_reconciliation")
+PATIENCE = 300.0
+"""Seconds that a run of Airflow may take, beside a second for every thousand cards."""
 
 
 @dataclass
@@ -66,6 +68,19 @@ def run_demo(demo: Demo) -> tuple[ClosingStatement, dict[str, Any]]:
         Broken: the cohort does not close.
     """
     settings = load_settings()
+    dispatch_cohort(demo, settings)
+    with demo.stage("life"):
+        _await_life(demo, settings)
+    _run_timed_once(demo)
+    return prove(demo, settings)
+
+
+def dispatch_cohort(demo: Demo, settings: Settings) -> None:
+    """Generate, submit, plan, release and dispatch the cohort through Airflow, on an empty ledger.
+
+    Raises:
+        Refused: the demo ledger is not empty.
+    """
     _require_empty(settings)
     _pause_timed(True)
     with demo.stage("generate"):
@@ -74,10 +89,6 @@ def run_demo(demo: Demo) -> tuple[ClosingStatement, dict[str, Any]]:
         _submit(demo, settings, rows)
     with demo.stage("dispatch"):
         _release(demo, settings)
-    with demo.stage("life"):
-        _await_life(demo, settings)
-    _run_timed_once(demo)
-    return prove(demo, settings)
 
 
 def prove(demo: Demo, settings: Settings) -> tuple[ClosingStatement, dict[str, Any]]:
@@ -133,9 +144,10 @@ def _release(demo: Demo, settings: Settings) -> None:
     """Airflow plans; the demo's releaser, who neither submitted nor planned, answers through Airflow's API."""
     run_id = f"{demo.cohort_id}.1"
     airflow = airflow_of("releaser", settings)
-    _await(lambda: _pending(airflow, run_id), "the plan to wait for its release")
+    patience = PATIENCE + demo.cards / 1000
+    _await(lambda: _pending(airflow, run_id), "the plan to wait for its release", patience)
     demo.say("  planned; released by the second person")
-    _await(lambda: _released_and_ended(airflow, demo.cohort_id, run_id), "dispatch to end")
+    _await(lambda: _released_and_ended(airflow, demo.cohort_id, run_id), "dispatch to end", patience)
 
 
 def _pending(airflow: Airflow, run_id: str) -> bool:
@@ -230,7 +242,7 @@ def _python(*words: str) -> None:
         raise Broken("COMMAND_FAILED", f"{words[0]}: {done.stderr.strip()[-500:]}")
 
 
-def _await(condition: Callable[[], bool], what: str, patience: float = 300.0) -> None:
+def _await(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
     """Wait for a condition of another process; polls twice a second."""
     until = time.monotonic() + patience
     while not condition():

@@ -88,6 +88,7 @@ class Sealer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._registry: Registry = load_registry(settings.partners_file)
+        self._policy = load_policy(settings.policies_dir, self._registry.city)
         self._store = ObjectStore.of(settings)
         self._keys = KeyService(settings.keys_dir)
         self._vaults: dict[str, Vault] = {}
@@ -185,7 +186,7 @@ class Sealer:
             "collection_method": order.method,
             "place": order.place,
             "pack": pack_of(job.job_id, order.method, order.place),
-            "postage": load_policy(self._settings.policies_dir, self._registry.city).postage_of(order.method),
+            "postage": self._policy.postage_of(order.method),
             **{name: order.person[name] or None for name in wanted},
         }
         if record.get("photo_ref"):
