@@ -71,8 +71,8 @@ class Stages:
 def database(settings: Settings, name: str) -> Iterator[Settings]:
     """An empty ledger for one run."""
     base, _, _ = settings.database_url.rpartition("/")
+    _drop(settings, name)
     with psycopg.connect(settings.database_url, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {name}")
     url = f"{base}/{name}"
     migrate(url)
@@ -81,8 +81,18 @@ def database(settings: Settings, name: str) -> Iterator[Settings]:
     try:
         yield replace(settings, database_url=url)
     finally:
-        with psycopg.connect(settings.database_url, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        _drop(settings, name)
+
+
+def _drop(settings: Settings, name: str) -> None:
+    """Without FORCE, which may not end an autovacuum worker; the pools' own connections are ended first."""
+    with psycopg.connect(settings.database_url, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = %s AND usename = current_user",
+            (name,),
+        )
+        admin.execute(f"DROP DATABASE IF EXISTS {name}")
 
 
 def _part(work: tuple[Callable[..., Any], Settings, str, int]) -> int:
