@@ -24,7 +24,7 @@ from issuance.dispatch.release import wave_standing
 from issuance.dispatch.remake import plan_remakes
 from issuance.errors import Refused
 from issuance.intake.session import answer_operator
-from issuance.intake.submit import refused_announcements, wait_for_intake
+from issuance.intake.wait import refused_announcements, wait_for_intake
 from issuance.ledger.connection import Connection, connect, migrate, set_business_day
 from issuance.lifecycle import PAUSES
 from issuance.partners import topic_of
