@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -71,8 +71,8 @@ class Stages:
 def database(settings: Settings, name: str) -> Iterator[Settings]:
     """An empty ledger for one run."""
     base, _, _ = settings.database_url.rpartition("/")
+    _drop(settings, name)
     with psycopg.connect(settings.database_url, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {name}")
     url = f"{base}/{name}"
     migrate(url)
@@ -81,15 +81,31 @@ def database(settings: Settings, name: str) -> Iterator[Settings]:
     try:
         yield replace(settings, database_url=url)
     finally:
-        with psycopg.connect(settings.database_url, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        _drop(settings, name)
+
+
+def _drop(settings: Settings, name: str) -> None:
+    """Without FORCE, which may not end an autovacuum worker; the pools' own connections are ended first."""
+    with psycopg.connect(settings.database_url, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = %s AND usename = current_user",
+            (name,),
+        )
+        admin.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+def _largest() -> int:
+    """The largest size this process ever had, in KiB; `getrusage` counts the parent too."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))
+    return int(found[1]) if found else 0
 
 
 def _part(work: tuple[Callable[..., Any], Settings, str, int]) -> int:
     """One part in a process of its own, as one mapped task; returns the process's largest size so far in KiB."""
     act, settings, cohort_id, part = work
     act(open_intake(settings, cohort_id, 0), part)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _largest()
 
 
 def take_in(settings: Settings, made: Generated, cohort_id: str, workers: int) -> tuple[Stages, int]:
@@ -117,7 +133,7 @@ def take_in(settings: Settings, made: Generated, cohort_id: str, workers: int) -
     with stages.stage("finish"):
         counts = finish_submission(open_intake(settings, cohort_id, 0))
     assert counts["accepted"] == made.cards, counts
-    return stages, max(largest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return stages, max(largest, _largest())
 
 
 def _register(connection: psycopg.Connection[Any], cohort_id: str, rows: int) -> None:

@@ -42,6 +42,7 @@ ACTS = {
     "break resolve": {"resolve"},
     "partner resume": {"resume"},
     "dlq replay": {"replay"},
+    "quarantine export": {"export quarantine"},
     "keys add": {"add key"},
     "keys retire": {"retire key"},
     "keys rotate": {"rotate signing key"},

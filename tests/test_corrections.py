@@ -274,6 +274,19 @@ def test_registration_and_submit_agree(intakes: Intakes, monkeypatch: pytest.Mon
     assert intakes.outcomes("still", 2) == {2: ("quarantined", ["LINE_CORRECTED"])}
 
 
+def test_rows_that_name_no_line_correct_nothing(intakes: Intakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`submit` asks for the columns; what another program seals is held against the lines all the same."""
+    from issuance.intake import submit
+    from issuance.intake.read import read_rows
+
+    monkeypatch.setattr(submit, "read_rows", lambda path, rows, amends: read_rows(path, rows))
+    monkeypatch.setattr(submit, "lines_named", lambda frame, path: [])
+    intakes.take_in("still", [person(19)], "unnamed.csv", amends=True)
+    (number,) = intakes.rows("SELECT max(number) FROM submission JOIN cohort USING (cohort_no)"
+                             " WHERE cohort_id = 'still'")[0]  # fmt: skip
+    assert intakes.outcomes("still", number) == {2: ("quarantined", ["LINE_UNKNOWN"])}
+
+
 def test_files_of_one_name_are_refused(intakes: Intakes, tmp_path: Path) -> None:
     path = intakes.file("same.csv", [person(18)])
     other: Any = tmp_path / "same.csv"

@@ -6,9 +6,9 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import fastavro
 import pytest
@@ -33,7 +33,6 @@ from issuance.vault.keys import KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
 from issuance.vault.photos import photo_key
 
-COHORT = "sealing"
 DUE = TODAY.replace(month=11)
 PHOTO = b"\xff\xd8 a photo"
 WAYS = ("outlet", "mail", "home_delivery", "employer", "employer", "service_point")
@@ -46,57 +45,68 @@ def url(ledger_url: str) -> str:
     return ledger_url
 
 
+class Own(NamedTuple):
+    """A cohort of a test's own: what is stored of another one stays."""
+
+    settings: Settings
+    cohort_id: str
+
+    def ref(self, number: int) -> str:
+        """A card_ref."""
+        return str(card_ref_of(self.cohort_id, f"A{number}"))
+
+
 @pytest.fixture
-def own(stack: Settings, url: str, tmp_path: Path) -> Settings:
+def own(stack: Settings, url: str, tmp_path: Path) -> Own:
     """A cohort of ICBC cards, one by each way to collect (two of one employer), the last with a photo of its own."""
-    settings = replace(changed(stack, url, tmp_path, {}, {}))
+    cohort_id = f"sealing-{uuid4()}"
     keys, store = KeyService(stack.keys_dir), ObjectStore.of(stack)
-    keys.create_cohort_key(COHORT)
+    keys.create_cohort_key(cohort_id)
     sha256 = hashlib.sha256(PHOTO).hexdigest()
-    name = photo_key(COHORT, sha256)
-    store.put(name, keys.seal(COHORT, name, PHOTO))
+    name = photo_key(cohort_id, sha256)
+    store.put(name, keys.seal(cohort_id, name, PHOTO))
     masked = {"masked": "王** 1***************2X"}
     persons = [PERSON | masked | ({"photo_ref": "p.jpg", "photo_sha256": sha256} if n == 5 else {}) for n in range(6)]
-    Vault(store, keys, COHORT).write_block(1, persons)
+    Vault(store, keys, cohort_id).write_block(1, persons)
     with connect(url) as connection:
-        add_cohort(connection, COHORT, [("ICBC", DUE)] * 6)
+        add_cohort(connection, cohort_id, [("ICBC", DUE)] * 6)
         for n, method in enumerate(WAYS):
             place = {"employer": "E-77"}.get(method, "110105")
             connection.execute(
                 "UPDATE card SET collection_method = %s, place = %s WHERE position = %s", (method, place, n)
             )
-    return settings
+    return Own(changed(stack, url, tmp_path, {}, {}), cohort_id)
 
 
-def dispatch(settings: Settings) -> str:
+def dispatch(own: Own) -> str:
     """Plan, release and seal the cohort's next wave; returns the id of its only job."""
-    with connect(settings.database_url) as connection:
-        wave = wave_to_plan(connection, COHORT)
-    plan_wave(settings, COHORT, wave, "planner")
-    release_wave(settings, COHORT, wave, "releaser")
-    assert Sealer(settings).seal_wave(COHORT, wave) == 1
-    with connect(settings.database_url) as connection:
+    with connect(own.settings.database_url) as connection:
+        wave = wave_to_plan(connection, own.cohort_id)
+    plan_wave(own.settings, own.cohort_id, wave, "planner")
+    release_wave(own.settings, own.cohort_id, wave, "releaser")
+    assert Sealer(own.settings).seal_wave(own.cohort_id, wave) == 1
+    with connect(own.settings.database_url) as connection:
         (job_id,) = connection.execute("SELECT job_id FROM job WHERE wave = %s", (wave,)).fetchone() or ("",)
     return str(job_id)
 
 
-def opened(settings: Settings, name: str) -> bytes:
+def opened(own: Own, name: str) -> bytes:
     """A file as F-ICBC opens it: sealed to it, and where it is signed, signed by us."""
-    private = NamedKey("F-ICBC", (settings.partner_credentials_dir / "F-ICBC" / "private.pem").read_bytes())
-    clear = open_sealed(private, ObjectStore.of(settings).get(f"factories/F-ICBC/jobs/{name}"))
+    private = NamedKey("F-ICBC", (own.settings.partner_credentials_dir / "F-ICBC" / "private.pem").read_bytes())
+    clear = open_sealed(private, ObjectStore.of(own.settings).get(f"factories/F-ICBC/jobs/{name}"))
     if name.count("/"):
         return clear
-    ours = key_of((settings.partner_keys_dir / "issuance.pem").read_bytes())
+    ours = key_of((own.settings.partner_keys_dir / "issuance.pem").read_bytes())
     return jws.deserialize_compact(clear, ours, registry=JWS).payload
 
 
-def records(settings: Settings, job_id: str) -> dict[str, dict[str, Any]]:
+def records(own: Own, job_id: str) -> dict[str, dict[str, Any]]:
     """The records of a job file by way to collect."""
-    found: Iterator[Any] = fastavro.reader(io.BytesIO(opened(settings, f"{job_id}.jwe")))
+    found: Iterator[Any] = fastavro.reader(io.BytesIO(opened(own, f"{job_id}.jwe")))
     return {record["collection_method"]: record for record in found}
 
 
-def test_letters_carry_an_address_and_nothing_else_does(own: Settings) -> None:
+def test_letters_carry_an_address_and_nothing_else_does(own: Own) -> None:
     found = records(own, dispatch(own))
     for method, record in found.items():
         letter = method in ("mail", "home_delivery")
@@ -107,12 +117,12 @@ def test_letters_carry_an_address_and_nothing_else_does(own: Settings) -> None:
     assert {method: record["postage"] for method, record in found.items() if record["postage"]} == {"mail": "collect"}
 
 
-def test_a_factory_with_fewer_fields_gets_fewer(own: Settings, tmp_path: Path, stack: Settings, url: str) -> None:
+def test_a_factory_with_fewer_fields_gets_fewer(own: Own, tmp_path: Path, stack: Settings, url: str) -> None:
     registry = {
         "factories": {"F-ICBC": {"capacity": 100, "fields": {"name": "to print"}}, "F-RESERVE": {"capacity": 9}}
     }
     banks = {"banks": {"ICBC": {"primary": "F-ICBC"}}}
-    few = changed(stack, url, tmp_path, {}, registry | banks)
+    few = own._replace(settings=changed(stack, url, tmp_path, {}, registry | banks))
     for record in records(few, dispatch(few)).values():
         assert {name for name in GRANTABLE if record[name] is not None} == {"name"}
 
@@ -128,52 +138,52 @@ def test_a_grant_has_a_purpose_and_is_one_of_the_record(tmp_path: Path, fields: 
         load_registry(tmp_path / "r.yaml")
 
 
-def test_a_photo_that_came_along_lies_beside_sealed_to_the_same_key(own: Settings) -> None:
+def test_a_photo_that_came_along_lies_beside_sealed_to_the_same_key(own: Own) -> None:
     job_id = dispatch(own)
     found = records(own, job_id)
-    ref = card_ref_of(COHORT, "A5")
+    ref = own.ref(5)
     assert found["service_point"]["photo_ref"] == f"factories/F-ICBC/jobs/{job_id}.photos/{ref}.jwe"
     assert opened(own, f"{job_id}.photos/{ref}.jwe") == PHOTO
     assert found["outlet"]["photo_ref"] is None, "the photo on file with HRSS"
 
 
-def test_an_employers_cards_are_one_pack_with_a_signed_list(own: Settings) -> None:
+def test_an_employers_cards_are_one_pack_with_a_signed_list(own: Own) -> None:
     job_id = dispatch(own)
     found = records(own, job_id)
     assert {method: record["pack"] for method, record in found.items() if record["pack"]} == {
         "employer": f"{job_id}/E-77"
     }
     (pack,) = json.loads(opened(own, f"{job_id}.packs.jwe"))["packs"]
-    refs = [str(card_ref_of(COHORT, f"A{n}")) for n in (3, 4)]
+    refs = [own.ref(n) for n in (3, 4)]
     assert [line["card_ref"] for line in pack["plastics"]] == refs
     assert (pack["employer_code"], pack["count"], pack["hash_total"]) == ("E-77", 2, hash_total(refs))
     assert PERSON["id_number"] not in json.dumps(pack), "masked text only"
 
 
-def test_a_job_without_employers_has_no_list(own: Settings) -> None:
-    with connect(own.database_url) as connection:
+def test_a_job_without_employers_has_no_list(own: Own) -> None:
+    with connect(own.settings.database_url) as connection:
         connection.execute("DELETE FROM card WHERE collection_method = 'employer'")
     job_id = dispatch(own)
     with pytest.raises(Exception, match="OBJECT_MISSING"):
-        ObjectStore.of(own).get(f"factories/F-ICBC/jobs/{job_id}.packs.jwe")
+        ObjectStore.of(own.settings).get(f"factories/F-ICBC/jobs/{job_id}.packs.jwe")
 
 
-def test_sealing_again_adopts_what_stands(own: Settings) -> None:
+def test_sealing_again_adopts_what_stands(own: Own) -> None:
     job_id = dispatch(own)
-    with connect(own.database_url) as connection:
+    with connect(own.settings.database_url) as connection:
         before = connection.execute("DELETE FROM sealed_job RETURNING sha256, key_id, algorithm").fetchall()
-    assert Sealer(own).seal_wave(COHORT, 1) == 1
-    with connect(own.database_url) as connection:
+    assert Sealer(own.settings).seal_wave(own.cohort_id, 1) == 1
+    with connect(own.settings.database_url) as connection:
         again = connection.execute("SELECT sha256, key_id, algorithm FROM sealed_job").fetchall()
         sent = connection.execute("SELECT ce_id FROM outbox WHERE topic LIKE '%card-jobs%'").fetchall()
     assert again == before
     assert sent == [(f"{job_id}/ORDER",)]
 
 
-def held_remakes(settings: Settings) -> None:
+def held_remakes(own: Own) -> None:
     """Every first plastic spoiled, and a release that covers none of the re-makes."""
-    dispatch(settings)
-    with connect(settings.database_url) as connection:
+    dispatch(own)
+    with connect(own.settings.database_url) as connection:
         connection.execute("UPDATE release SET remakes_allowed = 0")
         connection.execute(
             "INSERT INTO plastic (card_ref, attempt, bank, factory) SELECT card_ref, 2, bank, factory FROM card"
@@ -182,20 +192,20 @@ def held_remakes(settings: Settings) -> None:
         assert plan_remakes(connection, TODAY) == 0
 
 
-def test_remakes_that_no_release_covers_are_a_wave_of_their_own(own: Settings) -> None:
+def test_remakes_that_no_release_covers_are_a_wave_of_their_own(own: Own) -> None:
     held_remakes(own)
     job_id = dispatch(own)
     assert len(records(own, job_id)) == 5
-    with connect(own.database_url) as connection:
+    with connect(own.settings.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM plastic WHERE job_id IS NULL").fetchone() == (0,)
         assert connection.execute("SELECT plastics FROM wave WHERE wave = 2").fetchone() == (6,)
 
 
-def test_a_refused_wave_of_remakes_can_be_planned_again(own: Settings) -> None:
+def test_a_refused_wave_of_remakes_can_be_planned_again(own: Own) -> None:
     held_remakes(own)
-    plan_wave(own, COHORT, 2, "planner")
-    refuse_wave(own, COHORT, 2, "releaser", "wrong factory")
-    with connect(own.database_url) as connection:
+    plan_wave(own.settings, own.cohort_id, 2, "planner")
+    refuse_wave(own.settings, own.cohort_id, 2, "releaser", "wrong factory")
+    with connect(own.settings.database_url) as connection:
         assert connection.execute("SELECT DISTINCT last_attempt FROM card").fetchall() == [(1,)]
         assert connection.execute("SELECT count(*) FROM plastic WHERE attempt = 2").fetchone() == (0,)
 

@@ -5,8 +5,11 @@ Every function may be run again: references, blocks and positions are derived.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
 
@@ -19,6 +22,8 @@ from issuance.policy import Policy
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.masking import mask_id_number, mask_name
 
+BLOCKS_AT_ONCE = 4
+"""While S3 takes one block the next is made ready; no more wait in memory."""
 INTAKE_SOURCE = "INTAKE"
 """The source of holder events that intake itself finds; no partner has this name."""
 
@@ -70,14 +75,20 @@ def _with_order(intake: Intake, frame: pd.DataFrame) -> pd.DataFrame:
 def _seal_blocks(
     intake: Intake, part: int, frame: pd.DataFrame, accepted: dict[str, Any], now: Any
 ) -> Iterable[tuple[Any, ...]]:
-    """Write blocks in order and yield the card rows that point into them."""
+    """Write blocks, a few at the same time, and yield the card rows that point into them."""
     number = (intake.submission * 10_000 + part) * 10_000
-    for _, group in frame.groupby(["factory", "due_on"], sort=True):
-        for start in range(0, len(group), BLOCK_ROWS):
-            batch = group.iloc[start : start + BLOCK_ROWS]
-            intake.vault.write_block(number, _persons(batch))
-            yield from _card_rows(intake, batch, accepted, number, now)
-            number += 1
+    writing: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(BLOCKS_AT_ONCE) as pool:
+        for _, group in frame.groupby(["factory", "due_on"], sort=True):
+            for start in range(0, len(group), BLOCK_ROWS):
+                batch = group.iloc[start : start + BLOCK_ROWS]
+                writing.append(pool.submit(intake.vault.write_block, number, _persons(batch)))
+                yield from _card_rows(intake, batch, accepted, number, now)
+                number += 1
+                if len(writing) > BLOCKS_AT_ONCE:
+                    writing.popleft().result()
+        for block in writing:
+            block.result()
 
 
 def _persons(batch: pd.DataFrame) -> list[dict[str, str]]:
@@ -138,16 +149,17 @@ CARD_TYPES = (
 
 
 def _insert_cards(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Make cards by COPY; those that stand already from an earlier try stay."""
-    connection.execute("CREATE TEMP TABLE new_card (LIKE card) ON COMMIT DROP")
-    with connection.cursor().copy("COPY new_card FROM STDIN (FORMAT binary)") as copy:
+    """Make a part's cards by COPY, all of them in this transaction; from an earlier try all of them stand, or none."""
+    if not rows or connection.execute("SELECT FROM card WHERE card_ref = %s", (UUID(bytes=rows[0][0]),)).fetchone():
+        return
+    with connection.cursor().copy("COPY card FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(CARD_TYPES)
         for row in rows:
             copy.write_row(row)
-    connection.execute(
-        "WITH made AS (INSERT INTO card SELECT * FROM new_card ON CONFLICT DO NOTHING RETURNING card_ref)"
-        " INSERT INTO changed_card SELECT card_ref FROM made"
-    )
+    with connection.cursor().copy("COPY changed_card FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(("bytea",))
+        for row in rows:
+            copy.write_row(row[:1])
 
 
 def finish_submission(intake: Intake) -> dict[str, int]:

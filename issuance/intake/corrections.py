@@ -114,6 +114,11 @@ def _refuse_lines(wrong: Sequence[tuple[str, int, str]]) -> None:
 def judge_named_lines(connection: Connection, intake: Intake) -> None:
     """Rows of a correction that name no open quarantined line get that as their only reason."""
     connection.execute(
+        # parts that somebody else has announced may name nothing at all
+        "UPDATE row_outcome SET of_file = '', of_line = 0 WHERE (cohort_no, submission) = (%s, %s) AND of_file IS NULL",
+        intake.key,
+    )
+    connection.execute(
         f"""
         WITH named AS (
             SELECT DISTINCT of_file, of_line FROM row_outcome

@@ -74,7 +74,9 @@ def may_not_submit(standing: Sequence[tuple[str, bool]], amends: bool) -> str | 
         return "SUBMISSION_LIVE"
     if amends and not live:
         return "NOTHING_TO_AMEND"
-    return "SUBMISSION_UNDECIDED" if amends and live != ["ACCEPTED"] else None
+    if amends and any(state != "ACCEPTED" for state in live):
+        return "SUBMISSION_UNDECIDED"
+    return None
 
 
 def register_parts(connection: Connection, store: ObjectStore, cohort_id: str, number: int) -> list[int]:
