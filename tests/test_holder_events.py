@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import fastavro
 import pytest
@@ -387,6 +387,18 @@ def test_a_card_issued_at_an_outlet_needs_no_other(ledger: Connection, ref: UUID
     assert bool(open_) == (stage == "made")
 
 
+def rename_job(connection: Connection, job_id: str) -> None:
+    """Give J1 another id."""
+    connection.execute(
+        "INSERT INTO job (job_id, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake)"
+        " SELECT %s, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake FROM job",
+        (job_id,),
+    )
+    connection.execute("UPDATE job_item SET job_id = %s", (job_id,))
+    connection.execute("UPDATE plastic SET job_id = %s", (job_id,))
+    connection.execute("DELETE FROM job WHERE job_id = 'J1'")
+
+
 def read_job(stack: Settings, job: Job) -> list[Any]:
     """The records of a stored job file, as its factory reads them."""
     private = NamedKey("F-ICBC", (stack.partner_credentials_dir / "F-ICBC" / "private.pem").read_bytes())
@@ -399,12 +411,14 @@ def test_a_file_carries_what_was_known_when_it_was_sealed(
 ) -> None:
     """A change that comes between the plan's freezing and the end of sealing is lacking, however often it is tried."""
     settings = replace(stack, database_url=ledger_url)
+    job_id = f"J-{uuid4()}"  # what is stored of an earlier run stays
     with connect(ledger_url) as connection:
         ref, *_ = make_cohort(connection, 3)
         unseal(connection)
+        rename_job(connection, job_id)
         Sender(connection, context)(ref, "NAME_CHANGED", **NEW_NAME)
         decide_all(connection)
-    job = Job("J1", 1, COHORT, 1, "ICBC", "F-ICBC", OPENS + timedelta(days=30), 3, "0" * 16)
+    job = Job(job_id, 1, COHORT, 1, "ICBC", "F-ICBC", OPENS + timedelta(days=30), 3, "0" * 16)
     sealer = Sealer(settings)
     sealer._prepare(job)
     with connect(ledger_url) as connection:

@@ -91,6 +91,12 @@ def test_an_unknown_algorithm_or_a_key_of_another_kind_is_a_clear_refusal() -> N
         seal_signed(b"", ours, SealingKey("K", "RSA-OAEP-256", ec_key))
 
 
+@pytest.mark.parametrize("rubbish", [b"", b"sealed", b"e30.x", b"\xff.\xff"])
+def test_what_is_no_sealed_file_is_named_as_such(rubbish: bytes) -> None:
+    with pytest.raises(Broken, match="OBJECT_ALTERED"):
+        header_of(rubbish)
+
+
 @pytest.mark.parametrize("algorithm", FACTORY)
 def test_both_headers_name_their_key(algorithm: str) -> None:
     assert header_of(sealed(algorithm)) == ("K-2", algorithm)

@@ -80,9 +80,16 @@ def open_sealed(private: NamedKey, sealed: bytes | str) -> bytes:
 
 
 def header_of(sealed: bytes) -> tuple[str, str]:
-    """(key id, algorithm) that a sealed file was sealed to, as anybody may read."""
-    header = json.loads(urlsafe_b64decode(sealed.split(b".", 1)[0] + b"=="))
-    return str(header["kid"]), str(header["alg"])
+    """(key id, algorithm) that a sealed file was sealed to, as anybody may read.
+
+    Raises:
+        Broken: it is no such file.
+    """
+    try:
+        header = json.loads(urlsafe_b64decode(sealed.split(b".", 1)[0] + b"=="))
+        return str(header["kid"]), str(header["alg"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Broken("OBJECT_ALTERED", "a sealed file has no readable header: it is not what was stored") from error
 
 
 def jwk_set(signing: Iterable[NamedKey], opening: Iterable[NamedKey]) -> bytes:
