@@ -25,7 +25,7 @@ from issuance.settings import Settings
 from issuance.tracking.clocks import watch_jobs, watch_requests
 from issuance.vault.objects import ObjectStore
 
-OBJECT = "factories/F-ICBC/jobs/job-life.jwe"
+OBJECT = "factories/F-ICBC/jobs/J1.jwe"
 RECEIPT = {"card_count": 3, "sha256": hashlib.sha256(b"sealed").hexdigest()}
 FAR = OPENS + timedelta(days=60)
 
