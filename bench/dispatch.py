@@ -181,10 +181,8 @@ def main() -> None:
         accept(own, f"bench-{run}", options.cards)
         product, largest = dispatch(own, f"bench-{run}", options.workers)
     print(f"{options.cards:,} cards, {options.workers} processes, jobs of {JOB_SIZE:,}")
-    for name, stages in (("bare script, one process", plain), ("dispatch", product)):
-        print(f"{name:<28}{stages.total:8.1f} s {options.cards / stages.total:10,.0f} cards/s")
-        for stage, seconds in stages.seconds.items():
-            print(f"    {stage:<24}{seconds:8.1f} s {100 * seconds / stages.total:6.0f} %")
+    plain.show("bare script, one process", options.cards)
+    product.show("dispatch", options.cards)
     print(f"ratio to the bare script {plain.total / product.total:.2f}; largest process {largest / MIB:,.0f} MiB")
 
 

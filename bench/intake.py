@@ -61,6 +61,12 @@ class Stages:
         yield
         self.seconds[name] = time.perf_counter() - started
 
+    def show(self, name: str, count: int) -> None:
+        """Print the total, how many rows or cards a second that is, and each stage's share."""
+        print(f"{name:<28}{self.total:8.1f} s {count / self.total:10,.0f}/s")
+        for stage, seconds in self.seconds.items():
+            print(f"    {stage:<24}{seconds:8.1f} s {100 * seconds / self.total:6.0f} %")
+
     @property
     def total(self) -> float:
         """All of them."""
@@ -222,10 +228,8 @@ def main() -> None:
         with database(settings, "bench_intake") as own:
             product, largest = take_in(own, made, f"bench-{run}", options.workers)
     print(f"{made.rows:,} rows, {options.workers} processes, parts of {settings.part_rows:,}")
-    for name, stages in (("bare script, one process", plain), ("intake", product)):
-        print(f"{name:<28}{stages.total:8.1f} s {made.rows / stages.total:10,.0f} rows/s")
-        for stage, seconds in stages.seconds.items():
-            print(f"    {stage:<24}{seconds:8.1f} s {100 * seconds / stages.total:6.0f} %")
+    plain.show("bare script, one process", made.rows)
+    product.show("intake", made.rows)
     print(f"ratio to the bare script {plain.total / product.total:.2f}; largest process {largest / MIB:,.0f} MiB")
 
 

@@ -6,7 +6,7 @@ import hashlib
 from datetime import date
 from typing import Any, NamedTuple
 
-from issuance.dispatch.plan import write_jobs
+from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.seal import Job, SealedFile, order_message
 from issuance.errors import Broken, Refused
 from issuance.ledger.connection import Connection, business_day
@@ -149,15 +149,7 @@ def _move_plastics(connection: Connection, job: Job, target: str, wave: int, dec
         " SELECT card_ref, attempt - 1, 'REMAKE', '', 'REASSIGNED', %s, %s, %s FROM planned ORDER BY card_ref",
         (target, day, user),
     )
-    connection.execute(
-        "INSERT INTO plastic (card_ref, attempt, job_id, bank, factory)"
-        " SELECT card_ref, attempt, job_id, bank, factory FROM planned ORDER BY card_ref"
-    )
-    connection.execute(
-        "UPDATE card SET last_attempt = attempt, factory = planned.factory FROM planned"
-        " WHERE card.card_ref = planned.card_ref"
-    )
-    connection.execute("INSERT INTO changed_card SELECT card_ref FROM planned")
+    write_plastics(connection)
     connection.execute(
         "UPDATE wave SET plastics = %s, forecast = jsonb_build_object('jobs', 1, 'reassigned', %s::text)"
         " WHERE (cohort_no, wave) = (%s, %s)",

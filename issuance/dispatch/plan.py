@@ -183,15 +183,7 @@ def _write_wave(
     starts = job_starts(lots, f"{standing.cohort_id}.{wave}", policy.job_size, day)
     _insert_wave(connection, standing, wave, (user, day), wave_forecast(lots, len(starts), waiting))
     write_jobs(connection, starts, remake=False)
-    connection.execute(
-        "INSERT INTO plastic (card_ref, attempt, job_id, bank, factory)"
-        " SELECT card_ref, attempt, job_id, bank, factory FROM planned ORDER BY card_ref"
-    )
-    connection.execute(
-        "UPDATE card SET last_attempt = attempt, factory = planned.factory FROM planned"
-        " WHERE card.card_ref = planned.card_ref"
-    )
-    connection.execute("INSERT INTO changed_card SELECT card_ref FROM planned")
+    write_plastics(connection)
     connection.execute("ANALYZE plastic, job_item, job")
 
 
@@ -234,6 +226,19 @@ def _write_remake_wave(
         "UPDATE plastic p SET job_id = planned.job_id FROM planned"
         " WHERE (p.card_ref, p.attempt) = (planned.card_ref, planned.attempt)"
     )
+
+
+def write_plastics(connection: Connection) -> None:
+    """Write the plastics of the table `planned` as the newest of their cards. Locks the cards."""
+    connection.execute(
+        "INSERT INTO plastic (card_ref, attempt, job_id, bank, factory)"
+        " SELECT card_ref, attempt, job_id, bank, factory FROM planned ORDER BY card_ref"
+    )
+    connection.execute(
+        "UPDATE card SET last_attempt = attempt, factory = planned.factory FROM planned"
+        " WHERE card.card_ref = planned.card_ref"
+    )
+    connection.execute("INSERT INTO changed_card SELECT card_ref FROM planned")
 
 
 def write_jobs(connection: Connection, starts: dict[str, date], *, remake: bool) -> None:
