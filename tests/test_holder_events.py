@@ -11,18 +11,20 @@ from uuid import UUID, uuid4
 
 import fastavro
 import pytest
-from joserfc import jws
-from ledger_fixture import COHORT, OPENS, REGISTRY, decide_all, item, make_cohort, merge, report, states
+from joserfc import jwe, jws
+from joserfc.jwk import RSAKey
+from ledger_fixture import COHORT, OPENS, REGISTRY, decide_all, fresh_database, item, make_cohort, merge, report, states
+from wire_fixture import Wire
 
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.seal import Job, Sealer
 from issuance.intake.accept import VAULT_FIELDS
 from issuance.ledger.changes import overlays
-from issuance.ledger.connection import Connection, connect, set_business_day
+from issuance.ledger.connection import Connection, connect, migrate, set_business_day
 from issuance.settings import Settings
 from issuance.tracking.holder_events import apply_holder_events
 from issuance.vault.blocks import Vault
-from issuance.vault.envelopes import JWS, SealingKey, open_sealed, seal_to
+from issuance.vault.envelopes import JWE, JWS, OUR_KEYS, SealingKey, open_sealed, seal_to
 from issuance.vault.keys import OPENING, KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
 from issuance.wire.consumer import Context
@@ -434,3 +436,36 @@ def test_a_file_carries_what_was_known_when_it_was_sealed(
         decide_all(connection)
         assert (1, "REMAKE", "NAME_CHANGED") in decisions(connection, ref)
         assert person(connection, vault, ref)["name"] == "王建华"
+
+
+def test_a_platform_changes_a_name_over_the_broker(stack: Settings, vault: Vault) -> None:
+    """As a partner does it: our public key from S3, a sealed value, its own topic; the answer waits in the outbox."""
+    url = fresh_database(stack.database_url, "ledger_holder_events_wire")
+    migrate(url)
+    with connect(url) as connection:
+        ref, *_ = make_cohort(connection, 3)
+        unplan(connection)
+        set_business_day(connection, OPENS + timedelta(days=60))
+    keys = json.loads(ObjectStore.of(stack).get(OUR_KEYS))["keys"]
+    (ours,) = [key for key in keys if key["use"] == "enc"]
+    header = {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": ours["kid"]}
+    sealed = jwe.encrypt_compact(header, json.dumps(NEW_NAME), RSAKey.import_key(ours), registry=JWE)
+    value = {
+        "event_id": "wire-1", "source": "MSB", "event": "NAME_CHANGED", "cohort_id": COHORT, "card_ref": None,
+        "application_id": "A0", "occurred_at": instant_on(OPENS, 10), "sealed": sealed,
+    }  # fmt: skip
+    line = Wire(stack, url)
+    try:
+        line.start("holder_events")
+        for sent in (value, value, value | {"event_id": "wire-2", "sealed": "rubbish"}):
+            line.send("MSB", "holder-events", sent)
+        line.await_read("holder-events")
+    finally:
+        line.close()
+    with connect(url) as connection:
+        assert connection.execute("SELECT event_id FROM holder_event").fetchall() == [("wire-1",)]
+        assert person(connection, vault, ref)["name"] == NEW_NAME["name"]
+        answers = connection.execute("SELECT ce_id FROM outbox WHERE ce_id LIKE 'MSB/%' ORDER BY id").fetchall()
+        refused = connection.execute("SELECT code FROM dead_letter").fetchall()
+    assert [ce_id.split("/")[1] for (ce_id,) in answers] == ["APPLIED", "REPORT_REFUSED"]
+    assert refused == [("SEALED_UNREADABLE",)]
