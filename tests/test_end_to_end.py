@@ -169,7 +169,7 @@ def test_every_read_answers_in_json(demo: Run) -> None:
     refused = read("quarantine", "list", cohort)
     assert {row["outcome"] for row in refused} <= {"quarantined", "duplicate"}
     assert all(row["remedy"] for row in refused)
-    assert {job["state"] for job in read("job", "list", "--cohort", cohort)} <= {"accepted", "refused"}
+    assert {job["state"] for job in read("job", "list", "--cohort", cohort)} <= {"complete", "refused", "cancelled"}
     breaks = read("break", "list", "--all")
     assert breaks
     assert read("break", "list") == []
