@@ -29,7 +29,7 @@ down: $(BIN)/issuance
 	$(BIN)/issuance stack down
 
 bench: $(BIN)/issuance
-	$(BIN)/python -m bench.journal $(ARGS)
+	$(BIN)/python -m bench.$(or $(WHAT),journal) $(ARGS)
 
 test: install
 	$(BIN)/pytest $(ARGS)
