@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def person() -> None:
     """个人查阅与删除。 One person: export everything held, erase it."""
 
 
-def named(command: Callable[..., None]) -> Callable[..., None]:
+def named(command: Any) -> Any:
     """The options that name a person. An ID number never stands on a command line, where every user could see it."""
     by_card = click.option("--card", help="By card_ref.")
     by_application = click.option("--application", nargs=2, metavar="COHORT APPLICATION_ID", help="By application.")
@@ -37,7 +37,7 @@ def _named(settings: Settings, card: str | None, application: tuple[str, str] | 
         )
     if not id_type:
         return Named(card, application)
-    number = click.get_text_stream("stdin").readline().strip().upper()
+    number = sys.stdin.readline().strip().upper()
     if not number:
         raise Refused("NUMBER_MISSING", "标准输入中没有证件号码。 / there is no ID number on standard input.")
     return Named(person=KeyService(settings.keys_dir).person_hash(id_type, number))

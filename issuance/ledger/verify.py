@@ -35,7 +35,7 @@ def ledger_digest(connection: Connection) -> str:
 
 
 def verify_ledger(connection: Connection) -> list[str]:
-    """What does not hold: rows that differ from the fold of their facts, tallies from counts, audit and certificates."""
+    """What does not hold: rows unlike the fold of their facts, tallies unlike counts, audit and certificates."""
     return [
         *_wrong_rows(connection),
         *_wrong_tallies(connection),
