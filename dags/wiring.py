@@ -26,6 +26,7 @@ class Tag(Enum):
     DISPATCH = "dispatch"
     TRACKING = "tracking"
     RECONCILE = "reconcile"
+    RETENTION = "retention"
 
 
 DEFAULTS: dict[str, Any] = {

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from issuance.commands import cohort, demo, keys, ledger, operate, quarantine, submit
+from issuance.commands import cohort, demo, keys, ledger, operate, person, quarantine, retention, submit
 from issuance.errors import IssuanceError
 from issuance.stack.command import stack
 
@@ -25,7 +25,9 @@ for command in (
     *keys.COMMANDS,
     *ledger.COMMANDS,
     *operate.COMMANDS,
+    *person.COMMANDS,
     *quarantine.COMMANDS,
+    *retention.COMMANDS,
     *submit.COMMANDS,
 ):
     cli.add_command(command)

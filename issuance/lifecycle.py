@@ -369,4 +369,23 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "SUBMISSION_LIVE": ("批次已有有效提交", "the cohort has a live submission with other content"),
     "NOTHING_TO_AMEND": ("批次尚无可更正的提交", "the cohort has no submission to correct"),
     "SUBMISSION_UNDECIDED": ("批次的提交尚未办结", "the intake of the cohort's submission has not ended"),
+    "DATA_ERASED": ("个人数据已清除", "the personal data of the card was erased: its values cannot be changed"),
+}
+ERASURE_GROUNDS: dict[str, tuple[str, str]] = {
+    # why personal data is erased: the retention period, or a ground of PIPL, article 47 (1 to 5), that somebody names
+    "RETENTION_ENDED": ("保存期限届满", "the retention period has ended"),
+    "REQUESTED": ("本人要求，卡已办结", "the person asked, and the card has ended"),
+    "PURPOSE_ENDED": ("处理目的已实现或无法实现", "the purpose is reached or out of reach (47.1)"),
+    "SERVICE_ENDED": ("停止提供服务", "the service is provided no more (47.2)"),
+    "CONSENT_WITHDRAWN": ("个人撤回同意", "consent was withdrawn (47.3)"),
+    "UNLAWFUL": ("违法或违约处理", "the data was processed against law or agreement (47.4)"),
+    "OTHER_LAW": ("法律、行政法规规定的其他情形", "another law demands it (47.5)"),
+}
+LEGAL_GROUNDS = tuple(ERASURE_GROUNDS)[2:]
+"""The grounds on which a person is erased although the card is under way or live."""
+KEPT_REASONS: dict[str, tuple[str, str]] = {
+    # why something of an erased person stays, for how long
+    "LIVE_CARD": ("卡在使用中，防止重复发卡", "the card is live: the keyed hash guards against a second one"),
+    "JOB_NOT_ENDED": ("制卡任务未办结", "the job has not ended: its file goes with the cohort's"),
+    "NOTICE_RECENT": ("短信文件刚发出", "the contact file may not be fetched yet: it goes with the cohort's"),
 }

@@ -24,7 +24,7 @@ from issuance.wire.refusals import Message, pause_partner, refuse_message
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "card show", "job list", "quarantine list",
     "break list", "partner list", "dlq list", "keys list", "topics list", "ledger verify", "ledger digest",
-    "stack status", "stack logs",
+    "stack status", "stack logs", "retention list", "retention certificate",
 }  # fmt: skip
 """Commands that change nothing."""
 SETUP = {"stack up", "stack down", "ledger migrate", "topics apply", "demo", "generate", "consume", "relay", "simulate"}
@@ -47,6 +47,9 @@ ACTS = {
     "keys retire": {"retire key"},
     "keys rotate": {"rotate signing key"},
     "ledger rebuild": {"rebuild"},
+    "retention run": {"erase", "erase hashes"},
+    "person export": {"export person"},
+    "person erase": {"erase person"},
     "login": {"register"},
 }
 BREAK = "00000000-0000-0000-0000-000000000001"

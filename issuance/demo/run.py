@@ -27,7 +27,7 @@ from issuance.stack.place import MARK
 
 OPENS = date(2025, 10, 9)
 """The day from which all retirees of Beijing renew (domain.md)."""
-TIMED_DAGS = ("clocks", "activation_reconciliation")
+TIMED_DAGS = ("clocks", "activation_reconciliation", "retention")
 PATIENCE = 300.0
 """Seconds that a run of Airflow may take, beside a second for every thousand cards."""
 

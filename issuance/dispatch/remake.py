@@ -6,6 +6,7 @@ from datetime import date
 
 from issuance.dispatch.plan import write_jobs
 from issuance.ledger.connection import Connection
+from issuance.ledger.erased import erased
 from issuance.tracking.breaks import settle_breaks
 
 
@@ -13,10 +14,11 @@ def plan_remakes(connection: Connection, day: date) -> int:
     """Put plastics without a job into the day's re-make jobs; returns how many plastics.
 
     Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens; its reference carries
-    the amount, so that after an operator's answer a greater one opens another. Locks the waves.
+    the amount, so that after an operator's answer a greater one opens another. Whose data was erased is left out: no
+    file could be sealed, and the others shall not wait for it. Locks the waves.
     """
     connection.execute(
-        """
+        f"""
         CREATE TEMP TABLE planned ON COMMIT DROP AS
         SELECT p.card_ref, p.attempt, p.bank, p.factory, c.due_on, c.cohort_no, first.wave,
                format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave, to_char(%(day)s::date, 'YYYYMMDD'), p.bank,
@@ -26,7 +28,7 @@ def plan_remakes(connection: Connection, day: date) -> int:
         FROM plastic p JOIN card c USING (card_ref) JOIN cohort o USING (cohort_no)
         JOIN LATERAL (SELECT j.wave FROM plastic q JOIN job j USING (job_id)
                       WHERE q.card_ref = p.card_ref ORDER BY q.attempt LIMIT 1) first ON true
-        WHERE p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL
+        WHERE p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL AND NOT {erased()}
           AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave,
                           to_char(%(day)s::date, 'YYYYMMDD'), p.bank, p.factory))
         """,

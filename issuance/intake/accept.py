@@ -50,6 +50,8 @@ def accept_part(intake: Intake, part: int) -> int:
     frame = intake.parts.read(validated_key(intake, part))
     lines = {line for _, line, _ in accepted.values()}
     frame = frame[frame["card_ref"].isin(list(accepted)) & frame["line"].isin(list(lines))]
+    if len(frame) != len(accepted):  # a person was erased from the part: positions would shift under the cards
+        raise Broken("ROWS_MISSING", f"part {part} holds {len(frame)} of {len(accepted)} accepted rows")
     frame = _with_order(intake, frame)
     rows = list(_seal_blocks(intake, part, frame, accepted, now))
     with transaction(intake.settings.database_url) as connection:

@@ -74,12 +74,12 @@ def export_quarantine(settings: Settings, cohort_id: str, user: str, target: Pat
         Refused: there is no such cohort, nothing open, the rows are another user's, the file exists, or the key is
             none that seals.
     """
-    key = _sealing_key(public_pem) if public_pem else None
+    key = read_sealing_key(public_pem) if public_pem else None
     store = PartStore(ObjectStore.of(settings), KeyService(settings.keys_dir), cohort_id)
     with transaction(settings.database_url) as connection:
         lines = _lines_for(connection, cohort_id, user)
         day = business_day(connection)
-    descriptor = _create(target)
+    descriptor = create_private(target)
     try:
         content = _content(_rows(store, lines))
         with transaction(settings.database_url) as connection:
@@ -140,7 +140,12 @@ def _content(rows: Iterable[tuple[str, ...]]) -> bytes:
     return out.getvalue().encode("utf-8-sig")
 
 
-def _create(target: Path) -> int:
+def create_private(target: Path) -> int:
+    """A new file that only its owner can read (mode 0600), as a descriptor.
+
+    Raises:
+        Refused: it exists, or cannot be written.
+    """
     try:
         return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
@@ -155,8 +160,12 @@ def _create(target: Path) -> int:
         ) from error
 
 
-def _sealing_key(path: Path) -> SealingKey:
-    """The key of a PEM file, named after it; RSA and EC keys have one algorithm each."""
+def read_sealing_key(path: Path) -> SealingKey:
+    """The key of a PEM file, named after it; RSA and EC keys have one algorithm each.
+
+    Raises:
+        Refused: it holds no public RSA or EC key.
+    """
     try:
         pem = path.read_bytes()
         public = load_pem_public_key(pem)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from issuance.ledger.connection import Connection
 from issuance.ledger.news import verify_audit
+from issuance.retention.certificates import wrong_certificates
 from issuance.tracking.fold import FOLDS, Fold
 
 DIGESTED = (
@@ -35,8 +36,13 @@ def ledger_digest(connection: Connection) -> str:
 
 
 def verify_ledger(connection: Connection) -> list[str]:
-    """What does not hold: rows that differ from the fold of their facts, tallies from counts, broken audit hashes."""
-    return [*_wrong_rows(connection), *_wrong_tallies(connection), *_wrong_audit(connection)]
+    """What does not hold: rows unlike the fold of their facts, tallies unlike counts, audit and certificates."""
+    return [
+        *_wrong_rows(connection),
+        *_wrong_tallies(connection),
+        *_wrong_audit(connection),
+        *wrong_certificates(connection),
+    ]
 
 
 def rebuild_ledger(connection: Connection) -> int:

@@ -15,6 +15,7 @@ from uuid import UUID
 from issuance.intake.session import card_ref_of
 from issuance.ledger.changes import merged_terms, overlays
 from issuance.ledger.connection import Connection
+from issuance.ledger.erased import is_erased
 from issuance.ledger.outbox import Outgoing
 from issuance.lifecycle import HOLDER_EVENTS
 from issuance.tracking.changes import CardOrder, Change, read_change, vault_of
@@ -79,6 +80,8 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
     ).fetchone()
     if standing:
         return None if bytes(standing[0]) == sha256 else "ID_REUSED"
+    if HOLDER_EVENTS[event.event].needs and is_erased(connection, card_ref):
+        return "DATA_ERASED"
     change = read_change(event.event, value["sealed"], order, context)
     if isinstance(change, str):
         return change

@@ -13,6 +13,7 @@ import fastavro
 from issuance.dispatch.partner_keys import sealing_key
 from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.erased import erased
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.lifecycle import TEMPLATES
 from issuance.partners import load_registry, topic_of
@@ -60,11 +61,14 @@ class Batch(NamedTuple):
 
 
 def _unsent(connection: Connection) -> dict[tuple[str, str], list[Any]]:
-    """(card_ref, block, position, overlays) of every unsent notice by (cohort, template), sorted by block."""
+    """(card_ref, block, position, overlays) of every unsent notice by (cohort, template), sorted by block.
+
+    Nobody can be told whose contact was erased: such a notice stays decided and unsent.
+    """
     rows = connection.execute(
         "SELECT cohort_id, d.reason, d.card_ref, c.block, c.position, o.overlays FROM decision d"
         f" JOIN card c USING (card_ref) JOIN cohort USING (cohort_no){overlays()}"
-        " WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL"
+        f" WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL AND NOT {erased()}"
         " ORDER BY cohort_id, d.reason, block, position"
     ).fetchall()
     batches: dict[tuple[str, str], list[Any]] = defaultdict(list)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 from datetime import date
 from pathlib import Path
@@ -59,13 +60,17 @@ class KeyService:
             KeyDestroyed: the cohort was erased.
         """
         if self._tombstone(cohort_id).exists():
-            raise KeyDestroyed("KEY_DESTROYED", f"cohort {cohort_id} was erased; its key is not made again")
+            raise _destroyed(cohort_id)
         self._create(self._cohort_path(cohort_id))
 
     def destroy_cohort_key(self, cohort_id: str) -> None:
-        """Erase a cohort: its key is destroyed, the fact that it was remains."""
-        self._tombstone(cohort_id).touch(mode=0o600)
-        self._cohort_path(cohort_id).unlink(missing_ok=True)
+        """Erase a cohort: its key is destroyed, the fact that it was remains. Drafts of a killed maker go, too."""
+        tombstone, path = self._tombstone(cohort_id), self._cohort_path(cohort_id)
+        tombstone.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tombstone.touch(mode=0o600)
+        draft = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{16}")
+        for entry in [path, *(entry for entry in path.parent.iterdir() if draft.fullmatch(entry.name))]:
+            entry.unlink(missing_ok=True)
 
     def seal(self, cohort_id: str, name: str, clear: bytes) -> bytes:
         """AES-256-GCM under a fresh data key, wrapped (RFC 3394) by the cohort's key and bound to the object's name."""
@@ -132,7 +137,7 @@ class KeyService:
 
     def _cohort_key(self, cohort_id: str) -> bytes:
         if self._tombstone(cohort_id).exists():
-            raise KeyDestroyed("KEY_DESTROYED", f"cohort {cohort_id} was erased")
+            raise _destroyed(cohort_id)
         return self._read(self._cohort_path(cohort_id))
 
     def _cohort_path(self, cohort_id: str) -> Path:
@@ -162,6 +167,16 @@ class KeyService:
             return
         finally:
             draft.unlink()
+
+
+def _destroyed(cohort_id: str) -> KeyDestroyed:
+    return KeyDestroyed(
+        "KEY_DESTROYED",
+        f"批次 {cohort_id} 的个人数据已清除、密钥已销毁，不能再打开、封装或接收；确需制卡，请由数据来源提交到新的批次。"
+        f" / the personal data of cohort {cohort_id} was erased and its key destroyed: nothing of it can be opened,"
+        " sealed or taken in; who needs a card is submitted anew, by the source, in another cohort.",
+        cohort_id=cohort_id,
+    )
 
 
 def _public(private: NamedKey) -> NamedKey:

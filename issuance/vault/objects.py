@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -11,6 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from issuance.errors import Broken, Unavailable
 from issuance.settings import Settings
+
+DELETED_AT_ONCE = 1000
+"""What one request may name (S3 API, DeleteObjects)."""
 
 
 class ObjectStore:
@@ -74,6 +79,28 @@ class ObjectStore:
             self._client.delete_object(Bucket=self._bucket, Key=key)
         except (ClientError, BotoCoreError) as error:
             raise Unavailable("S3_UNAVAILABLE", f"{key}: {type(error).__name__}") from error
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys that start with a prefix, in their order, read page by page."""
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                yield from (str(entry["Key"]) for entry in page.get("Contents", ()))
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable("S3_UNAVAILABLE", f"{prefix}: {type(error).__name__}") from error
+
+    def delete_all(self, keys: Iterable[str]) -> int:
+        """Remove objects, a thousand in a request; returns how many were named."""
+        remaining, removed = iter(keys), 0
+        while batch := tuple(islice(remaining, DELETED_AT_ONCE)):
+            named: Any = {"Objects": [{"Key": key} for key in batch], "Quiet": True}
+            try:
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete=named)
+            except (ClientError, BotoCoreError) as error:
+                raise Unavailable("S3_UNAVAILABLE", f"{len(batch)} objects: {type(error).__name__}") from error
+            if errors := answer.get("Errors"):
+                raise Unavailable("S3_UNAVAILABLE", f"{errors[0].get('Key')}: {errors[0].get('Code')}")
+            removed += len(batch)
+        return removed
 
     def _put(self, key: str, content: bytes, **options: Any) -> None:
         try:
