@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from cohort_fixture import changed, every_row
 from intake_fixture import Intakes
 from ledger_fixture import fresh_database
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
+from issuance.cli import cli
 from issuance.dispatch.seal import Job, Sealer
 from issuance.errors import IssuanceError, Refused, Unavailable
 from issuance.intake.accept import accept_part
@@ -62,7 +64,7 @@ def on(intakes: Intakes, day: date) -> None:
         connection.execute("UPDATE business_clock SET day = %s", (day,))
 
 
-def grounds(settings: Settings, cohort: str) -> tuple[str, dict[str, Any]]:
+def standing_of(settings: Settings, cohort: str) -> tuple[str, dict[str, Any]]:
     with connect(settings.database_url) as connection:
         (found,) = list_retention(connection, settings, cohort)
     return found.standing, found.as_dict()
@@ -86,11 +88,11 @@ def test_a_cohort_is_erased_on_its_day_and_not_a_day_earlier(intakes: Intakes) -
     with pytest.raises(Refused, match=rf"NOT_DUE.*{DUE}"):
         erase_cohort(intakes.settings, "day", "clerk")
     assert run_retention(intakes.settings, "pipeline") == []
-    assert grounds(intakes.settings, "day")[0] == "waits"
+    assert standing_of(intakes.settings, "day")[0] == "waits"
     on(intakes, DUE)
     (certificate,) = run_retention(intakes.settings, "pipeline")
     assert (certificate["cohort_id"], certificate["content"]["finished_on"]) == ("day", str(DUE))
-    assert grounds(intakes.settings, "day")[0] == "erased"
+    assert standing_of(intakes.settings, "day")[0] == "erased"
 
 
 def test_open_breaks_keep_a_cohort(intakes: Intakes) -> None:
@@ -181,7 +183,7 @@ def test_a_run_that_broke_off_is_ended_by_the_next(
     with monkeypatch.context() as patch, pytest.raises(Unavailable):
         patch.setattr(KeyService if step == "destroy_cohort_key" else erasing, step, crash)
         erase_cohort(intakes.settings, name, "clerk")
-    assert grounds(intakes.settings, name)[0] == "begun"
+    assert standing_of(intakes.settings, name)[0] == "begun"
     with connect(intakes.url) as connection:  # late evidence reopens the cohort meanwhile
         connection.execute("UPDATE cohort SET state = 'DISPATCHED', closed_on = NULL WHERE cohort_id = %s", (name,))
     (certificate,) = run_retention(intakes.settings, "pipeline")
@@ -282,7 +284,7 @@ def test_a_refused_cohort_is_erased_too(intakes: Intakes, tmp_path: Path, stack:
                            " JOIN cohort USING (cohort_no) WHERE cohort_id = 'refused')")  # fmt: skip
     on(intakes, CLOSED)
     assert intakes.finish(intakes.validate("refused")) == "REFUSED"
-    assert grounds(intakes.settings, "refused")[1]["due_on"] == DUE
+    assert standing_of(intakes.settings, "refused")[1]["due_on"] == DUE
     on(intakes, DUE)
     assert erase_cohort(intakes.settings, "refused", "clerk")["content"]["objects"]["part"] == 1
 
@@ -411,6 +413,68 @@ def test_a_person_gets_everything_that_is_held(intakes: Intakes, tmp_path: Path)
     assert json.loads(clear)["cards"][0]["person"] == card["person"]
     acts = intakes.rows("SELECT act, subject FROM audit WHERE act = 'export person'")
     assert acts == [("export person", str(cohort.refs[0]))] * 2
+
+
+# The command line
+
+
+@pytest.fixture
+def invoke(intakes: Intakes, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The command line of this module's ledger, as the user 'clerk'; returns what a command says, as JSON."""
+    monkeypatch.setenv("DATABASE_URL", intakes.url)
+    monkeypatch.setenv("ISSUANCE_KEYS_DIR", str(intakes.settings.keys_dir))
+    monkeypatch.setenv("ISSUANCE_POLICIES_DIR", str(intakes.settings.policies_dir))
+    monkeypatch.setattr("issuance.login.current_user", lambda settings: "clerk")  # there is no Airflow here
+
+    def run(*words: str, stdin: str = "") -> Any:
+        done = CliRunner().invoke(cli, [*words, "--json"], input=stdin)
+        if isinstance(done.exception, IssuanceError):
+            raise done.exception
+        assert done.exit_code == 0, (done.output, done.exception)
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_commands_of_retention(intakes: Intakes, invoke: Callable[..., Any]) -> None:
+    Cohort(intakes, "words", 550).take_in().close()
+    on(intakes, DUE - timedelta(days=1))
+    (waits,) = [row for row in invoke("retention", "list") if row["cohort_id"] == "words"]
+    assert (waits["standing"], waits["due_on"]) == ("waits", str(DUE))
+    with pytest.raises(Refused, match="NOT_DUE"):
+        invoke("retention", "run", "words")
+    on(intakes, DUE)
+    (certificate,) = invoke("retention", "run", "words")
+    assert invoke("retention", "certificate", "words") == [certificate]
+    assert invoke("retention", "certificate", "--number", str(certificate["certificate"])) == [certificate]
+    (entry,) = intakes.rows('SELECT "user", act, details FROM audit WHERE number = %s', certificate["audit_entry"])
+    named = {"certificate": certificate["certificate"], "sha256": certificate["sha256"]}
+    assert entry == ("clerk", "erase", named)
+    with pytest.raises(Refused, match="CERTIFICATE_UNKNOWN"):
+        invoke("retention", "certificate", "never")
+
+
+def test_commands_of_a_person(intakes: Intakes, invoke: Callable[..., Any], tmp_path: Path) -> None:
+    cohort = Cohort(intakes, "spoken", 560).take_in()
+    number = cohort.rows[2]["id_number"]
+    by_number = ("--id-type", "resident_id")
+    counts = invoke("person", "export", str(tmp_path / "copy.json"), *by_number, stdin=f"{number.lower()}\n")
+    assert counts["cards"] == counts["rows"] == 1
+    with pytest.raises(Refused, match="PERSON_UNKNOWN"):
+        invoke("person", "export", str(tmp_path / "none.json"), *by_number, stdin="110105194912310000\n")
+    assert not (tmp_path / "none.json").exists()
+    with pytest.raises(Refused, match="PERSON_IN_USE"):
+        invoke("person", "erase", "--application", "spoken", "A-2")
+    found = invoke("person", "erase", "--application", "spoken", "A-2", "--ground", "OTHER_LAW")
+    assert (found["content"]["cards"], found["content"]["ground"]) == ([str(cohort.refs[2])], "OTHER_LAW")
+    acts = intakes.rows('SELECT "user", act FROM audit WHERE subject = %s ORDER BY number', str(cohort.refs[2]))
+    assert acts == [("clerk", "export person"), ("clerk", "erase person")]
+
+
+@pytest.mark.parametrize("words", [(), ("--card", "x", "--id-type", "passport")])
+def test_a_person_is_named_in_one_way(intakes: Intakes, invoke: Callable[..., Any], words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli, ["person", "erase", *words])
+    assert done.exit_code == 2
 
 
 # Certificates and tables

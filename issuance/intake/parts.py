@@ -48,7 +48,12 @@ class PartStore:
         self._store.put(key, self._keys.seal(self._cohort_id, key, sink.getvalue().to_pybytes()))
 
     def read(self, key: str) -> pd.DataFrame:
-        """The frame that `write` sealed."""
+        """The frame that `write` sealed.
+
+        Raises:
+            KeyDestroyed: the cohort was erased.
+        """
+        self._keys.require_cohort_key(self._cohort_id)
         clear = self._keys.open(self._cohort_id, key, self._store.get(key))
         with pa.ipc.open_stream(clear) as reader:
             frame: pd.DataFrame = reader.read_all().to_pandas()

@@ -93,6 +93,7 @@ class Vault:
         if block not in self._opened:
             while len(self._opened) >= KEPT_BLOCKS:
                 self._opened.pop(next(iter(self._opened)))
+            self._keys.require_cohort_key(self._cohort_id)
             name = block_key(self._cohort_id, block)
             body = self._keys.open(self._cohort_id, name, self._store.get(name))
             self._opened[block] = list(decode_body("block", body))

@@ -59,8 +59,7 @@ class KeyService:
         Raises:
             KeyDestroyed: the cohort was erased.
         """
-        if self._tombstone(cohort_id).exists():
-            raise _destroyed(cohort_id)
+        self.require_cohort_key(cohort_id)
         self._create(self._cohort_path(cohort_id))
 
     def destroy_cohort_key(self, cohort_id: str) -> None:
@@ -71,6 +70,15 @@ class KeyService:
         draft = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{16}")
         for entry in [path, *(entry for entry in path.parent.iterdir() if draft.fullmatch(entry.name))]:
             entry.unlink(missing_ok=True)
+
+    def require_cohort_key(self, cohort_id: str) -> None:
+        """Ask before fetching what a cohort's key sealed: of an erased cohort nothing may be there any more.
+
+        Raises:
+            KeyDestroyed: the cohort was erased.
+        """
+        if self._tombstone(cohort_id).exists():
+            raise _destroyed(cohort_id)
 
     def seal(self, cohort_id: str, name: str, clear: bytes) -> bytes:
         """AES-256-GCM under a fresh data key, wrapped (RFC 3394) by the cohort's key and bound to the object's name."""
@@ -136,8 +144,7 @@ class KeyService:
         return [("", self._directory / "signing.pem"), *((path.stem.removeprefix("signing-"), path) for path in later)]
 
     def _cohort_key(self, cohort_id: str) -> bytes:
-        if self._tombstone(cohort_id).exists():
-            raise _destroyed(cohort_id)
+        self.require_cohort_key(cohort_id)
         return self._read(self._cohort_path(cohort_id))
 
     def _cohort_path(self, cohort_id: str) -> Path:

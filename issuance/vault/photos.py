@@ -16,6 +16,8 @@ def read_photo(store: ObjectStore, keys: KeyService, cohort_id: str, sha256: str
 
     Raises:
         Broken: it is not there, or was altered.
+        KeyDestroyed: the cohort was erased.
     """
+    keys.require_cohort_key(cohort_id)
     name = photo_key(cohort_id, sha256)
     return keys.open(cohort_id, name, store.get(name))
