@@ -20,7 +20,7 @@ from issuance.ledger.connection import Connection, business_day, business_now, t
 from issuance.ledger.news import tell_cohort
 from issuance.policy import Policy
 from issuance.vault.blocks import BLOCK_ROWS
-from issuance.vault.masking import mask_id_number, mask_name
+from issuance.vault.masking import mask_person
 
 BLOCKS_AT_ONCE = 4
 """While S3 takes one block the next is made ready; no more wait in memory."""
@@ -99,7 +99,7 @@ def _persons(batch: pd.DataFrame) -> list[dict[str, str]]:
     persons = [dict(zip(VAULT_FIELDS, values, strict=True)) for values in zip(*columns, strict=True)]
     for person, ref in zip(persons, plain(batch["card_ref"]), strict=True):
         person["social_security_number"] = person["social_security_number"] or person["id_number"]
-        person["masked"] = f"{mask_name(person['name'])} {mask_id_number(person['id_number'])}"
+        person["masked"] = mask_person(person["name"], person["id_number"])
         person["card_ref"] = f"{ref[:8]}-{ref[8:12]}-{ref[12:16]}-{ref[16:20]}-{ref[20:]}"
     return persons
 

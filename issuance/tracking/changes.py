@@ -15,7 +15,7 @@ from issuance.policy import load_policy
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import open_sealed
 from issuance.vault.keys import KeyService
-from issuance.vault.masking import mask_id_number, mask_name
+from issuance.vault.masking import mask_person
 from issuance.vault.objects import ObjectStore
 from issuance.wire.consumer import Context
 
@@ -122,7 +122,7 @@ def _split(row: Mapping[str, str], given: Mapping[str, str], keys: KeyService) -
 
     values = {name: row[name] for name in VAULT_FIELDS if name in given}
     if {"name", "id_number"} & set(given):
-        values["masked"] = f"{mask_name(row['name'])} {mask_id_number(row['id_number'])}"
+        values["masked"] = mask_person(row["name"], row["id_number"])
     person = None
     if "id_number" in given:
         values["social_security_number"] = row["social_security_number"] or row["id_number"]

@@ -16,3 +16,8 @@ def mask_id_number(number: str) -> str:
 def mask_phone(phone: str) -> str:
     """First three and last four digits."""
     return phone[:3] + "*" * (len(phone) - 7) + phone[-4:] if len(phone) > 7 else "*" * len(phone)
+
+
+def mask_person(name: str, id_number: str) -> str:
+    """The masked text of a person, as it lies in the vault and is shown to operators and employers."""
+    return f"{mask_name(name)} {mask_id_number(id_number)}"
