@@ -41,6 +41,7 @@ ACTS = {
     "break assign": {"assign"},
     "break resolve": {"resolve"},
     "partner resume": {"resume"},
+    "partner check": {"check partner"},
     "dlq replay": {"replay"},
     "quarantine export": {"export quarantine"},
     "keys add": {"add key"},

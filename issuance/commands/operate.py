@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from issuance.commands.check import check
 from issuance.commands.output import emit
 from issuance.ledger import queries
 from issuance.ledger.connection import business_day, transaction
@@ -154,6 +155,9 @@ def resume(partner_id: str) -> None:
             raise Refused("NOT_PAUSED", f"{partner_id} 未被暂停。 / {partner_id} is not paused.")
         audit(connection, user, "resume", partner_id, business_day(connection))
     click.echo(f"{user}: {partner_id} is read again")
+
+
+partner.add_command(check)
 
 
 @click.group()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from producers.simulators.desk import Desk
 from producers.simulators.factory import Factory, OpenJob
 from producers.simulators.hrss import Hrss
 from producers.simulators.notifier import Notifier, OpenContacts
-from producers.simulators.platform import Platform
+from producers.simulators.platform import Platform, Seal
 from producers.simulators.statements import Schedule
 
 KINDS = ("factory", "bank", "hrss", "carrier", "platform", "notifier")
@@ -29,14 +29,15 @@ class Props:
     open_contacts: Callable[[str], OpenContacts]
     applications: Callable[[], Iterator[str]]
     cohort_id: str
+    seal: Seal | None = None
+    """How a platform seals new values; None: it reports no event that needs them."""
 
 
-def cast(kind: str, registry: Registry, choices: Choices, props: Props) -> Company:
-    """The company of a kind."""
+def cast(kind: str, registry: Registry, choices: Choices, props: Props, only: str | None = None) -> Company:
+    """The company of a kind, or one partner alone."""
     numbers: set[str] = set()
-    return Company(
-        {partner.id: _member(partner, registry, choices, props, numbers) for partner in registry.of_kind(kind)}
-    )
+    partners = [partner for partner in registry.of_kind(kind) if only in (None, partner.id)]
+    return Company({partner.id: _member(partner, registry, choices, props, numbers) for partner in partners})
 
 
 def _member(partner: Partner, registry: Registry, choices: Choices, props: Props, numbers: set[str]) -> Member:
@@ -55,7 +56,7 @@ def _member(partner: Partner, registry: Registry, choices: Choices, props: Props
         case "carrier":
             return Member(Carrier(desk, hrss), desk)
         case "platform":
-            return Member(Platform(desk, props.cohort_id, props.applications()), desk)
+            return Member(Platform(desk, props.cohort_id, props.applications(), props.seal), desk)
         case "notifier":
             return Member(Notifier(props.open_contacts(partner.id)), desk)
         case other:
@@ -71,18 +72,26 @@ def _schedule(registry: Registry, kind: str) -> Schedule:
     )
 
 
-def real_props(directory: Path, cohort_id: str, stack: Path) -> Props:
-    """The props of a run on the local stack."""
+def real_props(directory: Path, cohort_id: str, stack: Path, rates: Mapping[str, float]) -> Props:
+    """The props of a run on the local stack; what a broken client does with files is in the rates."""
     from issuance.settings import read_env_file
     from producers.simulators.platform import read_applications
-    from producers.simulators.sealed import SealedFiles, sealed_files
+    from producers.simulators.sealed import Bucket, SealedFiles, opener, seal_values, sealed_files
 
     def files_of(partner: str) -> SealedFiles:
         return sealed_files(partner, read_env_file(stack / "partners" / partner / "partner.env"), stack)
 
     return Props(
-        lambda partner: files_of(partner).open_job,
+        lambda partner: opener(files_of(partner), rates),
         lambda partner: files_of(partner).open_contacts,
-        lambda: read_applications(directory),
+        lambda: read_applications(directory) if (directory / "truth.json").exists() else iter(()),
         cohort_id,
+        lambda values: seal_values(Bucket(_any_env(stack)), values),
     )
+
+
+def _any_env(stack: Path) -> dict[str, str]:
+    """Any partner's: our public keys are open to all."""
+    from issuance.settings import read_env_file
+
+    return read_env_file(min((stack / "partners").glob("*/partner.env")))

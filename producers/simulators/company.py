@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 
 from producers.simulators.desk import Desk
 from producers.simulators.records import Message, Outgoing, Output, Parcel, Player
@@ -25,6 +26,7 @@ class Member:
         self.statements = statements
         self.complaints = 0
         """Answers that refuse something of this partner's; none in a sound run."""
+        self._sulking = False
         self._requests: set[tuple[str, str, int]] = set()
         self._parcels: list[Parcel] = []
 
@@ -48,7 +50,8 @@ class Member:
             for step in steps:
                 step(day)
         self.player.close(day)
-        sent = self.reporting.write(day, self.desk.take_entries(day))
+        entries = self.desk.take_entries(day)
+        sent = self.reporting.write(day, [] if self._sulking else entries)
         own, self.desk.outgoing = self.desk.outgoing, []
         self._wake(day)
         return Output([*sent.messages, *own], self.desk.take_parcels(day), sent.truth)
@@ -60,12 +63,16 @@ class Member:
             self.player.hear(day, message.family, value)
         elif value["kind"] == "REQUESTED":
             self._take_request(day, message)
-        elif value["kind"] == "MISSING" and value.get("stream"):
-            return self._resend(message)
+        elif value["kind"] == "MISSING" and (value.get("stream") or self._states(value)):
+            return [] if self.desk.choices.happens("deaf", self.desk.partner) else self._resend(message)
         elif value["kind"] in COMPLAINTS:
             self._complain(message)
         self._wake(day)
         return []
+
+    def _states(self, value: Mapping[str, Any]) -> bool:
+        """Whether a notice asks for chunks of a statement of ours."""
+        return self.statements is not None and self.statements.knows(value.get("report_id"))
 
     def _take_request(self, day: date, message: Message) -> None:
         request_id, request = message.value["request_id"], message.value["request"]
@@ -84,6 +91,7 @@ class Member:
 
     def _complain(self, message: Message) -> None:
         self.complaints += 1
+        self._sulking |= message.value["kind"] == "PAUSED" and self.desk.choices.happens("sulk", message.partner)
         value = message.value
         codes = sorted({refusal["code"] for refusal in value["refusals"]})
         said = value["kind"], message.partner, value["report_id"], value["code"] or ",".join(codes)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from producers.simulators.choices import Key
-from producers.simulators.desk import Desk
+from producers.simulators.desk import TOMORROW, Desk
 from producers.simulators.rates import WITHDRAW_DAYS
 from producers.simulators.records import Outgoing
+
+Seal = Callable[[dict[str, str]], str]
+"""Seals new values to our key."""
 
 
 class Platform:
     """One platform; the cohort opens on the first day it is told."""
 
-    def __init__(self, desk: Desk, cohort_id: str, applications: Iterator[str]) -> None:
+    def __init__(self, desk: Desk, cohort_id: str, applications: Iterator[str], seal: Seal | None = None) -> None:
         self._desk = desk
+        self._seal = seal
         self._cohort_id = cohort_id
         self._leaving = [name for name in applications if desk.choices.happens("withdraw", name)]
         self._opened = False
@@ -32,7 +36,11 @@ class Platform:
         """Nothing is asked of platforms."""
 
     def receive(self, day: date, kind: str, items: list[Any]) -> None:
-        """Nothing is given to platforms."""
+        """Applications that were taken here: the first holder withdraws, the others have a new number."""
+        for cohort_id, name in items if kind == "applications" else []:
+            self._cohort_id = cohort_id
+            first = name == items[0][1]
+            self._desk.at(day + TOMORROW, partial(self._withdraw if first else self._renumber, name))
 
     def close(self, day: date) -> None:
         """On the opening day, plan who withdraws when."""
@@ -46,17 +54,25 @@ class Platform:
         """Nothing beside the agenda."""
         return None
 
+    def _renumber(self, application_id: str, day: date) -> None:
+        if self._seal:
+            number = self._desk.choices.number("phone", application_id) % 10**8
+            self._tell("PHONE_CHANGED", application_id, day, self._seal({"phone": f"154{number:08d}"}))
+
     def _withdraw(self, application_id: str, day: date) -> None:
-        event_id = f"{self._cohort_id}.{application_id}.WITHDRAWN"
+        self._tell("WITHDRAWN", application_id, day, None)
+
+    def _tell(self, event: str, application_id: str, day: date, sealed: str | None) -> None:
+        event_id = f"{self._cohort_id}.{application_id}.{event}"
         value = {
             "event_id": event_id,
             "source": self._desk.partner,
-            "event": "WITHDRAWN",
+            "event": event,
             "cohort_id": self._cohort_id,
             "card_ref": None,
             "application_id": application_id,
             "occurred_at": self._desk.choices.moment(day, "WITHDRAWN", application_id),
-            "sealed": None,
+            "sealed": sealed,
         }
         ce_id = f"{self._desk.partner}/{event_id}"
         self._desk.outgoing.append(

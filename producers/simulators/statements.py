@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from issuance.tracking.reports import hash_total
-from producers.simulators.choices import Key, instant_of
+from producers.simulators.choices import Key
 from producers.simulators.desk import Desk
 from producers.simulators.rates import LAST_STATEMENTS, STATEMENT_WINDOW_DAYS
 from producers.simulators.records import Outgoing
@@ -78,25 +78,31 @@ class Statements:
         self._sent[chunks[0].key] = chunks
         self._desk.outgoing += chunks
 
+    def knows(self, statement_id: str | None) -> bool:
+        """Whether a statement of this id was sent."""
+        return statement_id in self._sent
+
     def again(self, statement_id: str, first: int, last: int) -> list[Outgoing]:
         """These chunks once more."""
         return self._sent.get(statement_id, [])[max(first - 1, 0) : last]
 
     def _chunks(self, day: date) -> Iterator[Outgoing]:
-        as_of = instant_of(day, self._schedule.hour * 3_600_000)
+        business_day, as_of = self._desk.choices.stated_at(day, self._schedule.hour)
         oldest = as_of - timedelta(STATEMENT_WINDOW_DAYS)
         keys = sorted(key for key, moment in self._active.items() if oldest <= moment <= as_of)
+        if self._desk.choices.happens("short-list", day):
+            keys = keys[1:]
         parts = [keys[start : start + ITEMS] for start in range(0, len(keys), ITEMS)] or [[]]
-        statement_id = f"ST-{self._desk.partner}-{self._schedule.function}-{day:%Y%m%d}"
+        statement_id = f"ST-{self._desk.partner}-{self._schedule.function}-{self._desk.choices.tag}{day:%Y%m%d}"
         whole = {
             "statement_id": statement_id,
             "partner": self._desk.partner,
             "function": self._schedule.function,
-            "business_day": day,
+            "business_day": business_day,
             "as_of": as_of,
             "revision": 1,
             "chunks": len(parts),
-            "total": len(keys),
+            "total": len(keys) + self._desk.choices.happens("wrong-total", day),
             "hash_total": hash_total([ref for ref, _ in keys]),
         }
         for number, part in enumerate(parts, 1):
