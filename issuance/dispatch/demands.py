@@ -165,7 +165,7 @@ def _demand(registry: Registry, cohort: CohortAhead, bank: str, due_on: date, ca
     _require(registry, bank)
     opens_on = cohort.opens_on if cohort.opens_on > day else None
     return Demand(
-        cohort.cohort_id, bank, due_on, cards, registry.factory_of_bank[bank], registry.backup_of(bank), opens_on
+        cohort.cohort_id, bank, due_on, cards, registry.factory_of_bank[bank], registry.spare_of(bank), opens_on
     )
 
 

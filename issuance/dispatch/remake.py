@@ -15,7 +15,7 @@ def plan_remakes(connection: Connection, day: date) -> int:
 
     Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens; its reference carries
     the amount, so that after an operator's answer a greater one opens another. Whose data was erased is left out: no
-    file could be sealed, and the others shall not wait for it. Locks the waves.
+    file could be sealed, and the others shall not wait for it; so is what a suspended factory makes. Locks the waves.
     """
     connection.execute(
         f"""
@@ -29,6 +29,7 @@ def plan_remakes(connection: Connection, day: date) -> int:
         JOIN LATERAL (SELECT j.wave FROM plastic q JOIN job j USING (job_id)
                       WHERE q.card_ref = p.card_ref ORDER BY q.attempt LIMIT 1) first ON true
         WHERE p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL AND NOT {erased()}
+          AND p.factory NOT IN (SELECT partner FROM partner_standing WHERE reason = 'SUSPENDED')
           AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave,
                           to_char(%(day)s::date, 'YYYYMMDD'), p.bank, p.factory))
         """,

@@ -116,7 +116,7 @@ class Sealer:
         Photos and pack lists are stored first: whoever reads the order finds them.
 
         Raises:
-            Refused: no release stands for its wave.
+            Refused: no release stands for its wave, or its factory is suspended.
         """
         contents = self.contents(job)
         key, signing = contents.key, contents.signing
@@ -147,6 +147,13 @@ class Sealer:
         Asked before reading any person, and only if the wave is released; the foreign key of sealed_job holds even if
         nobody asks.
         """
+        if job.factory in self._registry.suspended:
+            raise Refused(
+                "PARTNER_SUSPENDED",
+                f"{job.factory} 已停用，不封装任务 {job.job_id}；恢复后重跑，或拒绝该计划。"
+                f" / {job.factory} is suspended: job {job.job_id} is not sealed; run it again after the resume.",
+                job_id=job.job_id,
+            )
         with transaction(self._settings.database_url) as connection:
             row = connection.execute(
                 "SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (job.cohort_no, job.wave)
