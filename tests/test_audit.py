@@ -23,8 +23,8 @@ from issuance.wire.refusals import Message, pause_partner, refuse_message
 
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "card show", "job list", "quarantine list",
-    "break list", "partner list", "dlq list", "keys list", "topics list", "ledger verify", "ledger digest",
-    "stack status", "stack logs", "retention list", "retention certificate",
+    "break list", "partner list", "partner show", "dlq list", "keys list", "topics list", "ledger verify",
+    "ledger digest", "stack status", "stack logs", "retention list", "retention certificate",
 }  # fmt: skip
 """Commands that change nothing."""
 SETUP = {"stack up", "stack down", "ledger migrate", "topics apply", "demo", "generate", "consume", "relay", "simulate"}
@@ -42,6 +42,10 @@ ACTS = {
     "break resolve": {"resolve"},
     "partner resume": {"resume"},
     "partner check": {"check partner"},
+    "partner add": {"add partner"},
+    "partner rotate": {"rotate partner"},
+    "partner suspend": {"suspend partner"},
+    "partner remove": {"remove partner"},
     "dlq replay": {"replay"},
     "quarantine export": {"export quarantine"},
     "keys add": {"add key"},

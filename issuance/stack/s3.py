@@ -39,9 +39,7 @@ def identities(registry: Registry, secrets: dict[str, str]) -> dict[str, Any]:
     """The content of `-s3.config`: ours with the whole bucket, each partner's with its prefix."""
     whole = [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging", "Admin")]
     rights = {OWNER: whole} | {partner.id: actions(partner) for partner in registry.partners.values()}
-    entries = [
-        {"name": name, "credentials": key_pairs(name, secrets), "actions": may} for name, may in rights.items()
-    ]
+    entries = [{"name": name, "credentials": key_pairs(name, secrets), "actions": may} for name, may in rights.items()]
     return {"identities": entries}
 
 
