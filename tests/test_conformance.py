@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from cohort_fixture import TODAY, empty
+from cohort_fixture import TODAY, add_cohort, empty
 
 from issuance.cli import cli
 from issuance.conformance.case import Case, Finding, NotShown, Result
@@ -20,7 +20,9 @@ from issuance.conformance.docs import FILE, written
 from issuance.conformance.persons import make_persons, telling_values
 from issuance.conformance.report import as_dict, junit, lines
 from issuance.conformance.run import PLAYS, Options, cases_of, check_partner, is_local
+from issuance.dispatch.due import due_dispatches
 from issuance.errors import Refused
+from issuance.intake.due import due_intakes
 from issuance.ledger.connection import Connection, connect, set_business_day
 from issuance.partners import PARTNER_TOPICS
 from issuance.settings import ROOT, Settings
@@ -138,6 +140,19 @@ def test_nobody_elses_cohort_may_be_called_a_check(tmp_path: Path, stack: Settin
     done = CliRunner().invoke(cli, ["submit", str(file), "--cohort", "check-mine", *words])
     assert isinstance(done.exception, Refused)
     assert done.exception.code == "COHORT_ID_RESERVED"
+
+
+def test_airflow_starts_nothing_of_a_check(stack: Settings, ledger_url: str) -> None:
+    empty(ledger_url)
+    own = replace(stack, database_url=ledger_url)
+    with connect(ledger_url) as connection:
+        for cohort_id, state in (("check-a", "ACCEPTED"), ("c-a", "ACCEPTED")):
+            add_cohort(connection, cohort_id, [("ICBC", TODAY)], state=state)
+        for cohort_id in ("check-r", "c-r"):
+            add_cohort(connection, cohort_id, [("ICBC", TODAY)], state="REGISTERED")
+    assert [run["trigger_run_id"] for run in due_dispatches(own)] == ["c-a.1"]
+    assert [run["trigger_run_id"] for run in due_intakes(own)] == ["c-r.0"]
+    empty(ledger_url)
 
 
 def test_a_case_without_a_finding_is_open_when_something_was_not_shown() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
-from conformance_fixture import Running, check, failed
+from click.testing import CliRunner
+from conformance_fixture import Running, check, client, failed
 
+from issuance.cli import cli
+from issuance.ledger.connection import connect
 from issuance.settings import Settings
 
 
@@ -19,9 +24,34 @@ def running(stack: Settings) -> Iterator[Running]:
 
 
 def test_a_sound_bank_passes_every_case(running: Running, tmp_path: Path) -> None:
-    results = check(running, tmp_path, "bank", "ICBC", patience=25.0)
+    results = check(running, tmp_path, "bank", "ICBC", ("revise",), patience=25.0)
     assert failed(results) == {}
     assert {name: result.why for name, result in results.items() if result.outcome != "passed"} == {}
+
+
+def test_the_command_says_it_as_text_json_and_junit(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", running.settings.database_url)
+    monkeypatch.setattr("issuance.login.current_user", lambda settings: "tester")  # there is no Airflow here
+    few = ["--case", "received", "--case", "taken", "--patience", "20"]
+    with client(tmp_path, "bank", "BOC", "miscount") as box:
+        junit = tmp_path / "boc.xml"
+        words = ["partner", "check", "BOC", *few, "--box", str(box), "--junit", str(junit)]
+        text = CliRunner().invoke(cli, words)
+        machine = CliRunner().invoke(cli, [*words, "--json"])
+    assert (text.exit_code, machine.exit_code) == (1, 1), (text.exception, machine.exception)
+    assert "FAILED" in text.stdout
+    assert "COUNT_DIFFERS" in text.stdout
+    found = json.loads(machine.stdout)
+    assert {case["name"]: case["outcome"] for case in found["cases"]} == {"received": "failed", "taken": "passed"}
+    assert ElementTree.parse(junit).getroot().get("failures") == "1"
+    with connect(running.settings.database_url) as connection:
+        acts = connection.execute("SELECT subject FROM audit WHERE act = 'check partner' AND subject = 'BOC'")
+        assert len(acts.fetchall()) == 2
+        row = connection.execute("SELECT state FROM cohort WHERE cohort_id = %s", (found["cohort_id"],)).fetchone()
+        assert row == ("WITHDRAWN",)
+        assert connection.execute("SELECT count(*) FROM break WHERE closed_on IS NULL").fetchone() == (0,)
 
 
 BROKEN = [

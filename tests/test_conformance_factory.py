@@ -59,6 +59,7 @@ BROKEN = [
         },
     ),
     (("reuse-id",), {"report-ids": {"ID_REUSED"}, "taken": {"ID_REUSED"}}),
+    (("impostor",), {"taken": {"NOT_YOURS", "PAUSED"}}),
 ]
 
 
@@ -66,6 +67,7 @@ BROKEN = [
 def test_a_broken_factory_gets_exactly_the_right_findings(
     running: Running, tmp_path: Path, faults: tuple[str, ...], expected: dict[str, set[str]]
 ) -> None:
-    only = ("receipt", "answer", "report-ids", "taken") if faults == ("reuse-id",) else ()
-    results = check(running, tmp_path, "factory", "F-ABC", faults, patience=10.0, only=only)
+    only = ("receipt", "answer", "made", "report-ids", "taken") if faults[0] in ("reuse-id", "impostor") else ()
+    partner = "F-BOC" if faults == ("impostor",) else "F-ABC"  # who is past the limit stays paused
+    results = check(running, tmp_path, "factory", partner, faults, patience=10.0, only=only)
     assert failed(results) == expected

@@ -19,7 +19,7 @@ def running(stack: Settings) -> Iterator[Running]:
 
 
 SOUND = [
-    ("hrss", "HRSS-BJ", set[str]()),
+    ("hrss", "HRSS-BJ", {"statement-revised"}),
     ("carrier", "EMS", {"reasons"}),  # nothing fails on the way
     ("platform", "MSB", set[str]()),
     ("notifier", "SMS", {"topic-read"}),  # it reads without a group

@@ -8,7 +8,7 @@ from issuance.conformance import hands
 from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
-from issuance.conformance.factory import asked
+from issuance.conformance.factory_hands import asked
 from issuance.conformance.factory_later import destroyed_rightly
 from issuance.conformance.roles import item
 from issuance.conformance.statements import CASES as STATEMENTS
@@ -22,13 +22,16 @@ WISHES = (Wish("bundle"), Wish("bundle"), Wish("bundle"), Wish("leaving"), Wish(
 
 
 def prepare(bench: Bench) -> None:
-    """Have everything made and handed over; one holder withdraws before the bank is brought anything."""
-    hands.order(bench, "bundle", "leaving", "paused")
-    hands.make(bench, bench.plastics())
-    for name in ("bundle", "leaving", "paused"):
-        hands.hand_over(bench, bench.plastics(name), f"{bench.check.bank}-0001", name)
-    bench.withdraw(leaving(bench))
+    """Have a bundle made, handed over and brought."""
+    hand_over(bench, "bundle")
     bring(bench, bench.plastics("bundle"))
+
+
+def hand_over(bench: Bench, order: str) -> None:
+    """Order plastics, have them made and handed over to the bank's outlet; nothing is brought yet."""
+    hands.order(bench, order)
+    hands.make(bench, bench.plastics(order))
+    hands.hand_over(bench, bench.plastics(order), f"{bench.check.bank}-0001", order)
 
 
 def leaving(bench: Bench) -> tuple[str, int]:
@@ -88,7 +91,9 @@ def check_finance(bench: Bench) -> Verdicts:
 def check_account(bench: Bench) -> Verdicts:
     """An account is cancelled when it is asked for, and that is only after social security was."""
     plastic = leaving(bench)
-    bench.until(lambda: hands.requested(bench, "CANCEL_SS", plastic))
+    hand_over(bench, "leaving")
+    bench.withdraw(plastic)
+    hands.await_request(bench, "CANCEL_SS", plastic)
     if bench.hrss not in bench.also:
         bench.role(bench.hrss).report("activation", [item("SS_CANCELLED", plastic)])
     if not bench.until(lambda: asked(bench, "CANCEL_ACCOUNT", plastic)):
@@ -123,6 +128,7 @@ def check_pause(bench: Bench) -> Verdicts:
     bench.notify("PAUSED", "pause", None, code="RUN")
     bench.until(lambda: False, HEARD_SECONDS)
     try:
+        hand_over(bench, "paused")
         bring(bench, plastics)
         bench.until(lambda: bench.of_plastics(plastics, "RECEIVED_AT_PLACE"))
     finally:

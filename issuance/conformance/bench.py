@@ -66,6 +66,8 @@ class Bench:
     began: float = field(default_factory=time.monotonic)
     notes: dict[str, Any] = field(default_factory=dict)
     """What one case leaves for another: moments, ids."""
+    laid: list[Path] = field(default_factory=list)
+    """Files that are taken away at the end."""
     _roles: dict[str, Role] = field(default_factory=dict)
     _decided: float = 0.0
 
@@ -185,7 +187,9 @@ class Bench:
         return self.settings.partner_credentials_dir / self.partner.id
 
     def close(self) -> None:
-        """Leave everything."""
+        """Leave everything, and take away what was laid down."""
+        for path in self.laid:
+            path.unlink(missing_ok=True)
         self.watch.close()
         for role in self._roles.values():
             role.close()

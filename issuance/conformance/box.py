@@ -1,8 +1,8 @@
 """The box: what reaches a partner by hand in life, as slips of JSON in a folder, one file each, never changed.
 
 A slip is no message of ours: no contract of data, only the bundle on the counter. A client under check reads the folder
-as its people would look at what was brought: `{"kind": "plastics" | "to key" | "collected" | "letters" | "returned" |
-"applications", …}`; docs/conformance.md has the fields.
+as its people would look at what was brought: `{"kind": "plastics" | "to key" | "letters" | "returned" | "applications",
+…}`; docs/conformance.md has the fields.
 """
 
 from __future__ import annotations

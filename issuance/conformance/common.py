@@ -53,6 +53,9 @@ def _key_of(family: str) -> str:
 def check_taken(bench: Bench) -> Verdicts:
     """Nothing it wrote was refused."""
     yield from nothing_written(bench)
+    for answer in bench.answers("PAUSED"):
+        if answer["report_id"]:  # the kit's own pause names no report
+            yield Finding("PAUSED", f"{answer['report_id']} 之后被暂停 / tripped the limit {answer['code']}")
     for answer in bench.answers("REPORT_REFUSED"):
         yield Finding(answer["code"], f"{answer['report_id']} 整条被拒 / refused whole: {_said(answer['code'])}")
     for answer in bench.answers("ITEM_REFUSED"):

@@ -8,83 +8,25 @@ from typing import Any
 
 from issuance.conformance.bench import Bench, Told
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
-from issuance.conformance.cohort import Wish
 from issuance.conformance.common import distinct
+from issuance.conformance.factory_hands import asked, until
 from issuance.lifecycle import REASONS
-from issuance.partners import topic_of
-from issuance.wire.kafka import make_producer, our_credentials
 
 FACTORY = frozenset({"factory"})
 GOOD = ("plain", "twice", "resent")
-BAD = ("hash", "count", "signature", "algorithm")
-CANCELLED = ("cancelled", "cancel-first")
-WISHES = (
-    Wish("plain"), Wish("plain"), Wish("plain", "mail"), Wish("plain", "mail"),
-    Wish("twice"), Wish("resent"), Wish("plastic"), Wish("plastic"), Wish("cancelled"), Wish("cancel-first"),
-    Wish("hash"), Wish("count"), Wish("count"), Wish("signature"), Wish("algorithm"), Wish("new-key"), Wish("paused"),
-)  # fmt: skip
 SINGLE = ("JOB_RECEIVED", "JOB_ACCEPTED", "JOB_REFUSED", "ITEM_ACCEPTED", "MADE", "BANK_KEYED", "SPOILED")
 
 
-def prepare(bench: Bench) -> None:
-    """Send every order that does not wait for something else, the troublesome ones beside the plain ones."""
-    bench.orders.send("plain")
-    bench.orders.send("twice")
-    bench.orders.send("resent")
-    bench.orders.resend("resent")
-    bench.orders.send("cancelled")
-    bench.orders.cancel("cancelled")
-    bench.orders.cancel("cancel-first")
-    bench.orders.send("cancel-first")
-    bench.orders.send("plastic")
-    bench.withdraw(bench.plastics("plastic")[0])
-    for order in BAD:
-        bench.orders.send(order)
-    bench.until(lambda: _order_of(bench, "twice"))
-    repeat_order(bench, "twice")
-
-
-def _order_of(bench: Bench, order: str) -> list[Any]:
-    job_id = bench.check.job_id(order)
-    found = bench.watch.of("card-jobs")
-    return [s for s in found if s.value and (s.value["job_id"], s.value["action"]) == (job_id, "ORDER")]
-
-
-def repeat_order(bench: Bench, order: str) -> None:
-    """Put an order's message on the topic once more, byte by byte and under the same CloudEvents id."""
-    first = _order_of(bench, order)[0]
-    producer = make_producer(our_credentials(bench.settings))
-    topic = topic_of("card-jobs", bench.partner.id)
-    producer.send(topic, first.raw, first.key, list(first.headers)).get(timeout=30)
-    producer.close()
-
-
-def key_made(bench: Bench) -> None:
-    """As HRSS, load keys into what the factory has made, once."""
-    done: set[tuple[str, int]] = bench.notes.setdefault("keyed", set())
-    made = {one.plastic for one in bench.of_plastics(bench.plastics(), "MADE")} - done
-    if made and bench.hrss not in bench.also:
-        from issuance.conformance.roles import item
-
-        bench.role(bench.hrss).report("activation", [item("SS_KEYED", plastic) for plastic in sorted(made)])
-    done |= made
-
-
-def until(bench: Bench, condition: Any) -> bool:
-    """Wait as the bench does; meanwhile HRSS loads its keys."""
-
-    def step() -> object:
-        key_made(bench)
-        return condition()
-
-    return bench.until(step)
+def awaited(bench: Bench, order: str, *milestones: str) -> bool:
+    """Whether the client says one of these of a job within the patience."""
+    return until(bench, lambda: bench.of_job(order, *milestones))
 
 
 def check_receipt(bench: Bench) -> Verdicts:
     """The receipt says the count, total and hash of the file."""
     for order in GOOD:
         job, (file,) = bench.orders.job(order), _files(bench, order)
-        if not until(bench, lambda order=order: bench.of_job(order, "JOB_RECEIVED")):
+        if not awaited(bench, order, "JOB_RECEIVED"):
             yield Finding("NO_RECEIPT", f"{job.job_id} 未回执 / has no JOB_RECEIVED")
             continue
         said = bench.of_job(order, "JOB_RECEIVED")[0].report
@@ -102,7 +44,7 @@ def check_answer(bench: Bench) -> Verdicts:
     """Every right order is accepted, or refused with a reason of the contract; not both."""
     for order in GOOD:
         job_id = bench.check.job_id(order)
-        if not until(bench, lambda order=order: bench.of_job(order, "JOB_ACCEPTED", "JOB_REFUSED")):
+        if not awaited(bench, order, "JOB_ACCEPTED", "JOB_REFUSED"):
             yield Finding("NO_ANSWER", f"{job_id} 未答复 / is neither accepted nor refused")
             continue
         said = {one.item["milestone"] for one in bench.of_job(order, "JOB_ACCEPTED", "JOB_REFUSED")}
@@ -115,7 +57,7 @@ def check_answer(bench: Bench) -> Verdicts:
 
 def accepted(bench: Bench, order: str) -> bool:
     """Whether the client accepts an order within the patience; what it refuses is its right."""
-    return until(bench, lambda: bench.of_job(order, "JOB_ACCEPTED"))
+    return awaited(bench, order, "JOB_ACCEPTED")
 
 
 def check_made(bench: Bench) -> Verdicts:
@@ -232,18 +174,6 @@ def check_cancel_plastic(bench: Bench) -> Verdicts:
         yield Finding("CANCEL_IGNORED", f"{plastic[0]}/{plastic[1]} 受理前已取消仍制 / was cancelled before and made")
     elif bench.of_plastics([plastic], "MADE"):
         yield NotShown("受理早于取消 / it was accepted before CANCEL was asked for")
-
-
-def asked(bench: Bench, request: str, plastic: tuple[str, int]) -> list[Any]:
-    """The requests of a kind about a plastic that were sent."""
-    return [
-        seen
-        for seen in bench.watch.of("partner-notices")
-        if seen.value
-        and seen.value["kind"] == "REQUESTED"
-        and seen.value["request"] == request
-        and plastic in {(one["card_ref"], one["attempt"]) for one in seen.value["plastics"]}
-    ]
 
 
 def check_bent(order: str) -> Any:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from issuance.conformance import hands
 from issuance.conformance.bench import Bench, Told
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
-from issuance.conformance.factory import FACTORY, FIRST, accepted, asked, until
+from issuance.conformance.factory import FACTORY, FIRST, accepted
+from issuance.conformance.factory_hands import asked, until
 from issuance.conformance.roles import item
 from issuance.dispatch.partner_keys import add_key
 from issuance.ledger.connection import transaction
-from issuance.settings import read_env_file
 from issuance.wire.refusals import pause_partner, resume_partner
 
 ASK = "A request is answered by a milestone, not by a message"
@@ -39,6 +40,7 @@ def _add_key(bench: Bench) -> str:
     path = bench.key_folder() / f"private-{key_id}.pem"
     path.touch(mode=0o600)
     path.write_bytes(pem)
+    bench.laid.append(path)
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     day, user = bench.check.day, bench.check.user
     with transaction(bench.settings.database_url) as connection:
@@ -103,26 +105,29 @@ def check_destroy(bench: Bench) -> Verdicts:
         return
     plastic = letter.plastic
     _return_letter(bench, letter, "REFUSED")
-    bench.until(lambda: _decided(bench, plastic, "CANCEL_SS"))
-    bench.role(bench.hrss).report("activation", [item("SS_CANCELLED", plastic)])
-    bench.until(lambda: _decided(bench, plastic, "CANCEL_ACCOUNT"))
-    bench.role(bench.check.bank).report("activation", [item("ACCOUNT_CANCELLED", plastic)])
+    for request, partner, milestone in (
+        ("CANCEL_SS", bench.hrss, "SS_CANCELLED"),
+        ("CANCEL_ACCOUNT", bench.check.bank, "ACCOUNT_CANCELLED"),
+    ):
+        hands.await_request(bench, request, plastic)
+        if partner not in bench.also:
+            bench.role(partner).report("activation", [item(milestone, plastic)])
     if not bench.until(lambda: asked(bench, "DESTROY", plastic)):
         yield NotShown("未能提出销毁 / no DESTROY could be asked for")
         return
-    request = asked(bench, "DESTROY", plastic)[0]
+    destroy = asked(bench, "DESTROY", plastic)[0]
     if not until(bench, lambda: bench.of_plastics([plastic], "DESTROYED")):
         yield Finding("UNANSWERED", f"DESTROY {plastic[0]}/{plastic[1]} 未答复 / is not answered")
-    yield from destroyed_rightly(bench.of_plastics([plastic], "DESTROYED"), request.at)
+    yield from destroyed_rightly(bench.of_plastics([plastic], "DESTROYED"), destroy.at)
 
 
-def destroyed_rightly(told: list[Told], asked_at: object) -> Verdicts:
+def destroyed_rightly(told: list[Told], asked_at: datetime) -> Verdicts:
     """Two witnesses, and not before it was asked for."""
     for one in told:
         witnesses = {actor["reference"] for actor in one.item["actors"] if actor["role"] == "WITNESS"}
         if len(witnesses) < 2:
             yield Finding("WITNESSES", f"{one.seen.name} 监销人 {len(witnesses)} 名 / names {len(witnesses)} witnesses")
-        if one.seen.at < asked_at:  # type: ignore[operator]
+        if one.seen.at < asked_at:
             yield Finding("TOO_EARLY", f"{one.seen.name} 先于请求 / came before it was asked for")
 
 
@@ -142,19 +147,10 @@ def _return_letter(bench: Bench, letter: Told, reason: str) -> None:
     """As the carrier, post it and bring it back; its slip lies in the box."""
     carrier, number = letter.report["to_place"], letter.item["tracking_no"]
     items = [item("POSTED", tracking_no=number), item("RETURNED", tracking_no=number, reason=reason)]
-    bench.role(carrier).report("mail", items)
+    if carrier not in bench.also:
+        bench.role(carrier).report("mail", items)
     (ref, attempt) = letter.plastic
     bench.box.lay(f"{bench.check.cohort_id}-{number}", "returned", tracking_no=number, card_ref=ref, attempt=attempt)
-
-
-def _decided(bench: Bench, plastic: tuple[str, int], request: str) -> bool:
-    query = "SELECT FROM decision WHERE (card_ref, attempt, kind, occasion) = (%s, %s, 'REQUEST', %s)"
-    return bool(bench.rows_of(query, *plastic, request))
-
-
-def has_new_keys(bench: Bench) -> bool:
-    """Whether the kit may lay a key into the partner's folder: on the local stack."""
-    return bool(read_env_file(bench.key_folder() / "partner.env"))
 
 
 CASES = (

@@ -49,11 +49,11 @@ def hand_over(bench: Bench, plastics: Sequence[Plastic], to_place: str, occasion
 
 
 def handovers(bench: Bench, plastics: Sequence[Plastic]) -> list[Any]:
-    """(hand-over id, place, plastics) of everything that the ledger says was handed over of these."""
+    """(hand-over id, place, plastics) of every bundle that the ledger says was handed over with some of these in it."""
     rows = bench.rows_of(
         "SELECT substr(consignment_id, 3), mark_content(handed_over) ->> 'to_place', array_agg(card_ref::text)"
-        " FROM carriage WHERE card_ref = ANY (%s::uuid[]) AND handed_over IS NOT NULL"
-        " AND starts_with(consignment_id, 'H:') GROUP BY 1, 2",
+        " FROM carriage WHERE handed_over IS NOT NULL AND starts_with(consignment_id, 'H:') AND consignment_id IN"
+        " (SELECT consignment_id FROM carriage WHERE card_ref = ANY (%s::uuid[])) GROUP BY 1, 2",
         [ref for ref, _ in plastics],
     )
     return [(handover_id, place, sorted((ref, 1) for ref in refs)) for handover_id, place, refs in rows]
@@ -77,15 +77,10 @@ def facts_of(bench: Bench, plastic: Plastic) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def requested(bench: Bench, request: str, plastic: Plastic) -> bool:
-    """Whether a request about a plastic is decided."""
+def await_request(bench: Bench, request: str, plastic: Plastic) -> bool:
+    """Wait until a request about a plastic is decided, whoever it is asked of."""
     query = "SELECT FROM decision WHERE (card_ref, attempt, kind, occasion) = (%s, %s, 'REQUEST', %s)"
-    return bool(bench.rows_of(query, *plastic, request))
-
-
-def reported(bench: Bench, column: str, plastic: Plastic) -> bool:
-    """Whether the ledger has a milestone of a plastic."""
-    return _all(bench, column, [plastic])
+    return bench.until(lambda: bench.rows_of(query, *plastic, request))
 
 
 def _all(bench: Bench, column: str, plastics: Sequence[Plastic]) -> bool:

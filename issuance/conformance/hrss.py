@@ -7,7 +7,7 @@ from issuance.conformance.bank import bring, received
 from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
-from issuance.conformance.factory import asked
+from issuance.conformance.factory_hands import asked
 from issuance.conformance.statements import CASES as STATEMENTS
 
 HRSS = frozenset({"hrss"})

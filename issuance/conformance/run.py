@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from issuance.clock import day_of
-from issuance.conformance import bank, carrier, factory, factory_later, hrss, notifier, platform
+from issuance.conformance import bank, carrier, factory_hands, factory_later, hrss, notifier, platform
 from issuance.conformance.bench import Bench
 from issuance.conformance.box import Box
 from issuance.conformance.case import Case, Result, judge
@@ -42,7 +42,7 @@ class Play:
 
 
 PLAYS: dict[str, Play] = {
-    "factory": Play(factory.WISHES, factory.prepare, factory_later.CASES),
+    "factory": Play(factory_hands.WISHES, factory_hands.prepare, factory_later.CASES),
     "bank": Play(bank.WISHES, bank.prepare, bank.CASES),
     "hrss": Play(hrss.WISHES, hrss.prepare, hrss.CASES),
     "carrier": Play(carrier.WISHES, carrier.prepare, carrier.CASES),

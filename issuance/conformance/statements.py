@@ -115,6 +115,26 @@ def _ours(bench: Bench) -> set[tuple[str, int]]:
     return set(rows) & set(bench.plastics())
 
 
+def check_revised(bench: Bench) -> Verdicts:
+    """Revisions count 1, 2, 3 …, and of a statement the last whole one stands."""
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for name, revision in revisions(bench):
+        found[name].add(revision)
+    revised = {name: numbers for name, numbers in found.items() if max(numbers) > 1}
+    if not revised:
+        yield NotShown("检查期间无修订 / no statement was revised during the check")
+    for name, numbers in revised.items():
+        if numbers != set(range(1, max(numbers) + 1)):
+            yield Finding("REVISION_GAP", f"{name}: {', '.join(map(str, sorted(numbers)))}")
+        if not _stands(bench, name, max(numbers)):
+            yield Finding("NOT_REPLACED", f"{name} 第 {max(numbers)} 次修订未生效 / its last revision does not stand")
+
+
+def _stands(bench: Bench, name: str, revision: int) -> bool:
+    query = "SELECT FROM statement WHERE (partner, statement_id, revision) = (%s, %s, %s)"
+    return bench.until(lambda: bench.rows_of(query, bench.partner.id, name, revision))
+
+
 def check_chunk_again(bench: Bench) -> Verdicts:
     """A chunk that is asked for comes again as it was."""
     if not _came(bench):
@@ -153,6 +173,10 @@ CASES = (
     Case(
         "statement-true", STATING, "对账单与自己报送的启用、注销一致",
         "It lists what was active at `as_of` and activated within 400 days.", check_true,
+    ),
+    Case(
+        "statement-revised", STATING, "修订依次编号，以最后完整的一次为准",
+        "A revision counts when all its chunks are there and agree; until then the one before stands.", check_revised,
     ),
     Case(
         "statement-again", STATING, "被索要的分片按原样重发",

@@ -85,7 +85,7 @@ class Neighbours:
     def take(self, day: date) -> list[Parcel]:
         """What is there by now."""
         for slip in self._slips():
-            self._bring(day, *self._parcel(day, slip))
+            self._bring(day, *self._parcel(slip))
         here = [parcel for parcel in self._waiting if parcel.available_on <= day]
         self._waiting = [parcel for parcel in self._waiting if parcel.available_on > day]
         return here
@@ -104,7 +104,7 @@ class Neighbours:
                     self._read.add(path.name)
                     yield json.loads(path.read_text(encoding="utf-8"))
 
-    def _parcel(self, day: date, slip: dict[str, Any]) -> tuple[str, list[Any]]:
+    def _parcel(self, slip: dict[str, Any]) -> tuple[str, list[Any]]:
         """(kind, items) of a slip, as the players know them."""
         match slip["kind"]:
             case "returned":
@@ -113,8 +113,6 @@ class Neighbours:
                 return "plastics", [(slip["handover_id"], slip["to_place"], _plastics(slip))]
             case "to key":
                 return "to key", _plastics(slip)
-            case "collected":
-                return "collected", [(plastic, day.isoformat()) for plastic in _plastics(slip)]
             case "letters":
                 letters = [Plastic(number, 1, "", "", "mail", "") for number in slip["tracking_nos"]]
                 return "letter", [(plastic, plastic.card_ref, 1) for plastic in letters]

@@ -26,6 +26,7 @@ RATES: Mapping[str, float] = MappingProxyType(
         "repeat": 0.02,  # of reports
         "reorder": 0.02,
         "drop": 0.0,  # of reports: sent only when asked for
+        "revise": 0.0,  # of statements: sent again as the next revision
         # faults of a client that breaks the contract; a play is sound without them
         "miscount": 0.0,  # receipts of job files and hand-overs say one more
         "unchecked": 0.0,  # job files are opened and believed, whatever they are
@@ -41,6 +42,7 @@ RATES: Mapping[str, float] = MappingProxyType(
         "short-list": 0.0,  # statements leave one out
         "early-account": 0.0,  # the account is cancelled before it is asked for
         "one-witness": 0.0,
+        "impostor": 0.0,  # reports name another partner
     }
 )
 """Each can be set with `--fault NAME=RATE`; a rate lies in 0..1."""

@@ -58,7 +58,7 @@ class Reporting:
         refs = [item["card_ref"] for item in items if "card_ref" in item]
         value = {
             "report_id": report_id,
-            "partner": self._partner,
+            "partner": "NOBODY" if self._choices.happens("impostor", report_id) else self._partner,
             "stream": self._choices.stream,
             "sequence": len(self._written)
             + 1

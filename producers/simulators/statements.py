@@ -74,9 +74,10 @@ class Statements:
         self._quiet = 0 if self._busy else self._quiet + 1
         self._worked = self._desk.worked
         self._due_on = day + timedelta(7) if self._quiet < LAST_STATEMENTS else None
-        chunks = list(self._chunks(day))
-        self._sent[chunks[0].key] = chunks
-        self._desk.outgoing += chunks
+        for revision in (1, 2) if self._desk.choices.happens("revise", day) else (1,):
+            chunks = list(self._chunks(day, revision))
+            self._sent[chunks[0].key] = chunks
+            self._desk.outgoing += chunks
 
     def knows(self, statement_id: str | None) -> bool:
         """Whether a statement of this id was sent."""
@@ -86,7 +87,7 @@ class Statements:
         """These chunks once more."""
         return self._sent.get(statement_id, [])[max(first - 1, 0) : last]
 
-    def _chunks(self, day: date) -> Iterator[Outgoing]:
+    def _chunks(self, day: date, revision: int) -> Iterator[Outgoing]:
         business_day, as_of = self._desk.choices.stated_at(day, self._schedule.hour)
         oldest = as_of - timedelta(STATEMENT_WINDOW_DAYS)
         keys = sorted(key for key, moment in self._active.items() if oldest <= moment <= as_of)
@@ -100,7 +101,7 @@ class Statements:
             "function": self._schedule.function,
             "business_day": business_day,
             "as_of": as_of,
-            "revision": 1,
+            "revision": revision,
             "chunks": len(parts),
             "total": len(keys) + self._desk.choices.happens("wrong-total", day),
             "hash_total": hash_total([ref for ref, _ in keys]),
@@ -108,5 +109,6 @@ class Statements:
         for number, part in enumerate(parts, 1):
             items = [{"card_ref": ref, "attempt": attempt} for ref, attempt in part]
             value = {**whole, "chunk": number, "items": items}
-            ce_id = f"{self._desk.partner}/{statement_id}/{number}"
+            again = f"/{revision}" if revision > 1 else ""
+            ce_id = f"{self._desk.partner}/{statement_id}/{number}{again}"
             yield Outgoing(self._desk.partner, "statements", statement_id, "statement", value, ce_id)
