@@ -69,5 +69,5 @@ def test_a_broken_factory_gets_exactly_the_right_findings(
 ) -> None:
     only = ("receipt", "answer", "made", "report-ids", "taken") if faults[0] in ("reuse-id", "impostor") else ()
     partner = "F-BOC" if faults == ("impostor",) else "F-ABC"  # who is past the limit stays paused
-    results = check(running, tmp_path, "factory", partner, faults, patience=10.0, only=only)
+    results = check(running, tmp_path, "factory", partner, faults, patience=15.0, only=only)
     assert failed(results) == expected

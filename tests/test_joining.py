@@ -20,6 +20,7 @@ from wire_fixture import Wire, credentials_of, wait_for
 from issuance.cli import cli
 from issuance.clock import instant_on
 from issuance.dispatch.plan import plan_wave
+from issuance.dispatch.seal import Job, Sealer
 from issuance.errors import IssuanceError, Misconfigured, Refused
 from issuance.joining.entries import SHIPPED, add_entries, change_registry
 from issuance.ledger.connection import connect
@@ -261,6 +262,8 @@ def test_a_suspended_factory_gets_no_job_and_the_backup_takes_over(desk: Desk) -
     desk.do("suspend", "F-ICBC", "--note", "flood")
     try:
         plan_wave(desk.settings, "c1", 1, "planner")
+        with pytest.raises(Refused, match="PARTNER_SUSPENDED"):
+            Sealer(desk.settings).contents(Job("J", 1, "c1", 1, "ICBC", "F-ICBC", TODAY, 1, "0" * 16))
         with connect(desk.settings.database_url) as connection:
             jobs = connection.execute("SELECT bank, factory FROM job ORDER BY 1").fetchall()
             assert paused_partners(connection) == {"F-ICBC"}

@@ -126,6 +126,7 @@ def check_pause(bench: Bench) -> Verdicts:
     with transaction(bench.settings.database_url) as connection:
         pause_partner(connection, bench.partner.id, "RUN", bench.check.day)
     bench.notify("PAUSED", "pause", None, code="RUN")
+    bench.until(lambda: [answer for answer in bench.answers("PAUSED") if not answer["report_id"]])
     bench.until(lambda: False, HEARD_SECONDS)
     try:
         hand_over(bench, "paused")

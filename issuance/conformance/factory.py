@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from issuance.conformance.bench import Bench, Told
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
@@ -103,7 +102,7 @@ def _counts(bench: Bench) -> Verdicts:
             yield Finding("COUNT_DIFFERS", f"{handover_id}: 签 {shown}，列 {count} / signed {shown}, listed {count}")
 
 
-def check_once(order: str) -> Any:
+def check_once(order: str) -> Callable[[Bench], Verdicts]:
     """A case: an order that came again was answered once and made once."""
 
     def check(bench: Bench) -> Verdicts:
@@ -135,7 +134,7 @@ def _twice(told: Sequence[Told], subject: str) -> Verdicts:
             )
 
 
-def check_cancelled(order: str) -> Any:
+def check_cancelled(order: str) -> Callable[[Bench], Verdicts]:
     """A case: a cancelled job is not accepted and nothing of it is made."""
 
     def check(bench: Bench) -> Verdicts:
@@ -176,7 +175,7 @@ def check_cancel_plastic(bench: Bench) -> Verdicts:
         yield NotShown("受理早于取消 / it was accepted before CANCEL was asked for")
 
 
-def check_bent(order: str) -> Any:
+def check_bent(order: str) -> Callable[[Bench], Verdicts]:
     """A case: a bent file is refused as a whole, never accepted, and nothing of it is made."""
 
     def check(bench: Bench) -> Verdicts:

@@ -21,6 +21,8 @@ WISHES = (
 
 def prepare(bench: Bench) -> None:
     """Send every order that does not wait for something else, the troublesome ones beside the plain ones."""
+    plastic = bench.plastics("plastic")[0]
+    bench.withdraw(plastic)
     bench.orders.send("plain")
     bench.orders.send("twice")
     bench.orders.send("resent")
@@ -29,10 +31,13 @@ def prepare(bench: Bench) -> None:
     bench.orders.cancel("cancelled")
     bench.orders.cancel("cancel-first")
     bench.orders.send("cancel-first")
-    bench.orders.send("plastic")
-    bench.withdraw(bench.plastics("plastic")[0])
     for order in BAD:
         bench.orders.send(order)
+    # The holder has withdrawn before: CANCEL is asked for in the moment in which the order is sent.
+    withdrawn = "SELECT FROM card WHERE card_ref = %s AND withdrawn IS NOT NULL"
+    bench.until(lambda: bench.rows_of(withdrawn, plastic[0]))
+    bench.orders.send("plastic")
+    bench.decide()
     bench.until(lambda: _order_of(bench, "twice"))
     repeat_order(bench, "twice")
 

@@ -12,7 +12,6 @@ from issuance.conformance.common import CLOCKS_APART
 from issuance.conformance.watch import Seen
 from issuance.reconcile.activation import active_at
 from issuance.tracking.reports import hash_total
-from issuance.wire.registry import FRAME
 
 STATING = frozenset({"bank", "hrss"})
 NONE_CAME = (
@@ -143,21 +142,23 @@ def check_chunk_again(bench: Bench) -> Verdicts:
     (name, revision), chunks = max(revisions(bench).items(), key=lambda entry: entry[1][min(entry[1])].at)
     number, first = min(chunks.items())
     bench.notify("MISSING", f"chunk/{number}", name, first=number, last=number)
-
-    def again() -> list[Seen]:
-        return [
-            seen
-            for seen in bench.watch.of("statements")
-            if seen.offset > first.offset
-            and seen.value
-            and (seen.value["statement_id"], seen.value["revision"], seen.value["chunk"]) == (name, revision, number)
-        ]
-
-    if not bench.until(again):
+    if not bench.until(lambda: _repeats(bench, name, revision, number, first.offset)):
         yield Finding("NOT_SENT_AGAIN", f"{name} 第 {number} 片未重发 / its chunk {number} was not sent again")
-    for seen in again():
-        if seen.raw[FRAME.size :] != first.raw[FRAME.size :]:
-            yield Finding("ID_REUSED", f"{seen.name} 重发内容不同 / was sent again with other content")
+
+
+def _repeats(bench: Bench, name: str, revision: int, number: int, after: int) -> list[Seen]:
+    """The chunk sent after an offset once more, or that of a later revision, which stands for it by now.
+
+    That the content is the same is the business of the case `report-ids`.
+    """
+    return [
+        seen
+        for seen in bench.watch.of("statements")
+        if seen.offset > after
+        and seen.value
+        and (seen.value["statement_id"], seen.value["chunk"]) == (name, number)
+        and seen.value["revision"] >= revision
+    ]
 
 
 CHUNKS = (
