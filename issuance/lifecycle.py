@@ -176,7 +176,7 @@ PLASTIC_STATES: tuple[State, ...] = (
     State("SPOILED", "spoiled IS NOT NULL", "spoiled", "in making", "制卡失败", "spoiled", "spoiled"),
     State("REFUSED", "refused IS NOT NULL", "refused", "in making", "制卡失败", "refused by the factory", ""),
     State(
-        "MAIL_LOST", "c_lost IS NOT NULL AND c_returned IS NULL", "c_lost", "in custody", "邮件丢失", "lost in the mail"
+        "MAIL_LOST", "c_lost IS NOT NULL", "c_lost", "in custody", "邮件丢失", "lost in the mail"
     ),
     State("RETURNED", "c_returned IS NOT NULL", "c_returned", "in custody", "邮件已退回", "returned by the carrier"),
     State("SENT_BACK", "c_sent_back IS NOT NULL", "c_sent_back", "in custody", "社保卡已被退回", "sent back"),

@@ -28,7 +28,9 @@ WITH facts AS (
                                       THEN j.job_refused END) AS refused,
         p.item_refused IS NULL AND j.job_refused IS NOT NULL AS refused_with_job,
         c.consignment_id AS c_id, c.handed_over AS c_handed_over, c.sent_back AS c_sent_back,
-        c.posted AS c_posted, c.lost AS c_lost, c.returned AS c_returned, c.last_news AS c_last_news,
+        c.posted AS c_posted, c.returned AS c_returned, c.last_news AS c_last_news,
+        CASE WHEN c.returned IS NOT NULL THEN r.lost WHEN coalesce(c.delivered, c.received_at_place) IS NULL THEN c.lost
+            END AS c_lost,
         c.trips AS c_trips,
         coalesce(c.received_at_place, CASE WHEN NOT w.to_holder THEN c.delivered END) AS c_received,
         least(p.collected, p.issued_instantly, CASE WHEN w.to_holder THEN c.delivered END) AS taken,
@@ -39,17 +41,13 @@ WITH facts AS (
     LEFT JOIN job j USING (job_id)
     LEFT JOIN sealed_job s USING (job_id)
     LEFT JOIN LATERAL (
-        SELECT ca.consignment_id, ca.handed_over, ca.received_at_place, ca.sent_back, m.posted, m.delivered, m.returned,
-            m.lost, ca.conflict OR coalesce(m.conflict, false) AS conflict,
-            greatest(ca.handed_over, m.posted, m.in_transit, m.out_for_delivery, m.at_pickup_point,
-                     m.delivery_failed) AS last_news,
+        SELECT l.*, greatest(handed_over, posted, in_transit, out_for_delivery, at_pickup_point, delivery_failed)
+                AS last_news,
             count(*) OVER () AS trips
-        FROM (SELECT card_ref, attempt, consignment_id, handed_over, received_at_place, sent_back, conflict
-              FROM carriage WHERE carriage.card_ref = p.card_ref AND carriage.attempt = p.attempt) ca
-        LEFT JOIN (SELECT consignment_id, posted, in_transit, out_for_delivery, at_pickup_point, delivery_failed,
-                          delivered, returned, lost, conflict FROM consignment) m USING (consignment_id)
-        ORDER BY coalesce(ca.handed_over, ca.sent_back, ca.received_at_place) DESC NULLS LAST, ca.consignment_id LIMIT 1
+        FROM letter_news l WHERE l.card_ref = p.card_ref AND l.attempt = p.attempt
+        ORDER BY coalesce(handed_over, sent_back, received_at_place) DESC NULLS LAST, consignment_id LIMIT 1
     ) c ON true
+    LEFT JOIN consignment r ON r.consignment_id = return_item(c.consignment_id, c.returned)
 ), states AS (
     SELECT *, {_case([(s.when, f"'{s.name}'") for s in PLASTIC_STATES])} AS state,
         {_case([(s.when, f"{s.since}::text") for s in PLASTIC_STATES])} AS since_mark
@@ -58,7 +56,7 @@ WITH facts AS (
 )
 SELECT *,
     (made IS NOT NULL OR issued_instantly IS NOT NULL) AND destroyed IS NULL AND spoiled IS NULL
-        AND NOT (c_lost IS NOT NULL AND c_returned IS NULL AND taken IS NULL) AS exists_now,
+        AND NOT (c_lost IS NOT NULL AND taken IS NULL) AS exists_now,
     row_number() OVER (PARTITION BY card_ref ORDER BY ss_activated IS NULL OR dead, ss_activated,
                        taken IS NULL OR dead, taken, attempt DESC) = 1 AS effective,
     attempt = max(attempt) OVER (PARTITION BY card_ref) AS newest
