@@ -54,7 +54,9 @@ def rebuild_ledger(connection: Connection) -> int:
         connection.execute(fold.refold_sql(_all_keys(fold)))
     connection.execute(f"UPDATE consignment m SET used_again = m.consignment_id IN ({EVERY_USED_AGAIN})")
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM card")
-    connection.execute("INSERT INTO changed_consignment SELECT DISTINCT consignment_id, '-infinity'::date FROM carriage")
+    connection.execute(
+        "INSERT INTO changed_consignment SELECT DISTINCT consignment_id, '-infinity'::date FROM carriage"
+    )
     return wrong
 
 
@@ -95,7 +97,8 @@ def _missing_rows(connection: Connection, fold: Fold) -> Iterator[str]:
 def _wrong_uses(connection: Connection) -> Iterator[str]:
     """Mail items that are wrongly held, or not held, for a number that was used again."""
     rows = connection.execute(
-        f"SELECT consignment_id FROM consignment WHERE used_again <> (consignment_id IN ({EVERY_USED_AGAIN})) ORDER BY 1"
+        f"SELECT consignment_id FROM consignment WHERE used_again <> (consignment_id IN ({EVERY_USED_AGAIN}))"
+        " ORDER BY 1"
     )
     for (consignment_id,) in rows.fetchall():
         yield f"consignment {consignment_id}: used_again differs from its facts"

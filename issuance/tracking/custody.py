@@ -25,7 +25,8 @@ SELECT 'HANDOVER_COUNT', cohort_no, NULL::uuid, NULL::smallint, consignment_id,
         doubtful[:{NAMED}], ', ') || CASE WHEN cardinality(doubtful) > {NAMED} THEN ' …' ELSE '' END END,
     receiver
 FROM (
-    SELECT h.consignment_id, min(c.cohort_no) AS cohort_no, count(handed) AS listed, count(received_at_place) AS received,
+    SELECT h.consignment_id, min(c.cohort_no) AS cohort_no, count(handed) AS listed,
+        count(received_at_place) AS received,
         min((mark_content(handed) ->> 'handover_count')::int) AS given,
         max((mark_content(handed) ->> 'handover_count')::int) AS given_most,
         min((mark_content(received_at_place) ->> 'handover_count')::int) AS taken,
@@ -46,7 +47,8 @@ WHERE received > 0 AND (listed <> coalesce(given, -1) OR given <> given_most OR 
 SILENT_LETTERS = f"""
 SELECT 'HANDOVER_COUNT', c.cohort_no, NULL::uuid, NULL::smallint, l.consignment_id, 'posted', 'no news',
        split_part(l.consignment_id, ':', 2)
-FROM look JOIN letter_news l USING (consignment_id) JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
+FROM look JOIN letter_news l USING (consignment_id) JOIN card c USING (card_ref)
+JOIN plastic p USING (card_ref, attempt)
 WHERE l.consignment_id LIKE 'M:%%' AND {DUE.format(mark="l.handed_over")} AND l.received_at_place IS NULL
   AND coalesce(l.posted, l.delivered, l.returned, l.lost) IS NULL AND p.destroyed IS NULL
 """
@@ -81,7 +83,7 @@ def watch_custody(connection: Connection, policy: Policy, day: date, hrss: str) 
     The days of patience (`handover_days`, calendar days) run from the hand-over or the first mail event.
     """
     connection.execute("DROP TABLE IF EXISTS look")
-    connection.execute("CREATE TEMP TABLE look (consignment_id text COLLATE \"C\" PRIMARY KEY) ON COMMIT DROP")
+    connection.execute('CREATE TEMP TABLE look (consignment_id text COLLATE "C" PRIMARY KEY) ON COMMIT DROP')
     looked = connection.execute(
         "WITH taken AS (DELETE FROM changed_consignment WHERE look_on <= %s RETURNING consignment_id)"
         " INSERT INTO look SELECT DISTINCT consignment_id FROM taken",

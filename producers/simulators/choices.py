@@ -9,13 +9,13 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from issuance.clock import instant_on
+from issuance.tracking.post import s10_check_digit
 from producers.simulators.rates import ACTIVATE_DAYS, HOURS
 
 Choice = TypeVar("Choice")
 Key = tuple[str, int]
 """A plastic: (card_ref, attempt)."""
 
-S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 _midnight = lru_cache(maxsize=1024)(lambda day: instant_on(day, 0))
 
 
@@ -71,12 +71,6 @@ def instant_of(day: date, milliseconds: int) -> datetime:
     """The instant so many milliseconds after a Shanghai day's beginning, in UTC."""
     midnight: datetime = _midnight(day)
     return midnight + timedelta(milliseconds=milliseconds)
-
-
-def s10_check_digit(serial: str) -> int:
-    """The check digit of an eight-digit serial: 11 - (weighted sum mod 11), 10 → 0, 11 → 5. Source: UPU S10."""
-    total = sum(weight * int(digit) for weight, digit in zip(S10_WEIGHTS, serial, strict=True))
-    return {10: 0, 11: 5}.get(11 - total % 11, 11 - total % 11)
 
 
 def tracking_number(choices: Choices, carrier: str, key: Key, trip: int, turn: int = 0) -> str:

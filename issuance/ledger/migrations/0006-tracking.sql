@@ -8,6 +8,11 @@ CREATE FUNCTION same_use(mark text, handed_over text) RETURNS boolean LANGUAGE s
 CREATE FUNCTION return_item(consignment_id text, returned text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'M:' || split_part(consignment_id, ':', 2) || ':' || (mark_content(returned) ->> 'return_tracking_no');
 
+-- The mark of what somebody decided on a business day: its last millisecond.
+CREATE FUNCTION mark_of_day(day date, reason text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN lpad((extract(epoch FROM (day + 1)::timestamp AT TIME ZONE 'Asia/Shanghai') * 1000 - 1)::bigint::text, 13, '0')
+        || '|' || reason || '|';
+
 -- The facts of a number lie more than six months apart: its row mixes letters, `letter_news` tells them apart.
 ALTER TABLE consignment ADD COLUMN used_again boolean NOT NULL DEFAULT false;
 CREATE INDEX consignment_return ON consignment (return_item(consignment_id, returned))
