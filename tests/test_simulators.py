@@ -19,10 +19,10 @@ from joserfc.jwk import RSAKey
 
 from issuance.clock import day_of, end_of
 from issuance.dispatch.jobfile import encode_job, seal_signed
-from issuance.intake.identifiers import s10_contradicts
 from issuance.lifecycle import MILESTONES
 from issuance.partners import load_registry
 from issuance.settings import ROOT
+from issuance.tracking.post import s10_contradicts
 from issuance.tracking.reports import Reporter, StagedFact, check_items, check_structure, hash_total
 from issuance.vault.envelopes import SealingKey, key_of
 from issuance.vault.keys import NamedKey
