@@ -21,7 +21,7 @@ import numpy as np
 
 from issuance.partners import Registry, load_registry
 from issuance.settings import ROOT
-from producers.people import HEADER, Cohort, Ints, Row, canary, canary_indexes, good_rows, id_numbers, people
+from producers.people import HEADER, METHODS, Cohort, Ints, Row, canary, canary_indexes, good_rows, id_numbers, people
 
 FILE = "applications.csv"
 CHUNK = 20_000
@@ -167,7 +167,9 @@ def _tuple(row: Row) -> tuple[str, ...]:
     return tuple(row[column] for column in HEADER)
 
 
-def generate_cohort(directory: Path, cards: int, seed: int, opens: date, registry: Registry) -> Generated:
+def generate_cohort(
+    directory: Path, cards: int, seed: int, opens: date, registry: Registry, methods: tuple[str, ...] = METHODS
+) -> Generated:
     """Write applications.csv (UTF-8), truth.json and canaries.json for `cards` good, distinct people and defects.
 
     The application days end before `opens` (Asia/Shanghai), the cohort's opening day. Equal arguments give equal bytes.
@@ -178,7 +180,7 @@ def generate_cohort(directory: Path, cards: int, seed: int, opens: date, registr
     if cards < 1:
         raise ValueError("a cohort has at least one card")
     directory.mkdir(parents=True, exist_ok=True)
-    cohort = Cohort(seed, cards, opens, tuple(bank.id for bank in registry.of_kind("bank")))
+    cohort = Cohort(seed, cards, opens, tuple(bank.id for bank in registry.of_kind("bank")), methods)
     extras = _extras(cohort)
     rows = cards + len(extras)
     rng = np.random.default_rng(seed)
@@ -266,10 +268,14 @@ def main() -> None:
     parser.add_argument("--cards", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--opens", type=date.fromisoformat, default=date(2025, 10, 9))
+    parser.add_argument(
+        "--method", action="append", choices=sorted(set(METHODS)), help="ways to collect, by default all"
+    )
     given = parser.parse_args()
     given.directory.mkdir(parents=True, exist_ok=True)
     registry = load_registry(ROOT / "policies" / "partners.demo.yaml")
-    made = generate_cohort(given.directory, given.cards, given.seed, given.opens, registry)
+    methods = tuple(given.method or METHODS)
+    made = generate_cohort(given.directory, given.cards, given.seed, given.opens, registry, methods)
     print(f"{made.rows} rows in {made.applications}: submit them with --declared {made.rows}")
 
 

@@ -116,6 +116,8 @@ class Cohort:
     cards: int
     opens: date
     banks: tuple[str, ...]
+    methods: tuple[str, ...] = METHODS
+    """Ways to collect, each as often as it stands here."""
 
     def draw(self, step: str, index: Ints, sides: int) -> Ints:
         """A number below `sides` for each index: splitmix64 over seed, step and index (public domain, S. Vigna)."""
@@ -193,7 +195,7 @@ def _addresses(cohort: Cohort, index: Ints, methods: list[str]) -> tuple[list[st
 
 def people(cohort: Cohort, index: Ints) -> Columns:
     """Valid rows of the given indexes, in the contract's plain forms."""
-    methods = cohort.pick("method", index, METHODS)
+    methods = cohort.pick("method", index, cohort.methods)
     banks = cohort.pick("bank", index, cohort.banks)
     places = list(zip(banks, (cohort.draw("outlet", index, 200) + 1).tolist(), methods, strict=True))
     addresses, postcodes = _addresses(cohort, index, methods)

@@ -7,17 +7,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from issuance.airflow import Airflow
-from issuance.demo.check import check_planted, read_truth
+from issuance.demo.check import check_outcome, check_planted, read_truth
 from issuance.demo.people import as_user, password_of
+from issuance.demo.plays import Play, plays_of, write_world
+from issuance.demo.scenarios import Scenario
 from issuance.errors import Broken, Refused, Unavailable
 from issuance.ledger.connection import business_day, set_business_day, transaction
 from issuance.partners import load_registry
@@ -34,21 +37,21 @@ PATIENCE = 300.0
 
 @dataclass
 class Demo:
-    """One demonstration: its cohort, where its files are, and what each stage took."""
+    """One demonstration: its cohorts, where their files are, and what each stage took."""
 
     cards: int
+    """Of each cohort."""
     seed: int
     say: Callable[[str], None]
+    scenarios: tuple[Scenario, ...] = ()
+    """Without any, one cohort to which everything happens that usually does."""
     directory: Path = field(init=False)
+    plays: tuple[Play, ...] = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.directory = STACK_DIR / "demo" / self.cohort_id
-
-    @property
-    def cohort_id(self) -> str:
-        """demo-SEED."""
-        return f"demo-{self.seed}"
+        self.directory = STACK_DIR / "demo" / (f"scenarios-{self.seed}" if self.scenarios else f"demo-{self.seed}")
+        self.plays = plays_of(self.directory, self.cards, self.seed, self.scenarios)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -60,23 +63,36 @@ class Demo:
         self.say(f"  {name}: {self.seconds[name]} s")
 
 
-def run_demo(demo: Demo) -> tuple[ClosingStatement, dict[str, Any]]:
-    """Everything after the stack is up; returns the closing statement and the contract's demo JSON.
+class Proof(NamedTuple):
+    """What a cohort of a demo came to: its closing statement, and planted = found as the contract's demo JSON."""
+
+    play: Play
+    statement: ClosingStatement
+    result: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Closed, every equation holds, and everything done was found and nothing else."""
+        return self.statement.holds and self.statement.state == "CLOSED" and not self.result["differences"]
+
+
+def run_demo(demo: Demo) -> list[Proof]:
+    """Everything after the stack is up.
 
     Raises:
         Refused: the demo ledger is not empty.
-        Broken: the cohort does not close.
+        Broken: a cohort does not close.
     """
     settings = load_settings()
-    dispatch_cohort(demo, settings)
+    dispatch_cohorts(demo, settings)
     with demo.stage("life"):
         _await_life(demo, settings)
     _run_timed_once(demo)
     return prove(demo, settings)
 
 
-def dispatch_cohort(demo: Demo, settings: Settings) -> None:
-    """Generate, submit, plan, release and dispatch the cohort through Airflow, on an empty ledger.
+def dispatch_cohorts(demo: Demo, settings: Settings) -> None:
+    """Generate, submit, plan, release and dispatch the cohorts through Airflow, on an empty ledger.
 
     Raises:
         Refused: the demo ledger is not empty.
@@ -84,27 +100,36 @@ def dispatch_cohort(demo: Demo, settings: Settings) -> None:
     _require_empty(settings)
     _pause_timed(True)
     with demo.stage("generate"):
-        rows = _generate(demo)
-    with demo.stage("intake"):
-        _submit(demo, settings, rows)
+        rows = {play: _generate(play) for play in demo.plays}
+        write_world(demo.directory, demo.plays)
+    with demo.stage("intake"), ThreadPoolExecutor(max_workers=4) as pool:
+        for said in pool.map(partial(_submit, settings), demo.plays, rows.values()):
+            demo.say(said)
     with demo.stage("dispatch"):
         _release(demo, settings)
 
 
-def prove(demo: Demo, settings: Settings) -> tuple[ClosingStatement, dict[str, Any]]:
-    """The closing statement, and planted = found: what truth files say was done against the ledger alone."""
+def prove(demo: Demo, settings: Settings) -> list[Proof]:
+    """The closing statements, and planted = found: what truth files say was done against the ledger alone."""
     with demo.stage("proof"):
-        statement = close_statement(settings, demo.cohort_id)
-        with transaction(settings.database_url) as connection:
-            checked = check_planted(connection, demo.cohort_id, read_truth(demo.directory))
-    for difference in checked.differences[:20]:
-        demo.say(f"  DIFFERS: {difference}")
-    result = statement.as_dict() | {
-        "planted": checked.planted,
-        "differences": len(checked.differences),
-        "seconds": demo.seconds,
-    }
-    return statement, result
+        return [_prove_cohort(demo, play, settings) for play in demo.plays]
+
+
+def _prove_cohort(demo: Demo, play: Play, settings: Settings) -> Proof:
+    statement = close_statement(settings, play.cohort_id)
+    truth = read_truth(demo.directory, play)
+    if len(demo.plays) > 1:
+        truth = truth.of_cohort(play)
+    with transaction(settings.database_url) as connection:
+        checked = [check_planted(connection, play.cohort_id, truth)]
+        outcomes = play.scenario.outcomes if play.scenario else ()
+        checked += [check_outcome(connection, play, truth, outcome) for outcome in outcomes]
+    differences = [difference for one in checked for difference in one.differences]
+    for difference in differences[:20]:
+        demo.say(f"  {play.cohort_id} DIFFERS: {difference}")
+    planted = {kind: counts for one in checked for kind, counts in one.planted.items()}
+    result = {"planted": planted, "differences": len(differences), "seconds": demo.seconds}
+    return Proof(play, statement, statement.as_dict() | result)
 
 
 def _require_empty(settings: Settings) -> None:
@@ -120,34 +145,38 @@ def _require_empty(settings: Settings) -> None:
         set_business_day(connection, OPENS)
 
 
-def _generate(demo: Demo) -> int:
-    demo.directory.mkdir(parents=True, exist_ok=True)
-    _python("producers.generate", str(demo.directory), "--cards", str(demo.cards), "--seed", str(demo.seed),
-            "--opens", OPENS.isoformat())  # fmt: skip
-    return int(json.loads((demo.directory / "truth.json").read_text(encoding="utf-8"))["rows"])
+def _generate(play: Play) -> int:
+    play.directory.mkdir(parents=True, exist_ok=True)
+    methods = [word for method in (play.scenario.methods if play.scenario else ()) for word in ("--method", method)]
+    _python("producers.generate", str(play.directory), "--cards", str(play.cards), "--seed", str(play.seed),
+            "--opens", OPENS.isoformat(), *methods)  # fmt: skip
+    return int(json.loads((play.directory / "truth.json").read_text(encoding="utf-8"))["rows"])
 
 
-def _submit(demo: Demo, settings: Settings, rows: int) -> None:
-    """As the demo's submitter, with the public command."""
+def _submit(settings: Settings, play: Play, rows: int) -> str:
+    """As the demo's submitter, with the public command; returns what became of it."""
     answer = as_user(
-        "submitter", "submit", str(demo.directory / "applications.csv"), "--cohort", demo.cohort_id, "--city",
+        "submitter", "submit", str(play.directory / "applications.csv"), "--cohort", play.cohort_id, "--city",
         load_registry(settings.partners_file).city, "--category", "retiree", "--opens", OPENS.isoformat(),
         "--declared", str(rows), "--wait", "--json",
     )  # fmt: skip
     state = json.loads(answer)["state"].upper()
-    demo.say(f"  {rows:,} rows, submission {state.lower()}")
     if state != "ACCEPTED":
-        raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {demo.cohort_id}")
+        raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {play.cohort_id}")
+    return f"  {play.cohort_id}: {rows:,} rows, submission {state.lower()}"
 
 
 def _release(demo: Demo, settings: Settings) -> None:
     """Airflow plans; the demo's releaser, who neither submitted nor planned, answers through Airflow's API."""
-    run_id = f"{demo.cohort_id}.1"
     airflow = airflow_of("releaser", settings)
     patience = PATIENCE + demo.cards / 1000
-    _await(lambda: _pending(airflow, run_id), "the plan to wait for its release", patience)
-    demo.say("  planned; released by the second person")
-    _await(lambda: _released_and_ended(airflow, demo.cohort_id, run_id), "dispatch to end", patience)
+    for play in demo.plays:
+        _await(partial(_pending, airflow, f"{play.cohort_id}.1"), "the plan to wait for its release", patience)
+        as_user("releaser", "cohort", "release", play.cohort_id, "1")
+        demo.say(f"  {play.cohort_id}: planned, and released by the second person")
+    for play in demo.plays:
+        ended = partial(_released_and_ended, airflow, play.cohort_id, f"{play.cohort_id}.1")
+        _await(ended, "dispatch to end", patience)
 
 
 def _pending(airflow: Airflow, run_id: str) -> bool:
@@ -186,32 +215,37 @@ def _await_life(demo: Demo, settings: Settings) -> None:
             start_new_session=True,
         )
     told = time.monotonic()
-    while not _closed(settings, demo.cohort_id):
+    while under_way := _under_way(settings, demo.plays):
         if process.poll() is not None:
             tail = (demo.directory / "follow.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
             raise Broken("STEPPER_ENDED", f"stepping the days ended: {''.join(tail)}")
         if time.monotonic() - told > 15:
             told = time.monotonic()
-            demo.say(f"  {_progress(settings, demo.cohort_id)}")
+            demo.say(f"  {_progress(settings, under_way)}")
         time.sleep(0.5)
-    demo.say(f"  {_progress(settings, demo.cohort_id)}: closed")
+    demo.say(f"  {_progress(settings, [play.cohort_id for play in demo.plays])}: closed")
 
 
-def _progress(settings: Settings, cohort_id: str) -> str:
+def _progress(settings: Settings, cohorts: Sequence[str]) -> str:
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
-            "SELECT tally.state, cards FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND cards > 0"
-            " ORDER BY cards DESC",
-            (cohort_id,),
+            "SELECT tally.state, sum(cards) FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = ANY (%s)"
+            " AND cards > 0 GROUP BY 1 ORDER BY 2 DESC",
+            (list(cohorts),),
         ).fetchall()
         day = business_day(connection)
-    return f"{day}: " + ", ".join(f"{state} {cards:,}" for state, cards in rows[:6])
+    waiting = f" ({', '.join(cohorts)})" if 1 < len(cohorts) < 4 else ""
+    return f"{day}: " + ", ".join(f"{state} {cards:,}" for state, cards in rows[:6]) + waiting
 
 
-def _closed(settings: Settings, cohort_id: str) -> bool:
+def _under_way(settings: Settings, plays: Sequence[Play]) -> list[str]:
+    """The cohorts that are not closed."""
     with transaction(settings.database_url) as connection:
-        row = connection.execute("SELECT state FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
-    return row is not None and row[0] == "CLOSED"
+        rows = connection.execute(
+            "SELECT cohort_id FROM cohort WHERE cohort_id = ANY (%s) AND state <> 'CLOSED' ORDER BY 1",
+            ([play.cohort_id for play in plays],),
+        ).fetchall()
+    return [cohort_id for (cohort_id,) in rows]
 
 
 def _run_timed_once(demo: Demo) -> None:

@@ -30,7 +30,7 @@ FROM (
         min((mark_content(handed) ->> 'handover_count')::int) AS given,
         max((mark_content(handed) ->> 'handover_count')::int) AS given_most,
         min((mark_content(received_at_place) ->> 'handover_count')::int) AS taken,
-        min(handed) AS begun, bool_or(p.destroyed IS NULL) AS stands,
+        min(handed_over) AS begun, bool_or(p.destroyed IS NULL) AS stands,
         array_agg(h.card_ref || '/' || h.attempt ORDER BY h.card_ref)
             FILTER (WHERE (handed IS NULL) <> (received_at_place IS NULL)) AS doubtful,
         min(CASE WHEN c.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE c.bank END) AS receiver
@@ -68,10 +68,10 @@ FROM ({UNMATCHED}) u WHERE {DUE.format(mark="mark")}
 """
 
 OPEN_ENDED = f"""
-SELECT a.consignment_id, coalesce(a.handed_over, a.sent_back) AS mark
+SELECT a.consignment_id, a.handed_over AS mark
 FROM look JOIN letter_news a USING (consignment_id) JOIN plastic p USING (card_ref, attempt)
 WHERE a.received_at_place IS NULL AND coalesce(a.posted, a.delivered, a.returned, a.lost) IS NULL
-  AND p.destroyed IS NULL AND coalesce(a.handed_over, a.sent_back) IS NOT NULL
+  AND p.destroyed IS NULL AND a.handed_over IS NOT NULL
 UNION ALL {UNMATCHED}
 """
 """What waits for the other side, and since when."""

@@ -20,11 +20,14 @@ _midnight = lru_cache(maxsize=1024)(lambda day: instant_on(day, 0))
 
 
 class Choices:
-    """The choices of one seed and its rates."""
+    """The choices of one seed and its rates; `by_subject` has other rates for some cards and applications."""
 
-    def __init__(self, seed: int, rates: Mapping[str, float]) -> None:
+    def __init__(
+        self, seed: int, rates: Mapping[str, float], by_subject: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
         self.seed = seed
         self._rates = rates
+        self._by_subject = by_subject or {}
         self._salt = blake2b(str(seed).encode(), digest_size=16).digest()
 
     def number(self, *about: object) -> int:
@@ -37,8 +40,8 @@ class Choices:
         return (self.number(*about) >> 11) / 2**53
 
     def happens(self, what: str, *about: object) -> bool:
-        """Whether something with a rate happens."""
-        rate = self._rates[what]
+        """Whether something with a rate happens; the first of what it is about names whose rates count."""
+        rate = self._by_subject.get(str(about[0]), self._rates)[what]
         return rate > 0 and self.part(what, *about) < rate
 
     def days(self, span: tuple[int, int], *about: object) -> timedelta:
