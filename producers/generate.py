@@ -140,7 +140,7 @@ def _extras(cohort: Cohort) -> list[Extra]:
             extras += [Extra(rule, _tuple(row)) for row in pair]
         else:
             row = next(fresh)
-            if turn < len(ROUND) and rule == "ID_CHECK_DIGIT":
+            if turn < len(ROUND) and rule == "ID_CHECK_DIGIT" and cohort.marked:
                 row |= canary(cohort, 4)
             makers[rule](row)
             extras.append(Extra(rule, _tuple(row)))
@@ -168,8 +168,9 @@ def _tuple(row: Row) -> tuple[str, ...]:
 
 
 def generate_cohort(
-    directory: Path, cards: int, seed: int, opens: date, registry: Registry, methods: tuple[str, ...] = METHODS
-) -> Generated:
+    directory: Path, cards: int, seed: int, opens: date, registry: Registry, methods: tuple[str, ...] = METHODS,
+    marked: bool = True,
+) -> Generated:  # fmt: skip
     """Write applications.csv (UTF-8), truth.json and canaries.json for `cards` good, distinct people and defects.
 
     The application days end before `opens` (Asia/Shanghai), the cohort's opening day. Equal arguments give equal bytes.
@@ -180,7 +181,7 @@ def generate_cohort(
     if cards < 1:
         raise ValueError("a cohort has at least one card")
     directory.mkdir(parents=True, exist_ok=True)
-    cohort = Cohort(seed, cards, opens, tuple(bank.id for bank in registry.of_kind("bank")), methods)
+    cohort = Cohort(seed, cards, opens, tuple(bank.id for bank in registry.of_kind("bank")), methods, marked)
     extras = _extras(cohort)
     rows = cards + len(extras)
     rng = np.random.default_rng(seed)
@@ -271,11 +272,12 @@ def main() -> None:
     parser.add_argument(
         "--method", action="append", choices=sorted(set(METHODS)), help="ways to collect, by default all"
     )
+    parser.add_argument("--unmarked", action="store_true", help="without the marked people that every cohort has")
     given = parser.parse_args()
     given.directory.mkdir(parents=True, exist_ok=True)
     registry = load_registry(ROOT / "policies" / "partners.demo.yaml")
     methods = tuple(given.method or METHODS)
-    made = generate_cohort(given.directory, given.cards, given.seed, given.opens, registry, methods)
+    made = generate_cohort(given.directory, given.cards, given.seed, given.opens, registry, methods, not given.unmarked)
     print(f"{made.rows} rows in {made.applications}: submit them with --declared {made.rows}")
 
 

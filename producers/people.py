@@ -118,6 +118,8 @@ class Cohort:
     banks: tuple[str, ...]
     methods: tuple[str, ...] = METHODS
     """Ways to collect, each as often as it stands here."""
+    marked: bool = True
+    """Whether some of the people have marked values, the same in every cohort."""
 
     def draw(self, step: str, index: Ints, sides: int) -> Ints:
         """A number below `sides` for each index: splitmix64 over seed, step and index (public domain, S. Vigna)."""
@@ -266,8 +268,8 @@ def good_rows(cohort: Cohort, first: int, last: int) -> list[tuple[str, ...]]:
 
 
 def canary_indexes(cohort: Cohort) -> list[int]:
-    """The good people with marked values: four, or all of a smaller cohort."""
-    count = min(4, cohort.cards)
+    """The good people with marked values: four, or all of a smaller cohort; none where nobody is marked."""
+    count = min(4, cohort.cards) if cohort.marked else 0
     return [number * cohort.cards // count for number in range(count)]
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from issuance.demo.scenarios import QUIET, Scenario
 from issuance.intake.session import card_ref_of
 
 WORLD = "world.json"
+OPENS = date(2025, 10, 9)
+"""The day from which all retirees of Beijing renew (domain.md)."""
 
 
 @dataclass(frozen=True)

@@ -8,31 +8,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from issuance.airflow import Airflow
 from issuance.demo.check import check_outcome, check_planted, read_truth
+from issuance.demo.direct import dispatch_directly, submit_play
+from issuance.demo.operator import ended
 from issuance.demo.people import as_user, password_of
-from issuance.demo.plays import Play, plays_of, write_world
+from issuance.demo.plays import OPENS, Play, plays_of, write_world
 from issuance.demo.scenarios import Scenario
-from issuance.errors import Broken, Refused, Unavailable
+from issuance.demo.waiting import PATIENCE, await_condition
+from issuance.errors import Broken, Refused
 from issuance.ledger.connection import business_day, set_business_day, transaction
-from issuance.partners import load_registry
 from issuance.reconcile.closing import ClosingStatement, close_statement
 from issuance.settings import STACK_DIR, Settings, load_settings
 from issuance.stack.place import MARK
 
-OPENS = date(2025, 10, 9)
-"""The day from which all retirees of Beijing renew (domain.md)."""
 TIMED_DAGS = ("clocks", "activation_reconciliation", "retention")
-PATIENCE = 300.0
-"""Seconds that a run of Airflow may take, beside a second for every thousand cards."""
+STEPPED_DAGS = (*TIMED_DAGS, "cohort_starter")
+"""Those that would do in runs of their own what several cohorts go through directly."""
 
 
 @dataclass
@@ -92,21 +90,21 @@ def run_demo(demo: Demo) -> list[Proof]:
 
 
 def dispatch_cohorts(demo: Demo, settings: Settings) -> None:
-    """Generate, submit, plan, release and dispatch the cohorts through Airflow, on an empty ledger.
+    """Generate, submit, plan, release and dispatch the cohorts on an empty ledger; a single one through Airflow.
 
     Raises:
         Refused: the demo ledger is not empty.
     """
     _require_empty(settings)
-    _pause_timed(True)
+    _pause(STEPPED_DAGS if len(demo.plays) > 1 else TIMED_DAGS, True)
     with demo.stage("generate"):
         rows = {play: _generate(play) for play in demo.plays}
         write_world(demo.directory, demo.plays)
-    with demo.stage("intake"), ThreadPoolExecutor(max_workers=4) as pool:
-        for said in pool.map(partial(_submit, settings), demo.plays, rows.values()):
-            demo.say(said)
-    with demo.stage("dispatch"):
-        _release(demo, settings)
+    if len(demo.plays) > 1:
+        with demo.stage("intake and dispatch"):
+            dispatch_directly(settings, rows)
+    else:
+        _through_airflow(demo, settings, *next(iter(rows.items())))
 
 
 def prove(demo: Demo, settings: Settings) -> list[Proof]:
@@ -149,34 +147,30 @@ def _generate(play: Play) -> int:
     play.directory.mkdir(parents=True, exist_ok=True)
     methods = [word for method in (play.scenario.methods if play.scenario else ()) for word in ("--method", method)]
     _python("producers.generate", str(play.directory), "--cards", str(play.cards), "--seed", str(play.seed),
-            "--opens", OPENS.isoformat(), *methods)  # fmt: skip
+            "--opens", OPENS.isoformat(), *methods, *(["--unmarked"] if play.scenario else []))  # fmt: skip
     return int(json.loads((play.directory / "truth.json").read_text(encoding="utf-8"))["rows"])
 
 
-def _submit(settings: Settings, play: Play, rows: int) -> str:
-    """As the demo's submitter, with the public command; returns what became of it."""
-    answer = as_user(
-        "submitter", "submit", str(play.directory / "applications.csv"), "--cohort", play.cohort_id, "--city",
-        load_registry(settings.partners_file).city, "--category", "retiree", "--opens", OPENS.isoformat(),
-        "--declared", str(rows), "--wait", "--json",
-    )  # fmt: skip
-    state = json.loads(answer)["state"].upper()
-    if state != "ACCEPTED":
-        raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {play.cohort_id}")
-    return f"  {play.cohort_id}: {rows:,} rows, submission {state.lower()}"
+def _through_airflow(demo: Demo, settings: Settings, play: Play, rows: int) -> None:
+    """The cohort's intake and dispatch by Airflow: it plans, the demo's releaser answers through its API."""
+    with demo.stage("intake"):
+        state = submit_play(settings, play, rows, wait=True)
+        if state != "ACCEPTED":
+            raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {play.cohort_id}")
+        demo.say(f"  {rows:,} rows, submission accepted")
+    with demo.stage("dispatch"):
+        _release(demo, settings, play)
 
 
-def _release(demo: Demo, settings: Settings) -> None:
-    """Airflow plans; the demo's releaser, who neither submitted nor planned, answers through Airflow's API."""
+def _release(demo: Demo, settings: Settings, play: Play) -> None:
+    """The second person, who neither submitted nor planned, answers through Airflow's API."""
+    run_id = f"{play.cohort_id}.1"
     airflow = airflow_of("releaser", settings)
     patience = PATIENCE + demo.cards / 1000
-    for play in demo.plays:
-        _await(partial(_pending, airflow, f"{play.cohort_id}.1"), "the plan to wait for its release", patience)
-        as_user("releaser", "cohort", "release", play.cohort_id, "1")
-        demo.say(f"  {play.cohort_id}: planned, and released by the second person")
-    for play in demo.plays:
-        ended = partial(_released_and_ended, airflow, play.cohort_id, f"{play.cohort_id}.1")
-        _await(ended, "dispatch to end", patience)
+    await_condition(partial(_pending, airflow, run_id), "the plan to wait for its release", patience)
+    demo.say("  planned; released by the second person")
+    released = partial(_released_and_ended, airflow, play.cohort_id, run_id)
+    await_condition(released, "dispatch to end", patience)
 
 
 def _pending(airflow: Airflow, run_id: str) -> bool:
@@ -190,14 +184,7 @@ def _released_and_ended(airflow: Airflow, cohort_id: str, run_id: str) -> bool:
     """Answer whenever the release is asked for (a slow scheduler can lose an answer and ask again), until the end."""
     if airflow.pending_approvals("card_dispatch", run_id):
         as_user("releaser", "cohort", "release", cohort_id, "1")
-    return _ended(airflow, "card_dispatch", run_id)
-
-
-def _ended(airflow: Airflow, dag_id: str, run_id: str) -> bool:
-    state = airflow.run_state(dag_id, run_id)
-    if state == "failed":
-        raise Broken("RUN_FAILED", f"{dag_id} {run_id} failed: {airflow.failed_tasks(dag_id, run_id)}")
-    return state == "success"
+    return ended(airflow, "card_dispatch", run_id)
 
 
 def _await_life(demo: Demo, settings: Settings) -> None:
@@ -252,17 +239,17 @@ def _run_timed_once(demo: Demo) -> None:
     """Every timed DAG also runs once, by hand."""
     with demo.stage("timed DAGs"):
         airflow = airflow_of("pipeline", load_settings())
-        _pause_timed(False)
+        _pause(STEPPED_DAGS, False)
         runs = [(dag_id, airflow.start_run(dag_id, {})) for dag_id in TIMED_DAGS]
         for dag_id, run_id in runs:
-            _await(partial(_ended, airflow, dag_id, run_id), f"{dag_id} to end")
+            await_condition(partial(ended, airflow, dag_id, run_id), f"{dag_id} to end")
 
 
-def _pause_timed(paused: bool) -> None:
+def _pause(dags: Sequence[str], paused: bool) -> None:
     """Business time is stepped: the timed DAGs would decide in the middle of a day."""
     airflow = airflow_of("pipeline", load_settings())
-    for dag_id in TIMED_DAGS:
-        _await(partial(airflow.pause, dag_id, paused), f"the DAG {dag_id} to be known")
+    for dag_id in dags:
+        await_condition(partial(airflow.pause, dag_id, paused), f"the DAG {dag_id} to be known")
 
 
 def airflow_of(user: str, settings: Settings) -> Airflow:
@@ -274,12 +261,3 @@ def _python(*words: str) -> None:
     done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Broken("COMMAND_FAILED", f"{words[0]}: {done.stderr.strip()[-500:]}")
-
-
-def _await(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition of another process; polls twice a second."""
-    until = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > until:
-            raise Unavailable("TOO_SLOW", f"waited {patience:.0f} s for {what}; see `issuance stack logs`")
-        time.sleep(0.5)

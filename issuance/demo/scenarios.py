@@ -44,6 +44,7 @@ class Scenario:
     zh: str
     en: str
     rates: Mapping[str, float]
+    """What leads to re-makes stays about the allowance of a release, past which a second person is asked."""
     outcomes: tuple[Outcome, ...]
     methods: tuple[str, ...] = ("outlet",)
     world: Mapping[str, float] = field(default_factory=dict)
@@ -78,7 +79,7 @@ SCENARIOS: dict[str, Scenario] = {
             "bank-switch",
             "在途更换银行",
             "a holder switches banks while the card is under way",
-            {"switch-bank": 0.3},
+            {"switch-bank": 0.06},
             (
                 Outcome(
                     "由新银行的卡生效，或持卡人此前已领卡",
@@ -119,7 +120,7 @@ SCENARIOS: dict[str, Scenario] = {
             "turned-up",
             "丢失邮件在补制后出现",
             "a lost letter turns up after its re-make",
-            {"lose": 0.4, "turn-up": 0.6},
+            {"lose": 0.06, "turn-up": 1.0},
             (
                 Outcome(
                     "第二张卡被发现，按序注销并销毁",
@@ -146,7 +147,7 @@ SCENARIOS: dict[str, Scenario] = {
             "refused",
             "柜台拒收（姓名、照片或号码有误）",
             "a card is refused at the counter: name, photo or number is wrong",
-            {"refuse-by-holder": 0.3},
+            {"refuse-by-holder": 0.06},
             (
                 Outcome(
                     "按原因补制，旧卡销毁",
@@ -194,7 +195,7 @@ SCENARIOS: dict[str, Scenario] = {
             "left-out",
             "交接清单上的卡未到",
             "a plastic that was signed for is not in the bundle",
-            {"leave-out": 0.2},
+            {"leave-out": 0.06},
             (
                 Outcome(
                     "差异点名该卡，经办人补制",
