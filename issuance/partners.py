@@ -41,7 +41,9 @@ SECTIONS = {
 }  # fmt: skip
 """Kind of partner: the section of the registry file that names those of the kind."""
 
-GRANTABLE = ("name", "id_number", "social_security_number", "phone", "address", "postcode", "photo_ref")
+GRANTABLE = (
+    "name", "id_number", "social_security_number", "phone", "address", "postcode", "old_card_number", "photo_ref",
+)  # fmt: skip
 """Personal fields of a PersonalizationRecord that the registry can grant a factory."""
 
 

@@ -31,7 +31,8 @@ from issuance.partners import topic_of
 from issuance.reconcile.closing import open_requests
 from issuance.settings import ROOT, Settings
 from issuance.tracking.breaks import note_breaks, resolve_break
-from issuance.tracking.clocks import watch_handovers, watch_jobs, watch_requests
+from issuance.tracking.clocks import watch_jobs, watch_requests
+from issuance.tracking.custody import watch_custody
 from issuance.tracking.reports import Reporter, check_items, check_structure
 from issuance.tracking.standing import stand_cards
 from issuance.wire.kafka import client_options, our_credentials
@@ -73,7 +74,7 @@ def silent_job(connection: Connection, day: int) -> None:
 
 
 def silent_handover(connection: Connection, day: int) -> None:
-    watch_handovers(connection, POLICY, on(day), REGISTRY.hrss)
+    watch_custody(connection, POLICY, on(day), REGISTRY.hrss)
 
 
 def silent_request(connection: Connection, day: int) -> None:

@@ -14,7 +14,18 @@ import click
 import pytest
 
 from issuance.cli import cli
-from issuance.docs import COLUMN_OF, FILE, RELATIONS, SENT, SUBJECTS, WAYS, lifecycle_markdown, moves, plastic_state
+from issuance.docs import (
+    COLUMN_OF,
+    DECIDED_LOST,
+    FILE,
+    RELATIONS,
+    SENT,
+    SUBJECTS,
+    WAYS,
+    lifecycle_markdown,
+    moves,
+    plastic_state,
+)
 from issuance.errors import Misconfigured
 from issuance.lifecycle import MILESTONES, PLASTIC_STATES, Relation, Subject
 from issuance.policy import Policy
@@ -64,19 +75,20 @@ def test_every_milestone_state_subject_and_relation_stands_in_it() -> None:
 
 def test_the_picture_reaches_every_state_of_a_plastic() -> None:
     assert {state for _, state in moves()} == {state.name for state in PLASTIC_STATES}
-    assert {step for way in WAYS for step in way} <= {*MILESTONES, SENT}
+    assert {step for way in WAYS for step in way} <= {*MILESTONES, SENT, DECIDED_LOST}
 
 
 def test_the_picture_fills_columns_that_the_standing_of_a_plastic_has() -> None:
     for step, column in COLUMN_OF.items():
-        assert step in MILESTONES or step == SENT
+        assert step in MILESTONES or step in (SENT, DECIDED_LOST)
         assert re.search(rf"AS {column}\b", PLASTICS)
 
 
 def test_a_state_is_the_first_whose_condition_holds() -> None:
     assert plastic_state(()) == "PLANNED"
     assert plastic_state({"made", "bank_keyed"}) == "MADE"
-    assert plastic_state({"made", "c_posted", "c_lost", "c_returned"}) == "RETURNED"
+    assert plastic_state({"made", "c_posted", "c_returned"}) == "RETURNED"
+    assert plastic_state({"made", "c_posted", "c_returned", "c_lost"}) == "MAIL_LOST"  # on its way back
     assert plastic_state({"taken", "ss_activated", "loss_reported"}) == "LOST_BY_HOLDER"
 
 

@@ -28,6 +28,7 @@ from producers.simulators.live import LiveChoices, Neighbours, turns
 from producers.simulators.rates import LIVE, RATES, rates_with
 from producers.simulators.street import Street
 from producers.simulators.wire import Exchange, Line
+from producers.simulators.world import World, read_world
 
 log = logging.getLogger("simulators.stage")
 
@@ -81,7 +82,7 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--box", type=Path, help="what is brought to who plays live")
     parser.add_argument("--turn", type=float, default=0.5, help="seconds of a turn of who plays live")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--directory", type=Path, required=True, help="of the cohort: truth and street")
+    parser.add_argument("--directory", type=Path, required=True, help="of the play: world.json, truth and street")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME=RATE")
     arguments = parser.parse_args(words)
     try:
@@ -98,9 +99,11 @@ def main() -> None:
     logging.getLogger("simulators").setLevel(logging.INFO)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of every password that a loopback line carries
     registry = load_registry(Path(environment().get("ISSUANCE_PARTNERS", ROOT / "policies" / "partners.demo.yaml")))
-    props = real_props(arguments.directory, f"demo-{arguments.seed}", STACK_DIR, arguments.rates)
+    world = World(()) if arguments.live else read_world(arguments.directory)
+    rates = {**arguments.rates, **world.rates}
     kind_of_choices = LiveChoices if arguments.live else Choices
-    company = cast(arguments.kind, registry, kind_of_choices(arguments.seed, arguments.rates), props, arguments.partner)
+    choices = kind_of_choices(arguments.seed, rates, world.rates_by_subject(rates))
+    company = cast(arguments.kind, registry, choices, real_props(world, STACK_DIR, rates), arguments.partner)
     envs = {
         partner.id: read_env_file(STACK_DIR / "partners" / partner.id / "partner.env")
         for partner in registry.of_kind(arguments.kind)

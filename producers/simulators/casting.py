@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from issuance.partners import Partner, Registry
@@ -17,6 +18,7 @@ from producers.simulators.hrss import Hrss
 from producers.simulators.notifier import Notifier, OpenContacts
 from producers.simulators.platform import Platform, Seal
 from producers.simulators.statements import Schedule
+from producers.simulators.world import Application, World
 
 KINDS = ("factory", "bank", "hrss", "carrier", "platform", "notifier")
 
@@ -27,10 +29,9 @@ class Props:
 
     open_job: Callable[[str], OpenJob]
     open_contacts: Callable[[str], OpenContacts]
-    applications: Callable[[], Iterator[str]]
-    cohort_id: str
-    seal: Seal | None = None
-    """How a platform seals new values; None: it reports no event that needs them."""
+    applications: Callable[[], Iterator[Application]]
+    seal: Callable[[str], Seal] | None = None
+    chunk_items: int = 1000
 
 
 def cast(kind: str, registry: Registry, choices: Choices, props: Props, only: str | None = None) -> Company:
@@ -48,15 +49,18 @@ def _member(partner: Partner, registry: Registry, choices: Choices, props: Props
             carriers = tuple(carrier.id for carrier in registry.of_kind("carrier"))
             return Member(Factory(desk, hrss, carriers, numbers, props.open_job(partner.id)), desk)
         case "bank":
-            bank = Bank(desk, hrss, _schedule(registry, "bank"))
+            others = tuple(bank.id for bank in registry.of_kind("bank") if bank.id != partner.id)
+            bank = Bank(desk, hrss, _schedule(registry, "bank"), others, props.chunk_items)
             return Member(bank, desk, bank.statements)
         case "hrss":
-            city = Hrss(desk, _schedule(registry, "hrss"))
+            city = Hrss(desk, _schedule(registry, "hrss"), props.chunk_items)
             return Member(city, desk, city.statements)
         case "carrier":
             return Member(Carrier(desk, hrss), desk)
         case "platform":
-            return Member(Platform(desk, props.cohort_id, props.applications(), props.seal), desk)
+            banks = tuple(bank.id for bank in registry.of_kind("bank"))
+            seal = props.seal(partner.id) if props.seal else None
+            return Member(Platform(desk, props.applications(), banks, seal), desk)
         case "notifier":
             return Member(Notifier(props.open_contacts(partner.id)), desk)
         case other:
@@ -72,26 +76,21 @@ def _schedule(registry: Registry, kind: str) -> Schedule:
     )
 
 
-def real_props(directory: Path, cohort_id: str, stack: Path, rates: Mapping[str, float]) -> Props:
+def real_props(world: World, stack: Path, rates: Mapping[str, float]) -> Props:
     """The props of a run on the local stack; what a broken client does with files is in the rates."""
     from issuance.settings import read_env_file
-    from producers.simulators.platform import read_applications
-    from producers.simulators.sealed import Bucket, SealedFiles, opener, seal_values, sealed_files
+    from producers.simulators.sealed import SealedFiles, opener, seal_to_us, sealed_files
+
+    def env_of(partner: str) -> dict[str, str]:
+        return read_env_file(stack / "partners" / partner / "partner.env")
 
     def files_of(partner: str) -> SealedFiles:
-        return sealed_files(partner, read_env_file(stack / "partners" / partner / "partner.env"), stack)
+        return sealed_files(partner, env_of(partner), stack)
 
     return Props(
         lambda partner: opener(files_of(partner), rates),
         lambda partner: files_of(partner).open_contacts,
-        lambda: read_applications(directory) if (directory / "truth.json").exists() else iter(()),
-        cohort_id,
-        lambda values: seal_values(Bucket(_any_env(stack)), values),
+        world.applications,
+        lambda partner: partial(seal_to_us, env_of(partner)),
+        world.chunk_items,
     )
-
-
-def _any_env(stack: Path) -> dict[str, str]:
-    """Any partner's: our public keys are open to all."""
-    from issuance.settings import read_env_file
-
-    return read_env_file(min((stack / "partners").glob("*/partner.env")))

@@ -24,8 +24,10 @@ from producers.simulators.records import Parcel, Plastic
 class LiveChoices(Choices):
     """Choices of a play whose moments are the present."""
 
-    def __init__(self, seed: int, rates: Mapping[str, float]) -> None:
-        super().__init__(seed, rates)
+    def __init__(
+        self, seed: int, rates: Mapping[str, float], by_subject: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
+        super().__init__(seed, rates, by_subject)
         self._play = f"{int(time.time() * 10):x}"
 
     @property

@@ -106,14 +106,6 @@ class SealedFiles:
         return b""
 
 
-def seal_values(bucket: Bucket, values: dict[str, str]) -> str:
-    """New values as a JWE to our key, which stands on S3."""
-    jwks = json.loads(bucket.fetch(OUR_KEYS))
-    key = next(JWKRegistry.import_key(jwk) for jwk in jwks["keys"] if jwk["use"] == "enc")
-    header = {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": key.kid}
-    return jwe.encrypt_compact(header, json.dumps(values, ensure_ascii=False).encode(), key, registry=JWE)
-
-
 def opener(files: SealedFiles, rates: Mapping[str, float]) -> Callable[[dict[str, Any]], list[Plastic] | None]:
     """How a factory opens job files: as the contract says, or with the faults that its rates name."""
 
@@ -165,3 +157,12 @@ def sealed_files(partner: str, env: dict[str, str], stack: Path) -> SealedFiles:
         return next(JWKRegistry.import_key(jwk) for jwk in jwks["keys"] if jwk["kid"] == key_id)
 
     return SealedFiles(partner, private, ours, bucket.fetch)
+
+
+def seal_to_us(env: dict[str, str], values: dict[str, str]) -> str:
+    """Values of a holder event, sealed to our newest key for that in keys/issuance.jwks."""
+    keys = json.loads(Bucket(env).fetch(OUR_KEYS))["keys"]
+    newest = next(key for key in keys if key["use"] == "enc")
+    algorithm = "RSA-OAEP-256" if newest["kty"] == "RSA" else "ECDH-ES+A256KW"
+    header = {"alg": algorithm, "enc": "A256GCM", "kid": newest["kid"]}
+    return jwe.encrypt_compact(header, json.dumps(values).encode(), JWKRegistry.import_key(newest), registry=JWE)
