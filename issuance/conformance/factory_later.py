@@ -22,6 +22,9 @@ ASK = "A request is answered by a milestone, not by a message"
 
 def check_new_key(bench: Bench) -> Verdicts:
     """An order sealed to the key that KEY_ROTATION named is opened and accepted."""
+    if not bench.key_folder().is_dir():
+        yield NotShown("合作方目录不在本机 / the partner's folder is not on this machine")
+        return
     key_id = _add_key(bench)
     bench.until(lambda: [one for one in bench.answers("KEY_ROTATION") if one["key_id"] == key_id])
     bench.orders.send("new-key")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from issuance.errors import Misconfigured
 from issuance.partners import Partner, topic_of
 from issuance.settings import Settings, read_env_file
 from issuance.tracking.reports import hash_total
@@ -17,8 +18,15 @@ Item = dict[str, Any]
 
 
 def credentials_of(settings: Settings, partner: str) -> Credentials:
-    """A partner's own Kafka user, as it lies in its directory."""
-    env = read_env_file(settings.partner_credentials_dir / partner / "partner.env")
+    """A partner's own Kafka user, as it lies in its directory.
+
+    Raises:
+        Misconfigured: it has none there.
+    """
+    file = settings.partner_credentials_dir / partner / "partner.env"
+    env = read_env_file(file)
+    if "KAFKA_PASSWORD" not in env:
+        raise Misconfigured("CREDENTIALS_MISSING", f"没有 {partner} 的凭证。 / there are no credentials in {file}.")
     return Credentials(settings.kafka_bootstrap_servers, env["KAFKA_USER"], env["KAFKA_PASSWORD"],
                        settings.kafka_security_protocol, settings.kafka_sasl_mechanism)  # fmt: skip
 
