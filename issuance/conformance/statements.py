@@ -115,7 +115,7 @@ def _ours(bench: Bench) -> set[tuple[str, int]]:
 
 
 def check_revised(bench: Bench) -> Verdicts:
-    """Revisions count 1, 2, 3 …, and of a statement the last whole one stands."""
+    """Revisions count 1, 2, 3 … (from the first that was seen), and of a statement the last whole one stands."""
     found: defaultdict[str, set[int]] = defaultdict(set)
     for name, revision in revisions(bench):
         found[name].add(revision)
@@ -123,7 +123,7 @@ def check_revised(bench: Bench) -> Verdicts:
     if not revised:
         yield NotShown("检查期间无修订 / no statement was revised during the check")
     for name, numbers in revised.items():
-        if numbers != set(range(1, max(numbers) + 1)):
+        if numbers != set(range(min(numbers), max(numbers) + 1)):
             yield Finding("REVISION_GAP", f"{name}: {', '.join(map(str, sorted(numbers)))}")
         if not _stands(bench, name, max(numbers)):
             yield Finding("NOT_REPLACED", f"{name} 第 {max(numbers)} 次修订未生效 / its last revision does not stand")
