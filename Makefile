@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 UV ?= $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: install demo test check up down bench
+.PHONY: install demo test check up down bench java-bank
 
 install: $(if $(filter uv,$(UV)),,.uv/bin/uv)
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or name it: make install PYTHON=/path/to/python3.12" >&2; exit 2; }
@@ -30,6 +30,9 @@ down: $(BIN)/issuance
 
 bench: $(BIN)/issuance
 	$(BIN)/python -m bench.$(or $(WHAT),journal) $(ARGS)
+
+java-bank: install
+	examples/java-bank/build
 
 test: install
 	$(BIN)/pytest $(ARGS)

@@ -121,7 +121,7 @@ def test_make_targets_and_modules_exist(path: Path) -> None:
     targets = re.search(r"^\.PHONY: (.*)$", read(ROOT / "Makefile"), re.MULTILINE)
     assert targets
     for snippet in snippets(path):
-        assert set(re.findall(r"(?<![\w-])make ([a-z]+)", snippet)) <= set(targets[1].split())
+        assert set(re.findall(r"(?<![\w-])make ([a-z-]+)", snippet)) <= set(targets[1].split())
         for module in re.findall(r"python -m ([\w.]+)", snippet):
             place = ROOT / module.replace(".", "/")
             assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,15 +15,18 @@ from conformance_fixture import Running, failed
 from issuance.conformance.case import Result
 from issuance.conformance.run import Options, check_partner
 from issuance.settings import ROOT, Settings
+from issuance.stack.java import java
 
 HERE = ROOT / "examples" / "java-bank"
 BANK, FACTORY = "PAB", "F-PAB"
 PATIENCE = 30.0
+JAVA = "java" if shutil.which("javac") else str(java())
+"""As examples/java-bank/build chooses: the machine's JDK, else the JRE of the stack."""
 
 
 @pytest.fixture(scope="module")
 def jar() -> Path:
-    """The client as `make java-bank` builds it, with its own unit tests. Where it cannot be built, this fails."""
+    """The client as a bank builds it, with its own unit tests; where it cannot be built, this fails."""
     done = subprocess.run([HERE / "build"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return HERE / "target" / "java-bank.jar"
@@ -42,7 +46,7 @@ class Client:
         self.box = directory / "box"
         self.log = directory / "client.log"
         self._words = [
-            "java", "-Xmx256m", "-jar", str(jar), "--from-end", "--state-often", "--state", str(directory / "state"),
+            JAVA, "-Xmx256m", "-jar", str(jar), "--from-end", "--state-often", "--state", str(directory / "state"),
             "--box", str(self.box), "--factory", str(settings.partner_credentials_dir / FACTORY),
             "--bank", str(settings.partner_credentials_dir / BANK), *options,
         ]  # fmt: skip
@@ -100,14 +104,14 @@ def not_passed(results: dict[str, Result]) -> dict[str, str]:
 def test_the_client_passes_every_case_as_factory_and_as_bank_though_it_is_killed(
     running: Running, jar: Path, tmp_path: Path
 ) -> None:
-    with client(jar, running.settings, tmp_path) as java:
-        assert not_passed(check(running, java, FACTORY, other=BANK)) == {}, java.said()
-        assert not_passed(check(running, java, BANK, other=FACTORY)) == {}, java.said()
+    with client(jar, running.settings, tmp_path) as sample:
+        assert not_passed(check(running, sample, FACTORY, other=BANK)) == {}, sample.said()
+        assert not_passed(check(running, sample, BANK, other=FACTORY)) == {}, sample.said()
 
 
 def test_a_client_that_signs_for_a_wrong_count_gets_exactly_that_finding(
     running: Running, jar: Path, tmp_path: Path
 ) -> None:
-    with client(jar, running.settings, tmp_path, "--wrong-count") as java:
-        results = check(running, java, BANK, "received", "report-ids", "sequence", "taken", other=FACTORY)
+    with client(jar, running.settings, tmp_path, "--wrong-count") as sample:
+        results = check(running, sample, BANK, "received", "report-ids", "sequence", "taken", other=FACTORY)
     assert failed(results) == {"received": {"COUNT_DIFFERS"}}
