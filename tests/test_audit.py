@@ -23,8 +23,8 @@ from issuance.wire.refusals import Message, pause_partner, refuse_message
 
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "card show", "job list", "quarantine list",
-    "break list", "partner list", "dlq list", "keys list", "topics list", "ledger verify", "ledger digest",
-    "stack status", "stack logs", "retention list", "retention certificate",
+    "break list", "break show", "partner list", "dlq list", "keys list", "topics list", "ledger verify",
+    "ledger digest", "stack status", "stack logs", "retention list", "retention certificate",
 }  # fmt: skip
 """Commands that change nothing."""
 SETUP = {"stack up", "stack down", "ledger migrate", "topics apply", "demo", "generate", "consume", "relay", "simulate"}
@@ -36,6 +36,8 @@ ACTS = {
     "cohort release": {"release", "refuse"},
     "cohort postpone": {"postpone"},
     "cohort withdraw": {"withdraw"},
+    "cohort reopen": {"reopen"},
+    "cohort close": {"close"},
     "job resend": {"resend"},
     "job reassign": {"reassign"},
     "break assign": {"assign"},

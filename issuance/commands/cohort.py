@@ -20,6 +20,7 @@ from issuance.ledger.connection import transaction
 from issuance.settings import Settings, load_settings
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+NOTE = click.option("--note", required=True, help="Why; it stands in the audit.")
 REASON = click.option("--reason", required=True, help="Why; it stands in the audit.")
 
 
@@ -38,7 +39,7 @@ def _policies(settings: Settings) -> Any:
 
 @click.group()
 def cohort() -> None:
-    """批次。 Cohorts: list, show, calendar, postpone, withdraw, plan, release, statement."""
+    """批次。 Cohorts: list, show, calendar, postpone, withdraw, plan, release, statement, reopen, close."""
 
 
 @cohort.command(name="list")
@@ -245,6 +246,34 @@ def release(cohort_id: str, wave: int, reason: str | None) -> None:
         "card_dispatch", f"{cohort_id}.{wave}", "wait_for_release", "Reject" if reason else "Approve", reason or ""
     )
     click.echo(f"{user}: {'refused' if reason else 'released'} wave {wave} of {cohort_id}")
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@NOTE
+def reopen(cohort_id: str, note: str) -> None:
+    """重新打开。 Open a closed cohort again; it then stays open until a person closes it."""
+    from issuance.login import current_user
+    from issuance.reconcile.reopening import reopen_cohort
+
+    settings = load_settings()
+    user = current_user(settings)
+    revision = reopen_cohort(settings, cohort_id, user, note)
+    click.echo(f"{user}: {cohort_id} 已重新打开（第 {revision} 版） / is open again, revision {revision}")
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@NOTE
+def close(cohort_id: str, note: str) -> None:
+    """结清。 Close a cohort that a person reopened, by the rule by which the others close by themselves."""
+    from issuance.login import current_user
+    from issuance.reconcile.reopening import close_cohort
+
+    settings = load_settings()
+    user = current_user(settings)
+    revision = close_cohort(settings, cohort_id, user, note)
+    click.echo(f"{user}: {cohort_id} 已结清（第 {revision} 版） / is closed, revision {revision}")
 
 
 COMMANDS = (cohort,)

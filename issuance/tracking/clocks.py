@@ -8,10 +8,12 @@ from typing import Any
 from issuance.clock import add_working_days, instant_on
 from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal import Sealer
-from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.connection import Connection, business_day, business_now, transaction
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import load_registry
 from issuance.policy import Policy, load_policy
+from issuance.reconcile.beyond_order import watch_making
+from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import ask_missing_chunks
 from issuance.settings import Settings
 from issuance.tracking.breaks import settle_breaks
@@ -34,6 +36,8 @@ def run_clocks(settings: Settings) -> int:
         written += watch_jobs(connection, policy, day)
         written += watch_handovers(connection, policy, day, registry.hrss)
         written += watch_requests(connection, day)
+        written += watch_making(connection, day)
+        written += watch_statements(connection, registry, business_now(connection), day)
     written += seal_remakes(settings)
     written += send_notices(settings)
     return written
@@ -190,7 +194,7 @@ def _found(connection: Connection, query: str, values: dict[str, Any] | None = N
     )
     connection.execute(
         f"DELETE FROM found_break f WHERE {paused('f.waits_on')} AND NOT EXISTS (SELECT FROM break b"
-        " WHERE b.kind = f.kind AND b.reference = f.reference AND b.closed_on IS NULL)"
+        " WHERE b.kind = f.kind AND b.reference = f.reference AND coalesce(b.closed_by, '') <> 'evidence')"
     )
 
 
