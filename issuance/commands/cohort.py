@@ -85,13 +85,16 @@ def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
 
 @cohort.command()
 @click.argument("cohort_id")
+@click.option("--partner", "partner_id", help="Only the part for which this partner answers.")
 @AS_JSON
-def statement(cohort_id: str, as_json: bool) -> None:
-    """The closing statement; exit code 1 while an equation does not hold."""
+def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
+    """结清表。 The closing statement; exit code 1 while an equation does not hold."""
     from issuance.commands.statement import print_statement
     from issuance.reconcile.closing import close_statement
+    from issuance.reconcile.partner_view import partner_statement
 
-    found = close_statement(load_settings(), cohort_id)
+    settings = load_settings()
+    found = partner_statement(settings, cohort_id, partner_id) if partner_id else close_statement(settings, cohort_id)
     if as_json:
         emit(found.as_dict(), True)
     else:

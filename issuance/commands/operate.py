@@ -93,16 +93,17 @@ def break_() -> None:
 @click.option("--kind", help="Of one kind; docs/lifecycle.md lists them.")
 @click.option("--owner", help="Whose.")
 @click.option("--severity", type=click.Choice(["high", "normal"]), help="How severe.")
-@click.option("--open/--all", "only_open", default=True, help="Open ones only (the default), or closed ones too.")
+@click.option("--open", "only_open", is_flag=True, help="Open ones only: the default.")
+@click.option("--all", "everything", is_flag=True, help="Closed ones too.")
 @AS_JSON
-def list_breaks(
-    cohort_id: str | None, kind: str | None, owner: str | None, severity: str | None, only_open: bool, as_json: bool
-) -> None:
+def list_breaks(only_open: bool, everything: bool, as_json: bool, **which: str | None) -> None:
     """Differences, the oldest first: how severe, how old, whose, and what to do next."""
     from issuance.reconcile.break_list import Wanted
     from issuance.reconcile.break_list import list_breaks as listed
 
-    rows = _read(listed, Wanted(cohort_id, kind, owner, severity, not only_open))
+    if only_open and everything:
+        raise click.UsageError("--open 与 --all 只能选一个。 / --open or --all, not both.")
+    rows = _read(listed, Wanted(**which, closed_too=everything))
     emit(rows if as_json else [_break_row(row) for row in rows], as_json)
 
 

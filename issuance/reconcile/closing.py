@@ -74,19 +74,7 @@ def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
 
 def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> ClosingStatement:
     """The same in an open transaction, which it leaves with its temporary tables."""
-    row = connection.execute(
-        "SELECT cohort_no, state, withdrawal, kept_open FROM cohort WHERE cohort_id = %s", (cohort_id,)
-    ).fetchone()
-    if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
-    cohort_no, state, withdrawn, kept_open = row
-    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing")
-    connection.execute(
-        "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (cohort_no,)
-    )
-    connection.execute("ANALYZE work")
-    stand_cards(connection, policy, business_day(connection))
-    list_stated(connection, cohort_no)
+    cohort_no, state, withdrawn, kept_open = stand_cohort(connection, cohort_id, policy)
     counts = connection.execute(
         "SELECT state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1 ORDER BY 1", (cohort_no,)
     ).fetchall()
@@ -103,6 +91,28 @@ def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> Cl
         withdrawn,
         kept_open,
     )
+
+
+def stand_cohort(connection: Connection, cohort_id: str, policy: Policy) -> tuple[int, str, Any, Any]:
+    """Make the temporary tables `standing`, `card_standing` and `listed` of a cohort; returns its number, state,
+    withdrawal and by whom it is kept open.
+
+    Raises:
+        Refused: there is no such cohort.
+    """
+    row = connection.execute(
+        "SELECT cohort_no, state, withdrawal, kept_open FROM cohort WHERE cohort_id = %s", (cohort_id,)
+    ).fetchone()
+    if row is None:
+        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing")
+    connection.execute(
+        "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (row[0],)
+    )
+    connection.execute("ANALYZE work")
+    stand_cards(connection, policy, business_day(connection))
+    list_stated(connection, row[0])
+    return row[0], row[1], row[2], row[3]
 
 
 def open_breaks(connection: Connection, cohort_no: int) -> dict[str, int]:
