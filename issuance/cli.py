@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from issuance.commands import cohort, demo, keys, ledger, operate, person, quarantine, retention, submit
+from issuance.commands import cohort, demo, keys, ledger, operate, person, quarantine, report, retention, submit
 from issuance.errors import IssuanceError
 from issuance.stack.command import stack
 
@@ -27,6 +27,7 @@ for command in (
     *operate.COMMANDS,
     *person.COMMANDS,
     *quarantine.COMMANDS,
+    *report.COMMANDS,
     *retention.COMMANDS,
     *submit.COMMANDS,
 ):

@@ -49,6 +49,7 @@ ACTS = {
     "keys retire": {"retire key"},
     "keys rotate": {"rotate signing key"},
     "ledger rebuild": {"rebuild"},
+    "report daily": {"daily report"},
     "retention run": {"erase", "erase hashes"},
     "person export": {"export person"},
     "person erase": {"erase person"},
