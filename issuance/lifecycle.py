@@ -210,6 +210,14 @@ ENDED_STATES = frozenset(
     {"ACTIVE", "NOT_ACTIVATED", "WITHDRAWN", "CANCELLED", "CANCELLED_BEFORE_MAKING", "DESTROYED", "LOST_BY_HOLDER"}
 )
 
+COHORT_STATES: dict[str, tuple[str, str]] = {
+    "REGISTERED": ("已登记", "registered: a submission is being taken in"),
+    "REFUSED": ("已退回", "refused as a whole; the next whole submission takes its place"),
+    "ACCEPTED": ("已受理", "accepted: planned from its opening day on"),
+    "DISPATCHED": ("办理中", "dispatched: a wave was released and sent"),
+    "WITHDRAWN": ("已撤销", "withdrawn before it opened"),
+    "CLOSED": ("已结清", "closed: every card has ended and every equation holds; can be reopened"),
+}
 DECISIONS: dict[str, tuple[str, str]] = {
     "REMAKE": ("补制", "another plastic is made"),
     "RESEND": ("重新投递", "the same plastic is handed over again"),

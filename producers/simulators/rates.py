@@ -14,7 +14,7 @@ RATES: Mapping[str, float] = MappingProxyType(
         "uncollected": 0.003,
         "proxy": 0.25,
         "unactivated": 0.005,
-        "finance": 0.6,
+        "finance": 0.97,  # pensions are paid into the card's account
         "ecard": 0.5,
         "fail": 0.05,  # of deliveries, at the first attempt
         "lose": 0.01,  # of letters with a first plastic on its first trip
