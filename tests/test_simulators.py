@@ -532,3 +532,13 @@ def test_reports_are_dated_by_the_day(whole: Run) -> None:
         if message.record == "card_report":
             assert day_of(message.value["reported_at"]) == day
             assert all(day_of(item["occurred_at"]) <= day for item in message.value["items"])
+
+
+def test_a_late_statement_and_missing_chunks_are_sent_when_asked_for() -> None:
+    hrss = world(7, {}, rates_with([]))["hrss"]
+    whole = {"kind": "MISSING", "report_id": None, "stream": None, "function": "ss", "business_day": OPENS}
+    (sent,) = hrss.hear(OPENS + ONE, [Message("HRSS-BJ", "partner-notices", whole)])
+    assert (sent.record, sent.value["function"], sent.value["business_day"]) == ("statement", "ss", OPENS + ONE)
+    assert hrss.hear(OPENS + ONE, [Message("HRSS-BJ", "partner-notices", whole)]) == [sent]
+    chunk = {"kind": "MISSING", "report_id": sent.value["statement_id"], "stream": None, "first": 1, "last": 1}
+    assert hrss.hear(OPENS + ONE, [Message("HRSS-BJ", "partner-notices", chunk)]) == [sent]
