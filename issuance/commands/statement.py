@@ -30,9 +30,15 @@ def print_statement(statement: ClosingStatement | PartnerStatement) -> None:
     console.print(f"未决差异 / open breaks: {_kinds(statement.breaks)}")
     console.print(f"只作关注 / watched only: {_kinds(statement.watched)}")
     if isinstance(statement, ClosingStatement):
+        console.print(f"三项启用 / activations: {_counts(statement.activations)}")
+        console.print(f"旧卡 / old cards: {_counts(statement.old_cards)}")
         console.print(f"未答复请求 / open requests: {statement.open_requests}")
         if statement.kept_open:
             console.print("由人重新打开 / reopened by {user} on {day}: {note}".format(**statement.kept_open))
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _kinds(breaks: Mapping[str, int]) -> str:

@@ -33,6 +33,8 @@ class ClosingStatement:
     watched: dict[str, int]
     """Open breaks by kind that do not hold a cohort open (lifecycle: holds)."""
     old_cards: dict[str, int]
+    activations: dict[str, int]
+    """Effective plastics by which of the three functions are active."""
     open_requests: int
     withdrawn: dict[str, Any] | None = None
     """By whom, when and why the cohort was withdrawn before it opened; such a one may have no cards."""
@@ -61,6 +63,7 @@ class ClosingStatement:
             "breaks": self.breaks,
             "watched": self.watched,
             "old_cards": self.old_cards,
+            "activations": self.activations,
             "open_requests": self.open_requests,
         } | {name: value for name in ("withdrawn", "kept_open") if (value := getattr(self, name))}
 
@@ -87,6 +90,7 @@ def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> Cl
         {kind: count for kind, count in breaks.items() if kind in HOLDING_KINDS},
         {kind: count for kind, count in breaks.items() if kind not in HOLDING_KINDS},
         _old_cards(connection),
+        _activations(connection),
         len(open_requests(connection, cohort_no)),
         withdrawn,
         kept_open,
@@ -133,6 +137,15 @@ def _old_cards(connection: Connection) -> dict[str, int]:
         " count(*) FILTER (WHERE ss_activated IS NULL) FROM standing WHERE effective"
     ).fetchone() or (0, 0, 0, 0)
     return dict(zip(("lapsed", "not yet reported", "used afterwards", "none"), row, strict=True))
+
+
+def _activations(connection: Connection) -> dict[str, int]:
+    """The three activations of effective plastics; finance implies social security, so alone it is a break."""
+    row = connection.execute(
+        "SELECT count(ss_activated), count(finance_activated), count(ecard_signed),"
+        " count(*) FILTER (WHERE finance_activated IS NOT NULL AND ss_activated IS NULL) FROM standing WHERE effective"
+    ).fetchone() or (0, 0, 0, 0)
+    return dict(zip(("social security", "finance", "e-card", "finance alone"), row, strict=True))
 
 
 def open_requests(connection: Connection, cohort_no: int) -> list[Any]:

@@ -14,7 +14,7 @@ from issuance.lifecycle import BREAK_KINDS
 from issuance.partners import topic_of
 from issuance.tracking.decisions import BREAKS, CARD_BREAKS
 
-RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on"
+RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on, owner, closed_by"
 
 
 def note_breaks(connection: Connection, day: date, hrss: str | None = None) -> None:
@@ -150,8 +150,17 @@ def _note_act(connection: Connection, break_id: str, event: str, user: str, note
 
 
 def _messages(connection: Connection, rows: Iterable[Any], day: date) -> Iterable[Outgoing]:
+    """Every turn of a break is a message, its id derived from which turn it is: several can be on one day."""
+    rows = list(rows)
     cohorts: dict[int, str] = dict(connection.execute("SELECT cohort_no, cohort_id FROM cohort").fetchall())
-    for break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on in rows:
+    turns: dict[Any, int] = dict(
+        connection.execute(
+            "SELECT break_id, count(*) FROM break_event WHERE break_id = ANY (%s)"
+            " AND event IN ('OPENED', 'REOPENED', 'CLOSED', 'RESOLVED') GROUP BY 1",
+            ([row[0] for row in rows],),
+        ).fetchall()
+    )
+    for break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on, owner, closed_by in rows:
         cohort_id = cohorts.get(cohort_no, "")
         action = "CLOSED" if closed_on else "OPENED"
         value = {
@@ -164,6 +173,10 @@ def _messages(connection: Connection, rows: Iterable[Any], day: date) -> Iterabl
             "actual": actual,
             "opened_on": opened_on,
             "age_days": (day - opened_on).days,
+            "severity": BREAK_KINDS[kind].severity,
+            "holds": BREAK_KINDS[kind].holds,
+            "owner": owner,
+            "closed_by": closed_by,
         }
-        ce_id = f"{break_id}/{action}/{opened_on}/{closed_on or ''}"
+        ce_id = f"{break_id}/{action}/{turns[break_id]}"
         yield Outgoing(ce_id, topic_of("breaks"), cohort_id, "break", value)
