@@ -116,6 +116,8 @@ def test_every_read_answers_in_json(demo: Run) -> None:
     assert [row["cohort_id"] for row in read("cohort", "list")] == [cohort]
     assert read("cohort", "show", cohort)["waves"][0]["released_by"] == "releaser"
     assert read("cohort", "statement", cohort)["state"] == "closed"
+    assert sum(age["cards"] for age in read("cohort", "ages", cohort)) == 200
+    assert read("cohort", "due", cohort, "--within", "0") == []
     refused = read("quarantine", "list", cohort)
     assert {row["outcome"] for row in refused} <= {"quarantined", "duplicate"}
     assert all(row["remedy"] for row in refused)
@@ -125,6 +127,7 @@ def test_every_read_answers_in_json(demo: Run) -> None:
     assert read("break", "list") == []
     card = read("card", "show", next(row["reference"].split("/")[0] for row in breaks if row["kind"] == "OUT_OF_ORDER"))
     assert {fact["milestone"] for fact in card["facts"]} >= {"MADE", "SS_KEYED"}
+    assert [found["card_ref"] for found in read("card", "find", card["application_id"])] == [card["card_ref"]]
     assert {row["partner"] for row in read("partner", "list")} > {"HRSS-BJ", "EMS"}
     assert read("dlq", "list") == []
     assert len(read("topics", "list")) > 100
