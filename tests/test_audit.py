@@ -23,8 +23,9 @@ from issuance.wire.refusals import Message, pause_partner, refuse_message
 
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "cohort ages", "cohort due", "card show",
-    "card find", "job list", "quarantine list", "break list", "partner list", "dlq list", "keys list", "topics list",
-    "ledger verify", "ledger digest", "stack status", "stack logs", "retention list", "retention certificate",
+    "card find", "job list", "quarantine list", "break list", "break show", "partner list", "dlq list", "keys list",
+    "topics list", "ledger verify", "ledger digest", "stack status", "stack logs", "retention list",
+    "retention certificate",
 }  # fmt: skip
 """Commands that change nothing."""
 SETUP = {"stack up", "stack down", "ledger migrate", "topics apply", "demo", "generate", "consume", "relay", "simulate"}
@@ -37,6 +38,8 @@ ACTS = {
     "cohort postpone": {"postpone"},
     "cohort withdraw": {"withdraw"},
     "card remake": {"remake"},
+    "cohort reopen": {"reopen"},
+    "cohort close": {"close"},
     "job resend": {"resend"},
     "job reassign": {"reassign"},
     "break assign": {"assign"},

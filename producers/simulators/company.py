@@ -61,7 +61,9 @@ class Member:
             self.player.hear(day, message.family, value)
         elif value["kind"] == "REQUESTED":
             self._take_request(day, message)
-        elif value["kind"] == "MISSING" and value.get("stream"):
+        elif value["kind"] == "MISSING" and value.get("function") and self.statements:
+            return self.statements.asked(day)
+        elif value["kind"] == "MISSING" and (value.get("stream") or value.get("report_id")):
             return self._resend(message)
         elif value["kind"] in COMPLAINTS:
             self._complain(message)

@@ -95,6 +95,11 @@ class Statements:
         """These chunks once more."""
         return self._sent.get(statement_id, [])[max(first - 1, 0) : last]
 
+    def asked(self, day: date) -> list[Outgoing]:
+        """A late statement that is asked for: what is active today."""
+        chunks = list(self._chunks(day))
+        return self._sent.setdefault(chunks[0].key, chunks)
+
     def _chunks(self, day: date) -> Iterator[Outgoing]:
         as_of = instant_of(day, self._schedule.hour * 3_600_000)
         oldest = as_of - timedelta(STATEMENT_WINDOW_DAYS)
