@@ -11,7 +11,7 @@ import time
 
 import psutil
 
-from issuance.demo.run import Demo, dispatch_cohort
+from issuance.demo.run import Demo, dispatch_cohorts
 from issuance.ledger.connection import transaction
 from issuance.settings import Settings, load_settings
 from issuance.stack.place import MARK
@@ -63,7 +63,7 @@ def main() -> None:
     options = given.parse_args()
     settings, sizes = load_settings(), Sizes()
     demo = Demo(options.cards, options.seed, print)
-    dispatch_cohort(demo, settings)
+    dispatch_cohorts(demo, settings)
     with demo.stage("sent"):
         await_outbox(settings)
     for stage, seconds in demo.seconds.items():

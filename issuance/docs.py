@@ -63,6 +63,7 @@ NEEDS = {"consignment": "handover_id or tracking_no"}
 """What a need that is no field of its own stands for."""
 
 SENT = "job sent"
+DECIDED_LOST = "decided: lost in a hand-over"
 COLUMN_OF = {
     # what happens: the column of `standing` that it fills, where that is not the milestone's own
     SENT: "ordered_on",
@@ -79,6 +80,8 @@ COLUMN_OF = {
     "COLLECTED": "taken",
     "DELIVERED": "taken",
     "ISSUED_INSTANTLY": "taken",
+    "LOSS_REPORTED_TEMPORARY": "suspended",
+    DECIDED_LOST: "missing",
 }
 OPENS_CONSIGNMENT = ("HANDED_OVER", "SENT_BACK")
 _MADE = (SENT, "JOB_ACCEPTED", "MADE", "BANK_KEYED", "SS_KEYED", "HANDED_OVER")
@@ -90,13 +93,14 @@ WAYS: tuple[tuple[str, ...], ...] = (
     (*_MADE, "POSTED", "RETURNED", "HANDED_OVER"),
     (*_MADE, "POSTED", "RETURNED", *_CANCELLED),
     (*_MADE, "POSTED", "LOST", *_CANCELLED),
+    (*_MADE, DECIDED_LOST, "RECEIVED_AT_PLACE"),
     (*_MADE, "RECEIVED_AT_PLACE", "REFUSED_BY_HOLDER", *_CANCELLED),
     (*_MADE, "RECEIVED_AT_PLACE", "SENT_BACK", *_CANCELLED),
     (*_MADE, "RECEIVED_AT_PLACE", *_CANCELLED),
     (SENT, "ITEM_ACCEPTED", "SPOILED", "DESTROYED"),
     (SENT, "ITEM_REFUSED"),
     (SENT, "JOB_REFUSED"),
-    ("ISSUED_INSTANTLY", "SS_ACTIVATED"),
+    ("ISSUED_INSTANTLY", "SS_ACTIVATED", "LOSS_REPORTED_TEMPORARY", "LOSS_REPORTED"),
 )
 CARD_MOVES: dict[tuple[str, str], list[str]] = {
     # (state, next state) of a card beside those of its effective plastic: what brings it there
@@ -109,6 +113,7 @@ CARD_MOVES: dict[tuple[str, str], list[str]] = {
     ("WAITING", "CANCELLED_BEFORE_MAKING"): ["DEATH"],
     ("COLLECTED", "NOT_ACTIVATED"): ["not activated in time"],
     ("NOT_ACTIVATED", "ACTIVE"): ["SS_ACTIVATED"],
+    ("ACTIVE", "REPLACED"): ["the card in its place is active"],
 }
 TERM = re.compile(r"(\w+) IS (NOT )?NULL")
 
@@ -139,6 +144,7 @@ def moves() -> dict[tuple[str, str], list[str]]:
             if step in OPENS_CONSIGNMENT:
                 columns = {column for column in columns if not column.startswith("c_")}
             columns.add(COLUMN_OF.get(step, step.lower()))
+            columns -= {"missing"} if step == "RECEIVED_AT_PLACE" else set()
             following = plastic_state(columns)
             if following != state:
                 by = found.setdefault((state, following), [])

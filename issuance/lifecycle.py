@@ -115,6 +115,23 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "HOLD_FOR_PICKUP": ("留存待自取", "held for pick-up"),
     "RETURN": ("退回寄件人", "returned to the sender"),
 }
+MAIL_CODES: dict[str, str] = {
+    # a carrier's own code: the milestone that it says. UPU EMSEVT V3, and the words of domestic carriers' pages
+    "EMA": "POSTED",
+    **dict.fromkeys(("EMB", "EMC", "EMD", "EMF", "EDD", "EDE", "EMJ", "EMK", "EMG"), "IN_TRANSIT"),
+    "EDG": "OUT_FOR_DELIVERY",
+    "EDH": "AT_PICKUP_POINT",
+    "EMH": "DELIVERY_FAILED",
+    "EMI": "DELIVERED",
+    "收寄": "POSTED",
+    "运输中": "IN_TRANSIT",
+    "派送中": "OUT_FOR_DELIVERY",
+    "待自取": "AT_PICKUP_POINT",
+    "未妥投": "DELIVERY_FAILED",
+    "妥投": "DELIVERED",
+    "退回妥投": "RETURNED",
+    "丢失": "LOST",
+}
 ROLES: dict[str, tuple[str, str]] = {
     "HOLDER": ("本人", "holder"),
     "PROXY": ("代领人", "proxy"),
@@ -163,6 +180,14 @@ PLASTIC_STATES: tuple[State, ...] = (
     State("DESTROYED", "destroyed IS NOT NULL", "destroyed", "ended uncollected", "已销毁", "destroyed"),
     State("CANCELLED", "ss_cancelled IS NOT NULL", "ss_cancelled", "cancelled", "注销", "cancelled"),
     State("LOST_BY_HOLDER", "loss_reported IS NOT NULL", "loss_reported", "cancelled", "正式挂失", "lost for good"),
+    State(
+        "SUSPENDED",
+        "suspended IS NOT NULL",
+        "suspended",
+        "collected",
+        "临时挂失",
+        "reported lost for the time being",
+    ),
     State("ACTIVE", "ss_activated IS NOT NULL", "ss_activated", "collected", "正常", "active"),
     State("COLLECTED", "taken IS NOT NULL", "taken", "collected", "领卡未激活", "collected, not activated"),
     State(
@@ -175,9 +200,8 @@ PLASTIC_STATES: tuple[State, ...] = (
     ),
     State("SPOILED", "spoiled IS NOT NULL", "spoiled", "in making", "制卡失败", "spoiled", "spoiled"),
     State("REFUSED", "refused IS NOT NULL", "refused", "in making", "制卡失败", "refused by the factory", ""),
-    State(
-        "MAIL_LOST", "c_lost IS NOT NULL AND c_returned IS NULL", "c_lost", "in custody", "邮件丢失", "lost in the mail"
-    ),
+    State("MAIL_LOST", "c_lost IS NOT NULL", "c_lost", "in custody", "邮件丢失", "lost in the mail"),
+    State("MISSING", "missing IS NOT NULL", "missing", "in custody", "交接中遗失", "lost in a hand-over, as decided"),
     State("RETURNED", "c_returned IS NOT NULL", "c_returned", "in custody", "邮件已退回", "returned by the carrier"),
     State("SENT_BACK", "c_sent_back IS NOT NULL", "c_sent_back", "in custody", "社保卡已被退回", "sent back"),
     State("AT_PLACE", "c_received IS NOT NULL", "c_received", "in custody", "银行网点签收", "received at the place"),
@@ -203,11 +227,22 @@ CARD_STATES: dict[str, tuple[str, str, str]] = {
     "HELD": ("held", "待缴费或待处理", "held for a fee or an event"),
     "WITHDRAWN": ("withdrawn", "已撤回", "withdrawn"),
     "NOT_ACTIVATED": ("collected", "领卡逾期未激活", "collected and not activated in time"),
+    "REPLACED": ("collected", "已换新卡", "replaced by another card of its holder, which is active"),
     "CANCELLED_BEFORE_MAKING": ("cancelled", "制卡前注销", "cancelled before making"),
 } | {state.name: (state.order, state.zh, state.en) for state in PLASTIC_STATES}
 
 ENDED_STATES = frozenset(
-    {"ACTIVE", "NOT_ACTIVATED", "WITHDRAWN", "CANCELLED", "CANCELLED_BEFORE_MAKING", "DESTROYED", "LOST_BY_HOLDER"}
+    {
+        "ACTIVE",
+        "SUSPENDED",
+        "REPLACED",
+        "NOT_ACTIVATED",
+        "WITHDRAWN",
+        "CANCELLED",
+        "CANCELLED_BEFORE_MAKING",
+        "DESTROYED",
+        "LOST_BY_HOLDER",
+    }
 )
 
 COHORT_STATES: dict[str, tuple[str, str]] = {
@@ -225,9 +260,15 @@ DECISIONS: dict[str, tuple[str, str]] = {
     "REQUEST": ("请求", "something is asked of a partner"),
     "NOTICE": ("通知", "the holder is told"),
 }
+BY_HAND: dict[str, tuple[str, str]] = {
+    # why an operator has another plastic made of a card that is in custody
+    "LOST_IN_HANDOVER": ("交接中遗失", "lost in a hand-over"),
+    "DAMAGED": ("损坏", "damaged in custody"),
+}
 CANCEL_REASONS: dict[str, tuple[str, str]] = {
     "TWO_PLASTICS": ("另有一张卡", "another plastic of the card is the effective one"),
     "MAIL_LOST": ("邮件丢失", "lost in the mail"),
+    "MISSING": ("交接中遗失", "lost in a hand-over"),
     "UNDELIVERABLE": ("无法投递", "cannot be delivered"),
     "EXPIRED": ("逾期未领", "not collected in time"),
     "DEATH": ("死亡", "the holder died"),
@@ -241,12 +282,27 @@ WITHDRAWALS: dict[str, tuple[str, str]] = {
     "COHORT_WITHDRAWN": ("批次已撤销", "the cohort was withdrawn before it opened"),
 }
 TEMPLATES: dict[str, tuple[str, str]] = {
+    # {place}: code of outlet, employer or service point; {carrier}, {number}: of the letter; {until}: kept until
     "RECEIVED": ("您的社保卡换发申请已受理。", "Your application was received."),
-    "READY": ("您的社保卡已到领卡网点，请携带身份证件领取。", "Your card is ready; bring your identity document."),
-    "POSTED": ("您的社保卡已寄出。", "Your card was posted."),
+    "READY": (
+        "您的社保卡已到 {place}，请本人携带有效身份证件领取，代领须带双方证件。",
+        "Your card is ready at {place}; bring your identity document, a proxy both documents.",
+    ),
+    "POSTED": ("您的社保卡已由 {carrier} 寄出，邮件号 {number}。", "Your card was posted with {carrier}, {number}."),
+    "PICKUP": (
+        "您的社保卡邮件（{carrier} {number}）待自取，请携带有效身份证件领取。",
+        "Your letter ({carrier} {number}) waits at a pick-up point; bring your identity document.",
+    ),
     "RETURNED": ("您的社保卡邮件被退回，将再次投递。", "Your card came back and is sent again."),
     "REMADE": ("您的社保卡正在重新制作。", "Your card is made again."),
-    "REMINDER": ("您的社保卡仍未领取，请尽快领取。", "Your card waits to be collected."),
+    "CORRECTION": (
+        "您的社保卡资料有误，正在重新制作；如需更正姓名、照片或号码，请在原申请渠道办理。",
+        "Your card is made again because data was wrong; correct it where you applied.",
+    ),
+    "REMINDER": (
+        "您的社保卡仍在 {place} 待领，保管至 {until}，逾期将注销。",
+        "Your card still waits at {place}; it is kept until {until} and then cancelled.",
+    ),
     "ACTIVATE": (
         "您已领卡，请启用社保功能；启用前请使用医保电子凭证。",
         "Activate the card; use the e-credential meanwhile.",
@@ -256,7 +312,7 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "您的养老金可能无法按时发放：请携带身份证件和新社保卡到银行网点激活金融功能。",
         "Your pension may not be paid: activate the card's bank account at an outlet of the bank.",
     ),
-    "CANCELLED": ("您的社保卡已注销。", "Your card was cancelled."),
+    "CANCELLED": ("您的社保卡已注销，如需用卡请重新申领。", "Your card was cancelled; apply again for another one."),
 }
 
 Severity = Literal["high", "normal"]

@@ -35,7 +35,9 @@ PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
 }
 """Every partner also reads its own partner-notices topic."""
 
-GRANTABLE = ("name", "id_number", "social_security_number", "phone", "address", "postcode", "photo_ref")
+GRANTABLE = (
+    "name", "id_number", "social_security_number", "phone", "address", "postcode", "old_card_number", "photo_ref",
+)  # fmt: skip
 """Personal fields of a PersonalizationRecord that the registry can grant a factory."""
 
 

@@ -127,6 +127,7 @@ class Policy(_Entry):
     transit_days: TransitDays = Field(title="邮寄天数：本市、外地 / days in the mail")
     card_fees: CardFees = Field(title="补换卡工本费（分）与免收对象 / card fees in fen, and who is exempt")
     postage: Postage = Field(title="邮费由谁付、金额（分） / postage: payer, fen")
+    keep_account: bool = Field(title="补换卡沿用原账户（换卡不换号） / replacement and exchange keep the account")
     hold_until_paid: bool = Field(title="缴费后才制卡 / made only when paid")
     retention_days: Days = Field(title="结清后几日清除个人数据 / days after closing until personal data is erased")
     waived_rules: tuple[str, ...] = Field((), title="本市豁免的行规则，只警示不隔离 / row rules waived: they only warn")

@@ -21,7 +21,7 @@ import numpy as np
 
 from issuance.partners import Registry, load_registry
 from issuance.settings import ROOT
-from producers.people import HEADER, Cohort, Ints, Row, canary, canary_indexes, good_rows, id_numbers, people
+from producers.people import HEADER, METHODS, Cohort, Ints, Row, canary, canary_indexes, good_rows, id_numbers, people
 
 FILE = "applications.csv"
 CHUNK = 20_000
@@ -140,7 +140,7 @@ def _extras(cohort: Cohort) -> list[Extra]:
             extras += [Extra(rule, _tuple(row)) for row in pair]
         else:
             row = next(fresh)
-            if turn < len(ROUND) and rule == "ID_CHECK_DIGIT":
+            if turn < len(ROUND) and rule == "ID_CHECK_DIGIT" and cohort.marked:
                 row |= canary(cohort, 4)
             makers[rule](row)
             extras.append(Extra(rule, _tuple(row)))
@@ -167,7 +167,10 @@ def _tuple(row: Row) -> tuple[str, ...]:
     return tuple(row[column] for column in HEADER)
 
 
-def generate_cohort(directory: Path, cards: int, seed: int, opens: date, registry: Registry) -> Generated:
+def generate_cohort(
+    directory: Path, cards: int, seed: int, opens: date, registry: Registry, methods: tuple[str, ...] = METHODS,
+    marked: bool = True,
+) -> Generated:  # fmt: skip
     """Write applications.csv (UTF-8), truth.json and canaries.json for `cards` good, distinct people and defects.
 
     The application days end before `opens` (Asia/Shanghai), the cohort's opening day. Equal arguments give equal bytes.
@@ -178,7 +181,7 @@ def generate_cohort(directory: Path, cards: int, seed: int, opens: date, registr
     if cards < 1:
         raise ValueError("a cohort has at least one card")
     directory.mkdir(parents=True, exist_ok=True)
-    cohort = Cohort(seed, cards, opens, tuple(bank.id for bank in registry.of_kind("bank")))
+    cohort = Cohort(seed, cards, opens, tuple(bank.id for bank in registry.of_kind("bank")), methods, marked)
     extras = _extras(cohort)
     rows = cards + len(extras)
     rng = np.random.default_rng(seed)
@@ -266,10 +269,15 @@ def main() -> None:
     parser.add_argument("--cards", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--opens", type=date.fromisoformat, default=date(2025, 10, 9))
+    parser.add_argument(
+        "--method", action="append", choices=sorted(set(METHODS)), help="ways to collect, by default all"
+    )
+    parser.add_argument("--unmarked", action="store_true", help="without the marked people that every cohort has")
     given = parser.parse_args()
     given.directory.mkdir(parents=True, exist_ok=True)
     registry = load_registry(ROOT / "policies" / "partners.demo.yaml")
-    made = generate_cohort(given.directory, given.cards, given.seed, given.opens, registry)
+    methods = tuple(given.method or METHODS)
+    made = generate_cohort(given.directory, given.cards, given.seed, given.opens, registry, methods, not given.unmarked)
     print(f"{made.rows} rows in {made.applications}: submit them with --declared {made.rows}")
 
 

@@ -116,6 +116,10 @@ class Cohort:
     cards: int
     opens: date
     banks: tuple[str, ...]
+    methods: tuple[str, ...] = METHODS
+    """Ways to collect, each as often as it stands here."""
+    marked: bool = True
+    """Whether some of the people have marked values, the same in every cohort."""
 
     def draw(self, step: str, index: Ints, sides: int) -> Ints:
         """A number below `sides` for each index: splitmix64 over seed, step and index (public domain, S. Vigna)."""
@@ -193,7 +197,7 @@ def _addresses(cohort: Cohort, index: Ints, methods: list[str]) -> tuple[list[st
 
 def people(cohort: Cohort, index: Ints) -> Columns:
     """Valid rows of the given indexes, in the contract's plain forms."""
-    methods = cohort.pick("method", index, METHODS)
+    methods = cohort.pick("method", index, cohort.methods)
     banks = cohort.pick("bank", index, cohort.banks)
     places = list(zip(banks, (cohort.draw("outlet", index, 200) + 1).tolist(), methods, strict=True))
     addresses, postcodes = _addresses(cohort, index, methods)
@@ -264,8 +268,8 @@ def good_rows(cohort: Cohort, first: int, last: int) -> list[tuple[str, ...]]:
 
 
 def canary_indexes(cohort: Cohort) -> list[int]:
-    """The good people with marked values: four, or all of a smaller cohort."""
-    count = min(4, cohort.cards)
+    """The good people with marked values: four, or all of a smaller cohort; none where nobody is marked."""
+    count = min(4, cohort.cards) if cohort.marked else 0
     return [number * cohort.cards // count for number in range(count)]
 
 

@@ -22,9 +22,10 @@ from issuance.settings import ROOT, Settings
 from issuance.wire.refusals import Message, pause_partner, refuse_message
 
 READS = {
-    "cohort list", "cohort show", "cohort statement", "cohort calendar", "card show", "job list", "quarantine list",
-    "break list", "break show", "partner list", "dlq list", "keys list", "topics list", "ledger verify",
-    "ledger digest", "stack status", "stack logs", "retention list", "retention certificate",
+    "cohort list", "cohort show", "cohort statement", "cohort calendar", "cohort ages", "cohort due", "card show",
+    "card find", "job list", "quarantine list", "break list", "break show", "partner list", "dlq list", "keys list",
+    "topics list", "ledger verify", "ledger digest", "stack status", "stack logs", "retention list",
+    "retention certificate",
 }  # fmt: skip
 """Commands that change nothing."""
 SETUP = {"stack up", "stack down", "ledger migrate", "topics apply", "demo", "generate", "consume", "relay", "simulate"}
@@ -36,6 +37,7 @@ ACTS = {
     "cohort release": {"release", "refuse"},
     "cohort postpone": {"postpone"},
     "cohort withdraw": {"withdraw"},
+    "card remake": {"remake"},
     "cohort reopen": {"reopen"},
     "cohort close": {"close"},
     "job resend": {"resend"},

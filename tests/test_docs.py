@@ -17,6 +17,7 @@ from issuance.cli import cli
 from issuance.docs import (
     CARD_MOVES,
     COLUMN_OF,
+    DECIDED_LOST,
     FILE,
     RELATIONS,
     SENT,
@@ -108,19 +109,20 @@ def test_the_states_of_a_cohort_are_those_of_the_ledger() -> None:
 def test_the_picture_reaches_every_state_of_a_card() -> None:
     assert {state for _, state in moves()} == {state.name for state in PLASTIC_STATES}
     assert {state for _, state in (*moves(), *CARD_MOVES)} == set(CARD_STATES)
-    assert {step for way in WAYS for step in way} <= {*MILESTONES, SENT}
+    assert {step for way in WAYS for step in way} <= {*MILESTONES, SENT, DECIDED_LOST}
 
 
 def test_the_picture_fills_columns_that_the_standing_of_a_plastic_has() -> None:
     for step, column in COLUMN_OF.items():
-        assert step in MILESTONES or step == SENT
+        assert step in MILESTONES or step in (SENT, DECIDED_LOST)
         assert re.search(rf"AS {column}\b", PLASTICS)
 
 
 def test_a_state_is_the_first_whose_condition_holds() -> None:
     assert plastic_state(()) == "PLANNED"
     assert plastic_state({"made", "bank_keyed"}) == "MADE"
-    assert plastic_state({"made", "c_posted", "c_lost", "c_returned"}) == "RETURNED"
+    assert plastic_state({"made", "c_posted", "c_returned"}) == "RETURNED"
+    assert plastic_state({"made", "c_posted", "c_returned", "c_lost"}) == "MAIL_LOST"  # on its way back
     assert plastic_state({"taken", "ss_activated", "loss_reported"}) == "LOST_BY_HOLDER"
 
 

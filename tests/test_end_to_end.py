@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,64 +18,21 @@ import psycopg
 import pytest
 import requests
 from botocore.config import Config
+from demo_fixture import ROOT, Run, run_demo, stop
 from kafka import TopicPartition
 from wire_fixture import wait_for
 
 from issuance.airflow import Airflow, fetch_token
-from issuance.settings import read_env_file
-from issuance.stack.place import Ports
 from issuance.wire.kafka import Credentials, make_consumer
 
-ROOT = Path(__file__).parents[1]
-PORT_OFFSET = 2000 + int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000"))
 SEED = 7
+DEMO = ("--cards", "200", "--seed", str(SEED))
 
 
-@dataclass
-class Run:
-    """A demo that has run, with its stack still up."""
-
-    directory: Path
-    env: dict[str, str]
-    result: dict[str, Any]
-    output: str
-
-    def issuance(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the public command against this stack."""
-        command = [sys.executable, "-m", "issuance.cli", *words]
-        return subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The stack's variables."""
-        return read_env_file(self.directory / "stack.env")
-
-
-def environment_of(directory: Path) -> dict[str, str]:
-    """A stack in a folder and on ports of its own."""
-    env = {name: value for name, value in os.environ.items() if name != "AIRFLOW_API_URL"}
-    ports = {f"ISSUANCE_PORT_{p.name.upper()}": str(int(str(p.default)) + PORT_OFFSET) for p in fields(Ports)}
-    return env | ports | {"ISSUANCE_STACK_DIR": str(directory), "PYTHONPATH": str(ROOT)}
-
-
-def run_demo(directory: Path, disturb: bool) -> Run:
-    """`issuance demo --cards 200`, leaving the stack up."""
-    env = environment_of(directory)
-    out = directory.with_suffix(".json")
-    command = [sys.executable, "-m", "issuance.cli", "demo", "--cards", "200", "--seed", str(SEED), "--json", str(out)]
-    process = subprocess.Popen(
-        command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    lines: list[str] = []
-    for line in process.stdout or ():
-        lines.append(line)
-        if disturb and line.startswith("· life"):
-            threading.Thread(target=kill_workers, args=(env,), daemon=True).start()
-    code = process.wait()
-    if code:
-        stop(Run(directory, env, {}, ""))
-    assert code == 0, "".join(lines[-40:])
-    return Run(directory, env, json.loads(out.read_text(encoding="utf-8")), "".join(lines))
+def kill_in_life(line: str, env: dict[str, str]) -> None:
+    """Kill the workers once the cohort's life begins."""
+    if line.startswith("· life"):
+        threading.Thread(target=kill_workers, args=(env,), daemon=True).start()
 
 
 def kill_workers(env: dict[str, str]) -> None:
@@ -96,16 +52,10 @@ def kill_workers(env: dict[str, str]) -> None:
         pause.wait(choice.uniform(0.3, 2.0))
 
 
-def stop(run: Run) -> None:
-    """Take the stack down and prove that it is."""
-    done = run.issuance("stack", "down")
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The undisturbed demo."""
-    run = run_demo(tmp_path_factory.mktemp("e2e") / "stack", disturb=False)
+    run = run_demo(tmp_path_factory.mktemp("e2e") / "stack", *DEMO)
     yield run
     stop(run)
 
@@ -166,6 +116,8 @@ def test_every_read_answers_in_json(demo: Run) -> None:
     assert [row["cohort_id"] for row in read("cohort", "list")] == [cohort]
     assert read("cohort", "show", cohort)["waves"][0]["released_by"] == "releaser"
     assert read("cohort", "statement", cohort)["state"] == "closed"
+    assert sum(age["cards"] for age in read("cohort", "ages", cohort)) == 200
+    assert read("cohort", "due", cohort, "--within", "0") == []
     refused = read("quarantine", "list", cohort)
     assert {row["outcome"] for row in refused} <= {"quarantined", "duplicate"}
     assert all(row["remedy"] for row in refused)
@@ -175,6 +127,7 @@ def test_every_read_answers_in_json(demo: Run) -> None:
     assert [row for row in read("break", "list") if row["holds"]] == []
     card = read("card", "show", next(row["reference"].split("/")[0] for row in breaks if row["kind"] == "OUT_OF_ORDER"))
     assert {fact["milestone"] for fact in card["facts"]} >= {"MADE", "SS_KEYED"}
+    assert [found["card_ref"] for found in read("card", "find", card["application_id"])] == [card["card_ref"]]
     assert {row["partner"] for row in read("partner", "list")} > {"HRSS-BJ", "EMS"}
     assert read("dlq", "list") == []
     assert len(read("topics", "list")) > 100
@@ -311,7 +264,7 @@ def test_killing_every_consumer_and_the_relay_gives_the_same_digest(
     demo: Run, digest: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     stop(demo)
-    disturbed = run_demo(tmp_path_factory.mktemp("killed") / "stack", disturb=True)
+    disturbed = run_demo(tmp_path_factory.mktemp("killed") / "stack", *DEMO, at_line=kill_in_life)
     try:
         assert disturbed.result["state"] == "closed"
         assert disturbed.issuance("ledger", "digest").stdout.strip() == digest

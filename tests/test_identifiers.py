@@ -16,8 +16,6 @@ from issuance.intake.identifiers import (
     matches,
     number_parts,
     real_days,
-    s10_check_digit,
-    s10_contradicts,
 )
 
 days = st.dates(date(1800, 1, 1), date(2199, 12, 31))
@@ -114,15 +112,3 @@ def test_age_of_an_unknown_day() -> None:
 
 def test_matching_is_of_the_whole_value() -> None:
     assert matches(series("ab", "ab\n", "xab", ""), "a|ab").tolist() == [True, False, False, False]
-
-
-@pytest.mark.parametrize(("serial", "digit"), [("47312482", 9), ("28704377", 5), ("12345671", 0), ("12345674", 5)])
-def test_vectors_of_upu_s10(serial: str, digit: int) -> None:
-    assert s10_check_digit(serial) == digit
-    assert not s10_contradicts(f"EE{serial}{digit}CN")
-    assert s10_contradicts(f"EE{serial}{(digit + 1) % 10}CN")
-
-
-@pytest.mark.parametrize("number", ["1234567890123", "SF1234567890123", "", "EE473124820C", "ee473124820cn"])
-def test_other_shapes_of_tracking_numbers_are_left_alone(number: str) -> None:
-    assert not s10_contradicts(number)

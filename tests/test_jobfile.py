@@ -22,7 +22,8 @@ Pair = tuple[bytes, bytes]
 RECORD: dict[str, Any] = {
     "card_ref": "00000000-0000-5000-8000-000000000001", "attempt": 1, "bank": "ICBC", "collection_method": "outlet",
     "place": "ICBC-0001", "name": "欧阳𠮷", "id_number": "11010519491231002X", "social_security_number": None,
-    "phone": None, "address": None, "postcode": None, "photo_ref": None, "pack": None, "postage": None,
+    "phone": None, "address": None, "postcode": None, "old_card_number": None,
+    "photo_ref": None, "pack": None, "postage": None,
 }  # fmt: skip
 
 

@@ -219,3 +219,19 @@ def test_only_who_pays_before_is_held_and_a_first_card_is_free() -> None:
     assert (paying.postage_of("mail"), policy.postage_of("mail"), policy.postage_of("outlet")) == (
         "prepaid", "collect", None
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_replacement_keeps_the_account_of_the_old_card_if_the_city_allows_it(
+    own: Own, keeps: bool, tmp_path: Path, stack: Settings, url: str
+) -> None:
+    keys, store = KeyService(own.settings.keys_dir), ObjectStore.of(own.settings)
+    person = PERSON | {"masked": "王** 1***************2X", "old_card_number": "6222020200001234567"}
+    Vault(store, keys, own.cohort_id).write_block(1, [person] * 6)
+    with connect(url) as connection:
+        for n, kind in enumerate(("replacement", "exchange", "renewal")):
+            connection.execute("UPDATE card SET kind = %s WHERE position = %s", (kind, n))
+    city = own._replace(settings=changed(stack, url, tmp_path, {"keep_account": keeps}, {}))
+    found = records(city, dispatch(city))
+    kept = {WAYS.index(method) for method, record in found.items() if record["old_card_number"]}
+    assert kept == ({0, 1} if keeps else set())

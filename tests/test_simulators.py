@@ -19,10 +19,10 @@ from joserfc.jwk import RSAKey
 
 from issuance.clock import day_of, end_of
 from issuance.dispatch.jobfile import encode_job, seal_signed
-from issuance.intake.identifiers import s10_contradicts
 from issuance.lifecycle import MILESTONES
 from issuance.partners import load_registry
 from issuance.settings import ROOT
+from issuance.tracking.post import s10_contradicts
 from issuance.tracking.reports import Reporter, StagedFact, check_items, check_structure, hash_total
 from issuance.vault.envelopes import SealingKey, key_of
 from issuance.vault.keys import NamedKey
@@ -34,6 +34,7 @@ from producers.simulators.rates import RATES, rates_with
 from producers.simulators.records import Message, Outgoing, Parcel, Plastic
 from producers.simulators.sealed import SealedFiles
 from producers.simulators.street import Street
+from producers.simulators.world import Application
 
 REGISTRY = load_registry(ROOT / "policies" / "partners.demo.yaml")
 OPENS = date(2025, 10, 9)
@@ -57,8 +58,7 @@ def world(seed: int, jobs: dict[str, list[Plastic]], rates: dict[str, float], le
     props = Props(
         lambda partner: lambda order: jobs.get(order["job_id"]),
         lambda partner: lambda notice: int(notice["count"]),
-        lambda: iter([f"A{number}" for number in range(leaving)]),
-        "demo-1",
+        lambda: iter([Application("demo-1", f"A{number}", "ICBC", "outlet") for number in range(leaving)]),
     )
     return {kind: cast(kind, REGISTRY, Choices(seed, rates), props) for kind in KINDS}
 

@@ -67,6 +67,39 @@ def show(cohort_id: str, as_json: bool) -> None:
         emit([_wave_row(wave) for wave in waves], False)
 
 
+@cohort.command()
+@click.argument("cohort_id")
+@AS_JSON
+def ages(cohort_id: str, as_json: bool) -> None:
+    """时效。 How long the cards of a cohort have stood in each state, in calendar and in working days."""
+    from issuance.ledger.connection import business_day
+    from issuance.lifecycle import CARD_STATES
+    from issuance.tracking.ages import stage_ages
+
+    with transaction(load_settings().database_url) as connection:
+        found = stage_ages(connection, cohort_id, business_day(connection))
+    emit([{"state": age.state, "状态": CARD_STATES[age.state][1]} | age._asdict() for age in found], as_json)
+
+
+@cohort.command()
+@click.argument("cohort_id", required=False)
+@click.option("--within", default=7, show_default=True, type=click.IntRange(0, 366), help="Calendar days from today.")
+@click.option("--cards", "single", is_flag=True, help="Every card, job and hand-over by itself.")
+@AS_JSON
+def due(cohort_id: str | None, within: int, single: bool, as_json: bool) -> None:
+    """即将超期。 What will breach within some days, or has: what has to happen by when, and who is waited for."""
+    from issuance.ledger.connection import business_day
+    from issuance.partners import load_registry
+    from issuance.tracking.ages import coming_due, summed
+
+    settings = load_settings()
+    registry = load_registry(settings.partners_file)
+    policy = _policies(settings)(registry.city)
+    with transaction(settings.database_url) as connection:
+        found = coming_due(connection, policy, business_day(connection), within, registry.hrss, cohort_id)
+    emit(found if single else summed(found), as_json)
+
+
 def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
     """A wave for people: what the forecast says of it, and how it stands."""
     forecast = wave["forecast"]

@@ -4,50 +4,97 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from issuance.demo.run import Proof
+    from issuance.demo.scenarios import Scenario
+
+SMALL = 40
+"""Cards of a scenario's cohort."""
+
 
 @click.command()
-@click.option("--cards", default=20_000, show_default=True, help="Synthetic retirees.")
+@click.option("--cards", type=click.IntRange(1), help=f"Synthetic retirees: 20,000, or {SMALL} for each scenario.")
 @click.option("--seed", default=7, show_default=True, help="Every random choice derives from it.")
+@click.option("--scenario", "names", multiple=True, help="An awkward case instead (again for more); `all`; `list`.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result here.")
 @click.option("--exit", "leave", is_flag=True, help="Stop the stack at the end.")
 @click.option("--recheck", is_flag=True, help="Only prove again a demo that has run: truth files against the ledger.")
-def demo(cards: int, seed: int, json_file: Path | None, leave: bool, recheck: bool) -> None:
-    """演示。 One cohort through its whole life on the local stack; exit code 1 when anything does not add up."""
-    from issuance.commands.statement import print_statement
+def demo(
+    cards: int | None, seed: int, names: tuple[str, ...], json_file: Path | None, leave: bool, recheck: bool
+) -> None:
+    """演示。 A cohort through its whole life on the local stack; exit code 1 when anything does not add up."""
     from issuance.demo.run import Demo, prove, run_demo
     from issuance.settings import load_settings
     from issuance.stack import run as stack
 
-    demonstration = Demo(cards, seed, click.echo)
+    if "list" in names:
+        _list_scenarios()
+        return
+    scenarios = _chosen(names)
+    demonstration = Demo(cards or (SMALL if scenarios else 20_000), seed, click.echo, scenarios)
     try:
         if not recheck:
             with demonstration.stage("stack"):
                 stack.up(lambda line: click.echo(f"  {line}"))
-        statement, result = prove(demonstration, load_settings()) if recheck else run_demo(demonstration)
+        proofs = prove(demonstration, load_settings()) if recheck else run_demo(demonstration)
         if json_file:
-            json_file.write_text(json.dumps(result, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
-        print_statement(statement)
-        _print_planted(result)
+            json_file.write_text(_as_json(proofs), encoding="utf-8")
+        for proof in proofs:
+            _print_proof(proof)
+        click.echo(f"seconds: {json.dumps(demonstration.seconds)}")
         if not leave:
-            _print_where(demonstration.cohort_id)
+            _print_where(proofs[0].play.cohort_id)
     finally:
         if leave:
             stack.down(lambda line: click.echo(f"  {line}"))
-    proven = statement.holds and statement.state == "CLOSED" and result["differences"] == 0
-    sys.exit(0 if proven else 1)
+    sys.exit(0 if all(proof.holds for proof in proofs) else 1)
 
 
-def _print_planted(result: dict[str, Any]) -> None:
+def _chosen(names: Sequence[str]) -> tuple[Scenario, ...]:
+    from issuance.demo.scenarios import SCENARIOS
+
+    unknown = sorted(set(names) - {*SCENARIOS, "all"})
+    if unknown:
+        raise click.BadParameter(
+            f"没有场景 {', '.join(unknown)}。 / no scenario {', '.join(unknown)}; known are all, {', '.join(SCENARIOS)}"
+        )
+    return tuple(scenario for name, scenario in SCENARIOS.items() if name in names or "all" in names)
+
+
+def _list_scenarios() -> None:
     from issuance.commands.output import emit
+    from issuance.demo.scenarios import SCENARIOS
 
-    emit([{"defect": kind, **counts} for kind, counts in result["planted"].items()], False)
-    click.echo(f"differences between truth and ledger: {result['differences']}")
-    click.echo(f"seconds: {json.dumps(result['seconds'])}")
+    emit([{"scenario": s.name, "场景": s.zh, "what happens": s.en} for s in SCENARIOS.values()], False)
+
+
+def _as_json(proofs: Sequence[Proof]) -> str:
+    """The contract's record of one cohort; of several, by cohort."""
+    results: Any = {proof.play.cohort_id: proof.result for proof in proofs} if len(proofs) > 1 else proofs[0].result
+    return json.dumps(results, ensure_ascii=False, indent=1, default=str)
+
+
+def _print_proof(proof: Proof) -> None:
+    """A cohort's closing statement and what was found of what was planted; for a scenario, what the operator sees."""
+    from issuance.commands.output import emit
+    from issuance.commands.statement import print_statement
+    from issuance.demo.tell import told_by_ledger
+
+    if proof.play.scenario:
+        click.echo(f"\n== {proof.play.scenario.name}: {proof.play.scenario.zh} / {proof.play.scenario.en}")
+    print_statement(proof.statement)
+    if proof.play.scenario:
+        click.echo("\n经办人所见 / what the operator sees")
+        emit(told_by_ledger(proof.play.cohort_id), False)
+    click.echo("\n植入与发现 / planted and found")
+    emit([{"what": kind, **counts} for kind, counts in proof.result["planted"].items() if any(counts.values())], False)
+    click.echo(f"differences between truth and ledger: {proof.result['differences']}")
 
 
 def _print_where(cohort_id: str) -> None:

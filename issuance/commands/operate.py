@@ -34,6 +34,30 @@ def show_card(card_ref: str, as_json: bool) -> None:
     emit(_read(queries.show_card, card_ref), as_json)
 
 
+@card.command()
+@click.argument("words")
+@AS_JSON
+def find(words: str, as_json: bool) -> None:
+    """查卡。 Find cards by application id, tracking number, hand-over id, job id or serial number."""
+    emit(_read(queries.find_cards, words), as_json)
+
+
+@card.command()
+@click.argument("card_ref")
+@click.option("--reason", required=True, help="LOST_IN_HANDOVER or DAMAGED.")
+@click.option("--note", required=True, help="What is known; it stands in the audit.")
+def remake(card_ref: str, reason: str, note: str) -> None:
+    """补制。 Have another plastic made of a card whose plastic was lost or damaged before anybody collected it."""
+    from issuance.login import current_user
+    from issuance.tracking.by_hand import remake_card
+
+    settings = load_settings()
+    user = current_user(settings)
+    with transaction(settings.database_url) as connection:
+        attempt = remake_card(connection, card_ref, reason, note, user, business_day(connection))
+    click.echo(f"{user}: {card_ref}/{attempt} is made again")
+
+
 @click.group()
 def job() -> None:
     """制卡任务。 Jobs."""

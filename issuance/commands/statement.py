@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from issuance.lifecycle import BREAK_KINDS, CARD_STATES
 from issuance.reconcile.closing import ClosingStatement
@@ -21,7 +21,7 @@ def print_statement(statement: ClosingStatement | PartnerStatement) -> None:
     for state, count in statement.counts.items():
         states.add_row(CARD_STATES[state][1], state, f"{count:,}")
     console.print(states)
-    equations = Table("equation", "unit", "left", "right", "holds", "buckets")
+    equations = Table(Column("equation", no_wrap=True), "unit", "left", "right", "holds", "buckets")
     for item in statement.balances:
         buckets = ", ".join(f"{name} {count:,}" for name, count in (item.buckets | item.beside).items() if count)
         holds = "yes" if item.holds else f"NO ({len(item.differing)} differ)"

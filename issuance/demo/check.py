@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from issuance.demo.plays import Play, card_refs_of
+from issuance.demo.scenarios import ANNULLED, Outcome
 from issuance.ledger.connection import Connection
 from issuance.reconcile.equations import FACT_STANDS
 from issuance.tracking.marks import milliseconds
@@ -23,6 +27,7 @@ BY_MILESTONE = {
     "destroyed": ("DESTROYED",),
 }
 """Kinds of defects that are facts of their own."""
+CARD = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/[0-9]+)?$")
 ON_THE_WAY = ("delay", "repeat", "reorder")
 """Kinds that happen to a report; found are the planted facts that stand exactly once."""
 
@@ -47,6 +52,20 @@ class Truth:
     facts: dict[FactKey, frozenset[str]]
     annulled: set[FactKey]
     rows: set[tuple[str, int, str]]
+    happenings: dict[str, set[str]]
+    """What was done that is no fact of the doer's: the subjects by what happened."""
+
+    def of_cohort(self, play: Play) -> Truth:
+        """What concerns one cohort of several: its cards, its jobs, its letters; its rows already are its own."""
+        cards = card_refs_of(play)
+        letters = {fact.consignment_id for fact in self.facts if fact.card_ref in cards and fact.consignment_id}
+
+        def concerns(fact: FactKey) -> bool:
+            job = (fact.job_id or "").startswith(f"{play.cohort_id}.")
+            return fact.card_ref in cards or job or (fact.subject == "mail" and fact.consignment_id in letters)
+
+        facts = {fact: ways for fact, ways in self.facts.items() if concerns(fact)}
+        return replace(self, facts=facts, annulled={fact for fact in self.annulled if concerns(fact)})
 
 
 @dataclass(frozen=True)
@@ -57,20 +76,24 @@ class Checked:
     differences: list[str]
 
 
-def read_truth(directory: Path) -> Truth:
-    """The truth files of a demo's directory: truth.json of the generator, truth-KIND.jsonl of the simulators."""
+def read_truth(directory: Path, play: Play) -> Truth:
+    """The truth files: truth.json of a cohort's generator, truth-KIND.jsonl of the simulators of the whole world."""
+    happenings: dict[str, set[str]] = defaultdict(set)
     facts: dict[FactKey, frozenset[str]] = {}
     annulled: set[FactKey] = set()
     for path in sorted(directory.glob("truth-*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
+            if "happening" in entry:
+                happenings[entry["happening"]].add(entry["subject"])
+                continue
             key = _truth_key(entry)
             if entry["annulled"]:
                 annulled.add(key)
             else:
                 facts[key] = facts.get(key, frozenset()) | frozenset(entry["defects"])
-    defects = json.loads((directory / "truth.json").read_text(encoding="utf-8"))["defects"]
-    return Truth(facts, annulled, {(d["file"], d["line"], d["rule"]) for d in defects})
+    defects = json.loads((play.directory / "truth.json").read_text(encoding="utf-8"))["defects"]
+    return Truth(facts, annulled, {(d["file"], d["line"], d["rule"]) for d in defects}, happenings)
 
 
 def _truth_key(entry: dict[str, Any]) -> FactKey:
@@ -106,6 +129,40 @@ def check_planted(connection: Connection, cohort_id: str, truth: Truth) -> Check
         *_differences("annulled fact", truth.annulled, gone),
     ]
     return Checked(planted, differences)
+
+
+def check_outcome(connection: Connection, play: Play, truth: Truth, outcome: Outcome) -> Checked:
+    """Hold what must have come of a thing done against the truth about it: {the outcome: planted, found}.
+
+    Subjects of a happening are of this cohort if the cohort's query can tell: cards, plastics and letters of others are
+    left out; what belongs to no cohort (sequences, chunks, items of reports) counts whole.
+    """
+    rows = connection.execute(
+        f"SELECT DISTINCT found FROM ({outcome.found}) AS f (found) WHERE found IS NOT NULL",
+        {"cohort": _number_of(connection, play)},
+    ).fetchall()
+    planted, found = _subjects(play, truth, outcome), {str(row[0]) for row in rows}
+    counts: dict[str, dict[str, int]] = {}
+    _count(counts, f"{outcome.zh} / {outcome.en}", planted, found)
+    return Checked(counts, list(_differences(outcome.happening or outcome.milestone, planted, found)))
+
+
+def _number_of(connection: Connection, play: Play) -> int:
+    row = connection.execute("SELECT cohort_no FROM cohort WHERE cohort_id = %s", (play.cohort_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _subjects(play: Play, truth: Truth, outcome: Outcome) -> set[str]:
+    """The subjects of an outcome by the truth."""
+    if outcome.happening == ANNULLED:
+        return {f"{fact.card_ref}/{fact.attempt}" for fact in truth.annulled}
+    if outcome.milestone:
+        facts = [fact for fact in truth.facts if fact.milestone == outcome.milestone]
+        return {f"{f.card_ref}/{f.attempt}" if f.card_ref else (f.consignment_id or "").split(":")[2] for f in facts}
+    cards = card_refs_of(play)
+    subjects = truth.happenings.get(outcome.happening, set())
+    of_cards = {subject for subject in subjects if CARD.match(subject)}
+    return {subject for subject in of_cards if subject.split("/")[0] in cards} | (subjects - of_cards)
 
 
 def _ledger_facts(connection: Connection, cohort_id: str, condition: str) -> set[FactKey]:

@@ -11,11 +11,11 @@ import time
 from datetime import date, timedelta
 from pathlib import Path
 
-from issuance.demo.people import as_user
+from issuance.demo.operator import operate
+from issuance.demo.plays import cohorts_of
 from issuance.demo.simulators import Simulators
 from issuance.demo.stepper import Stepper
 from issuance.ledger.connection import business_day, transaction
-from issuance.lifecycle import BREAK_KINDS
 from issuance.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def follow(settings: Settings, directory: Path, seed: int) -> None:
                 time.sleep(1)
                 continue
             due = stepper.step(day)
-            resolved = resolve_breaks(settings, directory.name)
+            resolved = operate(settings, cohorts_of(directory))
             log.info("day=%s next=%s resolved=%d", day, due, resolved)
             if not resolved:
                 day = max(due or day, day + timedelta(days=1))
@@ -51,20 +51,6 @@ def under_way(settings: Settings, day: date) -> bool:
             "SELECT FROM cohort WHERE state = 'DISPATCHED' OR (state = 'ACCEPTED' AND opens_on > %s) LIMIT 1", (day,)
         ).fetchone()
     return row is not None
-
-
-def resolve_breaks(settings: Settings, cohort_id: str) -> int:
-    """The demo's operator explains, by the public command, those breaks of its cohort that do not close themselves."""
-    lasting = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself]
-    with transaction(settings.database_url) as connection:
-        rows = connection.execute(
-            "SELECT break_id FROM break JOIN cohort USING (cohort_no) WHERE cohort_id = %s"
-            " AND break.closed_on IS NULL AND kind = ANY (%s)",
-            (cohort_id, lasting),
-        ).fetchall()
-    for (break_id,) in rows:
-        as_user("planner", "break", "resolve", str(break_id), "--note", "explained by the demo's operator")
-    return len(rows)
 
 
 def main() -> None:

@@ -7,48 +7,49 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from issuance.airflow import Airflow
-from issuance.demo.check import check_planted, read_truth
+from issuance.demo.check import check_outcome, check_planted, read_truth
+from issuance.demo.direct import dispatch_directly, submit_play
+from issuance.demo.operator import ended
 from issuance.demo.people import as_user, password_of
-from issuance.errors import Broken, Refused, Unavailable
+from issuance.demo.plays import OPENS, Play, plays_of, write_world
+from issuance.demo.scenarios import Scenario
+from issuance.demo.waiting import PATIENCE, await_condition
+from issuance.errors import Broken, Refused
 from issuance.ledger.connection import business_day, set_business_day, transaction
-from issuance.partners import load_registry
 from issuance.reconcile.closing import ClosingStatement, close_statement
 from issuance.settings import STACK_DIR, Settings, load_settings
 from issuance.stack.place import MARK
 
-OPENS = date(2025, 10, 9)
-"""The day from which all retirees of Beijing renew (domain.md)."""
 TIMED_DAGS = ("clocks", "activation_reconciliation", "retention")
-PATIENCE = 300.0
-"""Seconds that a run of Airflow may take, beside a second for every thousand cards."""
+STEPPED_DAGS = (*TIMED_DAGS, "cohort_starter")
+"""Those that would do in runs of their own what several cohorts go through directly."""
 
 
 @dataclass
 class Demo:
-    """One demonstration: its cohort, where its files are, and what each stage took."""
+    """One demonstration: its cohorts, where their files are, and what each stage took."""
 
     cards: int
+    """Of each cohort."""
     seed: int
     say: Callable[[str], None]
+    scenarios: tuple[Scenario, ...] = ()
+    """Without any, one cohort to which everything happens that usually does."""
     directory: Path = field(init=False)
+    plays: tuple[Play, ...] = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.directory = STACK_DIR / "demo" / self.cohort_id
-
-    @property
-    def cohort_id(self) -> str:
-        """demo-SEED."""
-        return f"demo-{self.seed}"
+        self.directory = STACK_DIR / "demo" / (f"scenarios-{self.seed}" if self.scenarios else f"demo-{self.seed}")
+        self.plays = plays_of(self.directory, self.cards, self.seed, self.scenarios)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -60,51 +61,73 @@ class Demo:
         self.say(f"  {name}: {self.seconds[name]} s")
 
 
-def run_demo(demo: Demo) -> tuple[ClosingStatement, dict[str, Any]]:
-    """Everything after the stack is up; returns the closing statement and the contract's demo JSON.
+class Proof(NamedTuple):
+    """What a cohort of a demo came to: its closing statement, and planted = found as the contract's demo JSON."""
+
+    play: Play
+    statement: ClosingStatement
+    result: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Closed, every equation holds, and everything done was found and nothing else."""
+        return self.statement.holds and self.statement.state == "CLOSED" and not self.result["differences"]
+
+
+def run_demo(demo: Demo) -> list[Proof]:
+    """Everything after the stack is up.
 
     Raises:
         Refused: the demo ledger is not empty.
-        Broken: the cohort does not close.
+        Broken: a cohort does not close.
     """
     settings = load_settings()
-    dispatch_cohort(demo, settings)
+    dispatch_cohorts(demo, settings)
     with demo.stage("life"):
         _await_life(demo, settings)
     _run_timed_once(demo)
     return prove(demo, settings)
 
 
-def dispatch_cohort(demo: Demo, settings: Settings) -> None:
-    """Generate, submit, plan, release and dispatch the cohort through Airflow, on an empty ledger.
+def dispatch_cohorts(demo: Demo, settings: Settings) -> None:
+    """Generate, submit, plan, release and dispatch the cohorts on an empty ledger; a single one through Airflow.
 
     Raises:
         Refused: the demo ledger is not empty.
     """
     _require_empty(settings)
-    _pause_timed(True)
+    _pause(STEPPED_DAGS if len(demo.plays) > 1 else TIMED_DAGS, True)
     with demo.stage("generate"):
-        rows = _generate(demo)
-    with demo.stage("intake"):
-        _submit(demo, settings, rows)
-    with demo.stage("dispatch"):
-        _release(demo, settings)
+        rows = {play: _generate(play) for play in demo.plays}
+        write_world(demo.directory, demo.plays)
+    if len(demo.plays) > 1:
+        with demo.stage("intake and dispatch"):
+            dispatch_directly(settings, rows)
+    else:
+        _through_airflow(demo, settings, *next(iter(rows.items())))
 
 
-def prove(demo: Demo, settings: Settings) -> tuple[ClosingStatement, dict[str, Any]]:
-    """The closing statement, and planted = found: what truth files say was done against the ledger alone."""
+def prove(demo: Demo, settings: Settings) -> list[Proof]:
+    """The closing statements, and planted = found: what truth files say was done against the ledger alone."""
     with demo.stage("proof"):
-        statement = close_statement(settings, demo.cohort_id)
-        with transaction(settings.database_url) as connection:
-            checked = check_planted(connection, demo.cohort_id, read_truth(demo.directory))
-    for difference in checked.differences[:20]:
-        demo.say(f"  DIFFERS: {difference}")
-    result = statement.as_dict() | {
-        "planted": checked.planted,
-        "differences": len(checked.differences),
-        "seconds": demo.seconds,
-    }
-    return statement, result
+        return [_prove_cohort(demo, play, settings) for play in demo.plays]
+
+
+def _prove_cohort(demo: Demo, play: Play, settings: Settings) -> Proof:
+    statement = close_statement(settings, play.cohort_id)
+    truth = read_truth(demo.directory, play)
+    if len(demo.plays) > 1:
+        truth = truth.of_cohort(play)
+    with transaction(settings.database_url) as connection:
+        checked = [check_planted(connection, play.cohort_id, truth)]
+        outcomes = play.scenario.outcomes if play.scenario else ()
+        checked += [check_outcome(connection, play, truth, outcome) for outcome in outcomes]
+    differences = [difference for one in checked for difference in one.differences]
+    for difference in differences[:20]:
+        demo.say(f"  {play.cohort_id} DIFFERS: {difference}")
+    planted = {kind: counts for one in checked for kind, counts in one.planted.items()}
+    result = {"planted": planted, "differences": len(differences), "seconds": demo.seconds}
+    return Proof(play, statement, statement.as_dict() | result)
 
 
 def _require_empty(settings: Settings) -> None:
@@ -120,34 +143,34 @@ def _require_empty(settings: Settings) -> None:
         set_business_day(connection, OPENS)
 
 
-def _generate(demo: Demo) -> int:
-    demo.directory.mkdir(parents=True, exist_ok=True)
-    _python("producers.generate", str(demo.directory), "--cards", str(demo.cards), "--seed", str(demo.seed),
-            "--opens", OPENS.isoformat())  # fmt: skip
-    return int(json.loads((demo.directory / "truth.json").read_text(encoding="utf-8"))["rows"])
+def _generate(play: Play) -> int:
+    play.directory.mkdir(parents=True, exist_ok=True)
+    methods = [word for method in (play.scenario.methods if play.scenario else ()) for word in ("--method", method)]
+    _python("producers.generate", str(play.directory), "--cards", str(play.cards), "--seed", str(play.seed),
+            "--opens", OPENS.isoformat(), *methods, *(["--unmarked"] if play.scenario else []))  # fmt: skip
+    return int(json.loads((play.directory / "truth.json").read_text(encoding="utf-8"))["rows"])
 
 
-def _submit(demo: Demo, settings: Settings, rows: int) -> None:
-    """As the demo's submitter, with the public command."""
-    answer = as_user(
-        "submitter", "submit", str(demo.directory / "applications.csv"), "--cohort", demo.cohort_id, "--city",
-        load_registry(settings.partners_file).city, "--category", "retiree", "--opens", OPENS.isoformat(),
-        "--declared", str(rows), "--wait", "--json",
-    )  # fmt: skip
-    state = json.loads(answer)["state"].upper()
-    demo.say(f"  {rows:,} rows, submission {state.lower()}")
-    if state != "ACCEPTED":
-        raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {demo.cohort_id}")
+def _through_airflow(demo: Demo, settings: Settings, play: Play, rows: int) -> None:
+    """The cohort's intake and dispatch by Airflow: it plans, the demo's releaser answers through its API."""
+    with demo.stage("intake"):
+        state = submit_play(settings, play, rows, wait=True)
+        if state != "ACCEPTED":
+            raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {play.cohort_id}")
+        demo.say(f"  {rows:,} rows, submission accepted")
+    with demo.stage("dispatch"):
+        _release(demo, settings, play)
 
 
-def _release(demo: Demo, settings: Settings) -> None:
-    """Airflow plans; the demo's releaser, who neither submitted nor planned, answers through Airflow's API."""
-    run_id = f"{demo.cohort_id}.1"
+def _release(demo: Demo, settings: Settings, play: Play) -> None:
+    """The second person, who neither submitted nor planned, answers through Airflow's API."""
+    run_id = f"{play.cohort_id}.1"
     airflow = airflow_of("releaser", settings)
     patience = PATIENCE + demo.cards / 1000
-    _await(lambda: _pending(airflow, run_id), "the plan to wait for its release", patience)
+    await_condition(partial(_pending, airflow, run_id), "the plan to wait for its release", patience)
     demo.say("  planned; released by the second person")
-    _await(lambda: _released_and_ended(airflow, demo.cohort_id, run_id), "dispatch to end", patience)
+    released = partial(_released_and_ended, airflow, play.cohort_id, run_id)
+    await_condition(released, "dispatch to end", patience)
 
 
 def _pending(airflow: Airflow, run_id: str) -> bool:
@@ -161,14 +184,7 @@ def _released_and_ended(airflow: Airflow, cohort_id: str, run_id: str) -> bool:
     """Answer whenever the release is asked for (a slow scheduler can lose an answer and ask again), until the end."""
     if airflow.pending_approvals("card_dispatch", run_id):
         as_user("releaser", "cohort", "release", cohort_id, "1")
-    return _ended(airflow, "card_dispatch", run_id)
-
-
-def _ended(airflow: Airflow, dag_id: str, run_id: str) -> bool:
-    state = airflow.run_state(dag_id, run_id)
-    if state == "failed":
-        raise Broken("RUN_FAILED", f"{dag_id} {run_id} failed: {airflow.failed_tasks(dag_id, run_id)}")
-    return state == "success"
+    return ended(airflow, "card_dispatch", run_id)
 
 
 def _await_life(demo: Demo, settings: Settings) -> None:
@@ -186,49 +202,54 @@ def _await_life(demo: Demo, settings: Settings) -> None:
             start_new_session=True,
         )
     told = time.monotonic()
-    while not _closed(settings, demo.cohort_id):
+    while under_way := _under_way(settings, demo.plays):
         if process.poll() is not None:
             tail = (demo.directory / "follow.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
             raise Broken("STEPPER_ENDED", f"stepping the days ended: {''.join(tail)}")
         if time.monotonic() - told > 15:
             told = time.monotonic()
-            demo.say(f"  {_progress(settings, demo.cohort_id)}")
+            demo.say(f"  {_progress(settings, under_way)}")
         time.sleep(0.5)
-    demo.say(f"  {_progress(settings, demo.cohort_id)}: closed")
+    demo.say(f"  {_progress(settings, [play.cohort_id for play in demo.plays])}: closed")
 
 
-def _progress(settings: Settings, cohort_id: str) -> str:
+def _progress(settings: Settings, cohorts: Sequence[str]) -> str:
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
-            "SELECT tally.state, cards FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND cards > 0"
-            " ORDER BY cards DESC",
-            (cohort_id,),
+            "SELECT tally.state, sum(cards) FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = ANY (%s)"
+            " AND cards > 0 GROUP BY 1 ORDER BY 2 DESC",
+            (list(cohorts),),
         ).fetchall()
         day = business_day(connection)
-    return f"{day}: " + ", ".join(f"{state} {cards:,}" for state, cards in rows[:6])
+    waiting = f" ({', '.join(cohorts)})" if 1 < len(cohorts) < 4 else ""
+    return f"{day}: " + ", ".join(f"{state} {cards:,}" for state, cards in rows[:6]) + waiting
 
 
-def _closed(settings: Settings, cohort_id: str) -> bool:
+def _under_way(settings: Settings, plays: Sequence[Play]) -> list[str]:
+    """The cohorts that are not closed."""
     with transaction(settings.database_url) as connection:
-        row = connection.execute("SELECT state FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
-    return row is not None and row[0] == "CLOSED"
+        rows = connection.execute(
+            "SELECT cohort_id FROM cohort WHERE cohort_id = ANY (%s) AND state <> 'CLOSED' ORDER BY 1",
+            ([play.cohort_id for play in plays],),
+        ).fetchall()
+    return [cohort_id for (cohort_id,) in rows]
 
 
 def _run_timed_once(demo: Demo) -> None:
     """Every timed DAG also runs once, by hand."""
     with demo.stage("timed DAGs"):
         airflow = airflow_of("pipeline", load_settings())
-        _pause_timed(False)
+        _pause(STEPPED_DAGS, False)
         runs = [(dag_id, airflow.start_run(dag_id, {})) for dag_id in TIMED_DAGS]
         for dag_id, run_id in runs:
-            _await(partial(_ended, airflow, dag_id, run_id), f"{dag_id} to end")
+            await_condition(partial(ended, airflow, dag_id, run_id), f"{dag_id} to end")
 
 
-def _pause_timed(paused: bool) -> None:
+def _pause(dags: Sequence[str], paused: bool) -> None:
     """Business time is stepped: the timed DAGs would decide in the middle of a day."""
     airflow = airflow_of("pipeline", load_settings())
-    for dag_id in TIMED_DAGS:
-        _await(partial(airflow.pause, dag_id, paused), f"the DAG {dag_id} to be known")
+    for dag_id in dags:
+        await_condition(partial(airflow.pause, dag_id, paused), f"the DAG {dag_id} to be known")
 
 
 def airflow_of(user: str, settings: Settings) -> Airflow:
@@ -240,12 +261,3 @@ def _python(*words: str) -> None:
     done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Broken("COMMAND_FAILED", f"{words[0]}: {done.stderr.strip()[-500:]}")
-
-
-def _await(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition of another process; polls twice a second."""
-    until = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > until:
-            raise Unavailable("TOO_SLOW", f"waited {patience:.0f} s for {what}; see `issuance stack logs`")
-        time.sleep(0.5)

@@ -67,6 +67,10 @@ LETTER_FIELDS = frozenset({"phone", "address", "postcode"})
 """Personal fields that only a plastic delivered to its holder's address needs."""
 
 
+ACCOUNT_KEEPING = frozenset({"replacement", "exchange"})
+"""Kinds of application whose card may keep the account of the old one."""
+
+
 class Order(NamedTuple):
     """One plastic of a job, with its person as the vault has it."""
 
@@ -74,6 +78,7 @@ class Order(NamedTuple):
     attempt: int
     method: str
     place: str
+    kind: str
     person: dict[str, Any]
 
     @property
@@ -163,22 +168,24 @@ class Sealer:
         """What is ordered, in the job's order, with each person as it was when `carries` was frozen."""
         with transaction(self._settings.database_url) as connection:
             items = connection.execute(
-                "SELECT i.card_ref, i.attempt, c.collection_method, c.place, c.block, c.position, o.overlays"
+                "SELECT i.card_ref, i.attempt, c.collection_method, c.place, c.kind, c.block, c.position, o.overlays"
                 f" FROM job_item i JOIN job j USING (job_id) JOIN card c USING (card_ref)"
                 f"{overlays('e.event_no = ANY (j.carries)')} WHERE i.job_id = %s ORDER BY i.position",
                 (job.job_id,),
             ).fetchall()
         vault = self._vaults.setdefault(job.cohort_id, Vault(self._store, self._keys, job.cohort_id))
-        persons = vault.read_persons((item[4], item[5], item[6]) for item in items)
+        persons = vault.read_persons((item[5], item[6], item[7]) for item in items)
         return [
-            Order(card_ref, attempt, method, place, person)
-            for (card_ref, attempt, method, place, *_), person in zip(items, persons, strict=True)
+            Order(card_ref, attempt, method, place, kind, person)
+            for (card_ref, attempt, method, place, kind, *_), person in zip(items, persons, strict=True)
         ]
 
     def _record(self, job: Job, order: Order, key: SealingKey) -> dict[str, Any]:
         """A PersonalizationRecord with only the fields that the registry grants this partner."""
         granted = self._registry.partners[job.factory].fields
         wanted = [n for n in granted if order.by_letter or n not in LETTER_FIELDS]
+        if order.kind not in ACCOUNT_KEEPING or not self._policy.keep_account:
+            wanted = [n for n in wanted if n != "old_card_number"]
         record = {
             "card_ref": str(order.card_ref),
             "attempt": order.attempt,

@@ -134,7 +134,7 @@ def _card_rows(
         yield (
             bytes.fromhex(ref), intake.cohort_no, application, person, intake.submission, file, line, kind, category,
             bank, factory, applied, due, int(generation) if generation else None, method, place, block, position,
-            held, None, 0, None, "HELD" if held else "WAITING", now, 0, None,
+            held, None, 0, None, "HELD" if held else "WAITING", now, 0, None, None,
         )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def _is_held(policy: Policy, kind: str, method: str, fee_status: str) -> bool:
 CARD_TYPES = (
     # a uuid travels as its 16 bytes
     "bytea", "int4", "text", "bytea", "int4", "text", "int4", "text", "text", "text", "text", "date", "date", "int2",
-    "text", "text", "int8", "int4", "text", "text", "int2", "int2", "text", "timestamptz", "int4", "date",
+    "text", "text", "int8", "int4", "text", "text", "int2", "int2", "text", "timestamptz", "int4", "date", "bytea",
 )  # fmt: skip
 
 
@@ -185,6 +185,11 @@ def finish_submission(intake: Intake) -> dict[str, int]:
         if cards != counts.get("accepted", 0):
             raise Broken("CARDS_MISSING", f"{counts.get('accepted', 0)} rows accepted, {cards} cards made")
         _tell_second_applications(connection, intake)
+        connection.execute(
+            "UPDATE card c SET replaces = a.replaces FROM acceptance a WHERE a.card_ref = c.card_ref"
+            " AND a.replaces IS NOT NULL AND (c.cohort_no, c.submission) = (%s, %s)",
+            intake.key,
+        )
         connection.execute("UPDATE submission SET state = 'ACCEPTED' WHERE (cohort_no, number) = (%s, %s)", intake.key)
         connection.execute(
             "UPDATE cohort SET state = 'ACCEPTED' WHERE cohort_no = %s AND state = 'REGISTERED'", (intake.cohort_no,)

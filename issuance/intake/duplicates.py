@@ -18,7 +18,7 @@ STANDINGS: dict[str, tuple[str, str]] = {
 STATES: dict[str, tuple[str, ...]] = {
     # standing: states of the card (issuance.lifecycle); every other state, and a row that is no card yet: under way
     "in_store": ("SENT_BACK", "RETURNED", "REFUSED_BY_HOLDER"),
-    "live": ("COLLECTED", "ACTIVE", "NOT_ACTIVATED"),
+    "live": ("COLLECTED", "ACTIVE", "SUSPENDED", "REPLACED", "NOT_ACTIVATED"),
     "lost": ("LOST_BY_HOLDER",),
     "cancelled": ("CANCELLED", "CANCELLED_BEFORE_MAKING", "WITHDRAWN", "DESTROYED"),
 }

@@ -1,11 +1,10 @@
-"""Numbers with a check digit: citizen numbers (GB 11643-1999), postal item ids (UPU S10), and the days inside them.
+"""Numbers with a check digit: citizen numbers (GB 11643-1999), and the days inside them.
 
 Vectorised: a Series of n texts in, numpy arrays of length n out. Nothing here refuses; `rules.py` does.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -27,9 +26,6 @@ OLD_NUMBER = r"[0-9]{15}"
 # GB 11643-1999 / ISO 7064 MOD 11-2
 WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.float32)
 CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)
-
-S10 = re.compile(r"[A-Z]{2}([0-9]{8})([0-9])[A-Z]{2}")
-S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 
 
 @dataclass(frozen=True)
@@ -124,15 +120,3 @@ def ages(born: Days, day: date) -> NDArray[np.int64]:
     day_of_month = (begin - months.astype("datetime64[D]")).astype(np.int64) + 1
     years = (elapsed - (day_of_month > day.day)) // 12
     return np.where(known & (years >= 0), years, -1)
-
-
-def s10_check_digit(serial: str) -> int:
-    """The check digit of an eight-digit serial: 11 - (weighted sum mod 11), 10 → 0, 11 → 5. Source: UPU S10."""
-    total = sum(weight * int(digit) for weight, digit in zip(S10_WEIGHTS, serial, strict=True))
-    return {10: 0, 11: 5}.get(11 - total % 11, 11 - total % 11)
-
-
-def s10_contradicts(tracking_no: str) -> bool:
-    """Whether a number has the S10 shape and a wrong check digit; any other shape (domestic EMS) is left alone."""
-    found = S10.fullmatch(tracking_no)
-    return found is not None and s10_check_digit(found[1]) != int(found[2])

@@ -113,6 +113,20 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
     }
 
 
+def find_cards(connection: Connection, words: str) -> list[dict[str, Any]]:
+    """Cards by an application id, a tracking number, a hand-over id, a job id, or a plastic's serial number."""
+    return rows_of(
+        connection,
+        "SELECT card_ref, cohort_id, application_id, card.state, since, bank, due_on FROM card"
+        " JOIN cohort USING (cohort_no) WHERE application_id = %(w)s"
+        " OR card_ref IN (SELECT card_ref FROM carriage WHERE consignment_id = 'H:' || %(w)s"
+        " OR consignment_id IN (SELECT 'M:' || partner || ':' || %(w)s FROM partner_standing)"
+        " UNION SELECT card_ref FROM job_item WHERE job_id = %(w)s"
+        " UNION SELECT card_ref FROM plastic WHERE mark_content(made) ->> 'serial' = %(w)s) ORDER BY 2, 3",
+        {"w": words},
+    )
+
+
 def list_partners(connection: Connection) -> list[dict[str, Any]]:
     """Partners that have reported: counts, refusals, pauses, gaps."""
     return rows_of(

@@ -10,6 +10,7 @@ from issuance.ledger.news import verify_audit
 from issuance.ledger.proofs import wrong_numbers
 from issuance.retention.certificates import wrong_certificates
 from issuance.tracking.fold import FOLDS, Fold
+from issuance.tracking.merge import USED_AGAIN
 
 DIGESTED = (
     # a receipt names the hash of a file that is sealed with fresh keys: of it only the time counts
@@ -40,6 +41,7 @@ def verify_ledger(connection: Connection) -> list[str]:
     """What does not hold: rows unlike the fold of their facts, kept numbers unlike counts, audit and certificates."""
     return [
         *_wrong_rows(connection),
+        *_wrong_uses(connection),
         *wrong_numbers(connection),
         *_wrong_audit(connection),
         *wrong_certificates(connection),
@@ -51,8 +53,15 @@ def rebuild_ledger(connection: Connection) -> int:
     wrong = sum(1 for _ in _wrong_rows(connection))
     for fold in FOLDS:
         connection.execute(fold.refold_sql(_all_keys(fold)))
+    connection.execute(f"UPDATE consignment m SET used_again = m.consignment_id IN ({EVERY_USED_AGAIN})")
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM card")
+    connection.execute(
+        "INSERT INTO changed_consignment SELECT DISTINCT consignment_id, '-infinity'::date FROM carriage"
+    )
     return wrong
+
+
+EVERY_USED_AGAIN = USED_AGAIN.format(touched="SELECT consignment_id FROM consignment WHERE consignment_id LIKE 'M:%'")
 
 
 def _all_keys(fold: Fold) -> str:
@@ -84,6 +93,16 @@ def _missing_rows(connection: Connection, fold: Fold) -> Iterator[str]:
     )
     for (key,) in rows.fetchall():
         yield f"{fold.table} {key} is missing"
+
+
+def _wrong_uses(connection: Connection) -> Iterator[str]:
+    """Mail items that are wrongly held, or not held, for a number that was used again."""
+    rows = connection.execute(
+        f"SELECT consignment_id FROM consignment WHERE used_again <> (consignment_id IN ({EVERY_USED_AGAIN}))"
+        " ORDER BY 1"
+    )
+    for (consignment_id,) in rows.fetchall():
+        yield f"consignment {consignment_id}: used_again differs from its facts"
 
 
 def _wrong_audit(connection: Connection) -> Iterator[str]:

@@ -19,6 +19,12 @@ def active_at(function: str) -> str:
     """Whether the facts of plastic p make it one that a complete statement l has to list (contract: Statement)."""
     on, off = {"ss": ("ss_activated", "ss_cancelled"), "finance": ("finance_activated", "account_cancelled")}[function]
     whose = " AND p.bank = l.partner" if function == "finance" else ""
+    if function == "ss":  # the old card lapses by the activation of the one in its place
+        whose = (
+            " AND NOT EXISTS (SELECT FROM card n JOIN plastic q USING (card_ref) WHERE n.replaces = p.card_ref"
+            " AND q.ss_activated > p.ss_activated AND mark_at(q.ss_activated) <= l.as_of"
+            " AND q.ss_cancelled IS NULL)"
+        )
     return (
         f"(mark_at(p.{on}) BETWEEN l.as_of - interval '400 days' AND l.as_of"
         f" AND coalesce(mark_at(p.{off}) > l.as_of, true){whose})"

@@ -160,10 +160,10 @@ HAND_OVER = Equation(
     # what givers listed, by the journal; their signed counts are matched by the break HANDOVER_COUNT
     f"SELECT {CARRIAGE}, 'given', min({RECEIVER.format(back=SENT_BACK)}) FROM fact f {OF_COHORT}"
     f" AND f.subject = 'carriage' AND f.milestone IN ('HANDED_OVER', 'SENT_BACK') AND {FACT_STANDS} GROUP BY 1",
-    f"SELECT {CARRIAGE}, CASE WHEN a.received_at_place IS NOT NULL OR m.posted IS NOT NULL OR m.delivered IS NOT NULL"
+    f"SELECT {CARRIAGE}, CASE WHEN a.received_at_place IS NOT NULL OR a.posted IS NOT NULL OR a.delivered IS NOT NULL"
     " THEN 'acknowledged by the receiver' WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
     " AND b.reference = a.consignment_id AND b.closed_on IS NULL) THEN 'missing' ELSE 'on the way' END,"
-    f" {RECEIVER.format(back='a.sent_back IS NOT NULL')} FROM carriage a LEFT JOIN consignment m USING (consignment_id)"
+    f" {RECEIVER.format(back='a.sent_back IS NOT NULL')} FROM letter_news a"
     f" {OF_COHORT} AND (a.handed_over IS NOT NULL OR a.sent_back IS NOT NULL)",
     ("acknowledged by the receiver", "on the way", "missing"),
     frozenset({"missing"}),
@@ -176,16 +176,17 @@ COLLECTION = Equation(
     f"SELECT DISTINCT {CARRIAGE}, 'received', {KEEPER} FROM"
     " (SELECT f.card_ref, f.attempt, f.consignment_id FROM fact f"
     f" WHERE f.milestone = 'RECEIVED_AT_PLACE' AND {FACT_STANDS} UNION SELECT a.card_ref, a.attempt, a.consignment_id"
-    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED' AND {FACT_STANDS}) r"
+    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED'"
+    f" AND coalesce(same_use(f.mark, a.handed_over), true) AND {FACT_STANDS}) r"
     f" {OF_COHORT}",
     f"SELECT {CARRIAGE}, CASE"
-    " WHEN s.c_id <> a.consignment_id THEN CASE WHEN m.returned IS NOT NULL THEN 'returned' ELSE 'handed on' END"
+    " WHEN s.c_id <> a.consignment_id THEN CASE WHEN a.returned IS NOT NULL THEN 'returned' ELSE 'handed on' END"
     " WHEN s.taken IS NOT NULL THEN 'collected' WHEN s.destroyed IS NOT NULL THEN 'destroyed'"
-    " WHEN s.refused_by_holder IS NOT NULL THEN 'refused by holder' WHEN m.lost IS NOT NULL THEN 'lost'"
-    " WHEN m.returned IS NOT NULL THEN 'returned' WHEN a.sent_back IS NOT NULL THEN 'sent back' ELSE 'waiting' END,"
-    f" {KEEPER} FROM carriage a LEFT JOIN consignment m USING (consignment_id)"
+    " WHEN s.refused_by_holder IS NOT NULL THEN 'refused by holder' WHEN a.lost IS NOT NULL THEN 'lost'"
+    " WHEN a.returned IS NOT NULL THEN 'returned' WHEN a.sent_back IS NOT NULL THEN 'sent back' ELSE 'waiting' END,"
+    f" {KEEPER} FROM letter_news a"
     f" LEFT JOIN standing s USING (card_ref, attempt) {OF_COHORT}"
-    " AND (a.received_at_place IS NOT NULL OR m.posted IS NOT NULL)",
+    " AND (a.received_at_place IS NOT NULL OR a.posted IS NOT NULL)",
     (
         "collected",
         "waiting",

@@ -34,6 +34,7 @@ ANSWERS: dict[str, str] = {
     + KEEPER
     + " AS partner FROM carriage a JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)"
     " WHERE a.consignment_id = b.reference) k)",
+    "UNMATCHED_MAIL": "split_part(b.reference, ':', 2)",
     "ACTIVATED_DEAD": "%(hrss)s",
     "COLLECTED_NOT_ACTIVATED": "%(hrss)s",
     "FINANCE_ALONE": "%(hrss)s",

@@ -12,7 +12,7 @@ from issuance.ledger.news import audit
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.lifecycle import BREAK_KINDS
 from issuance.partners import topic_of
-from issuance.tracking.decisions import BREAKS, CARD_BREAKS
+from issuance.tracking.decisions import BREAKS, CARD_BREAKS, paused
 
 RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on, owner, closed_by"
 
@@ -87,6 +87,23 @@ def settle_breaks(connection: Connection, day: date, kinds: Sequence[str], scope
     write_outbox(connection, _messages(connection, opened, day), day)
     write_outbox(connection, _messages(connection, closed, day), day)
     return len(opened) + len(closed)
+
+
+def find_breaks(connection: Connection, query: str, values: dict[str, Any] | None = None) -> None:
+    """Make `found_break` of a query in its column order, the last column the partner that the clock waits on.
+
+    The clock of a paused partner stands still: what is open stays open, and nothing is opened.
+    """
+    connection.execute("DROP TABLE IF EXISTS found_break")
+    connection.execute(
+        "CREATE TEMP TABLE found_break ON COMMIT DROP AS SELECT * FROM (" + query + ")"
+        " AS found (kind, cohort_no, card_ref, attempt, reference, expected, actual, waits_on)",
+        values,
+    )
+    connection.execute(
+        f"DELETE FROM found_break f WHERE {paused('f.waits_on')} AND NOT EXISTS (SELECT FROM break b"
+        " WHERE b.kind = f.kind AND b.reference = f.reference AND coalesce(b.closed_by, '') <> 'evidence')"
+    )
 
 
 def _note_changed(connection: Connection, day: date) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
-from issuance.clock import add_working_days, instant_on
+from issuance.clock import add_working_days
 from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal import Sealer
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
@@ -16,10 +15,10 @@ from issuance.reconcile.beyond_order import watch_making
 from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import ask_missing_chunks
 from issuance.settings import Settings
-from issuance.tracking.breaks import settle_breaks
+from issuance.tracking.breaks import find_breaks, settle_breaks
+from issuance.tracking.custody import watch_custody
 from issuance.tracking.decide import decide, request_notice
 from issuance.tracking.decisions import UNANSWERED, paused
-from issuance.tracking.marks import mark_of
 from issuance.tracking.notices import send_notices
 from issuance.wire.notices import partner_notice
 
@@ -34,7 +33,7 @@ def run_clocks(settings: Settings) -> int:
         written += plan_remakes(connection, day)
         written += ask_missing(connection, day)
         written += watch_jobs(connection, policy, day)
-        written += watch_handovers(connection, policy, day, registry.hrss)
+        written += watch_custody(connection, policy, day, registry.hrss)
         written += watch_requests(connection, day)
         written += watch_making(connection, day)
         written += watch_statements(connection, registry, business_now(connection), day)
@@ -74,7 +73,7 @@ def _write_new(connection: Connection, messages: list[Outgoing], day: date) -> i
 
 
 def _gap_breaks(connection: Connection, day: date) -> int:
-    _found(
+    find_breaks(
         connection,
         "SELECT 'SEQUENCE_GAP', 0, NULL::uuid, NULL::smallint, partner || '/' || stream, 'every sequence',"
         " (int8multirange(int8range(1, upper(seen))) - seen)::text, partner FROM partner_stream"
@@ -93,7 +92,7 @@ def watch_jobs(connection: Connection, policy: Policy, day: date) -> int:
         " WHERE job_accepted IS NULL AND job_refused IS NULL"
     ).fetchall()
     late = [sent_on for (sent_on,) in sent if add_working_days(sent_on, policy.answer_days) < day]
-    _found(
+    find_breaks(
         connection,
         "SELECT 'JOB_UNANSWERED', j.cohort_no, NULL::uuid, NULL::smallint, job_id, 'an answer',"
         " CASE WHEN job_received IS NULL THEN 'not received' ELSE 'received only' END,"
@@ -114,52 +113,12 @@ def watch_jobs(connection: Connection, policy: Policy, day: date) -> int:
     return settle_breaks(connection, day, ["JOB_UNANSWERED"], "true") + _write_new(connection, told, day)
 
 
-SILENT_LETTERS = """
-SELECT 'HANDOVER_COUNT', c.cohort_no, NULL::uuid, NULL::smallint, a.consignment_id, 'posted', 'no news',
-       split_part(a.consignment_id, ':', 2)
-FROM carriage a JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
-LEFT JOIN consignment m USING (consignment_id)
-WHERE a.consignment_id LIKE 'M:%%' AND a.handed_over < %(silent_since)s AND a.received_at_place IS NULL
-  AND coalesce(m.posted, m.delivered, m.returned, m.lost) IS NULL AND p.destroyed IS NULL
-"""
-
-
-def watch_handovers(connection: Connection, policy: Policy, day: date, hrss: str) -> int:
-    """Three-way match of a hand-over: what the giver signed, what was listed, what the receiver signed.
-
-    One that nobody received, or a letter that was not posted, is a break after the policy's days, too.
-    """
-    _found(
-        connection,
-        """
-        SELECT 'HANDOVER_COUNT', min(c.cohort_no), NULL::uuid, NULL::smallint, consignment_id,
-               coalesce(min((mark_content(handed) ->> 'handover_count')::int)::text, 'not signed'),
-               count(*) || ' listed, ' || coalesce(
-                   min((mark_content(received_at_place) ->> 'handover_count')::int)::text, 'not') || ' received',
-               min(CASE WHEN c.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE c.bank END)
-        FROM (SELECT *, coalesce(handed_over, sent_back) AS handed FROM carriage
-              WHERE consignment_id LIKE 'H:%%') h JOIN card c USING (card_ref)
-        GROUP BY consignment_id
-        HAVING count(received_at_place) > 0 AND (
-            count(*) <> coalesce(min((mark_content(handed) ->> 'handover_count')::int), -1)
-            OR count(received_at_place) <> count(*)
-            OR count(received_at_place) <> min((mark_content(received_at_place) ->> 'handover_count')::int))
-            OR count(received_at_place) = 0 AND min(h.handed_over) < %(silent_since)s AND EXISTS (
-                SELECT FROM carriage a JOIN plastic p USING (card_ref, attempt)
-                WHERE a.consignment_id = h.consignment_id AND p.destroyed IS NULL)
-        UNION ALL """
-        + SILENT_LETTERS,
-        {"hrss": hrss, "silent_since": mark_of(instant_on(day - timedelta(days=policy.handover_days), 0))[:13]},
-    )
-    return settle_breaks(connection, day, ["HANDOVER_COUNT"], "true")
-
-
 def watch_requests(connection: Connection, day: date) -> int:
     """A break for every request that stands unanswered past its due day; it closes when the answer comes.
 
     The partner is asked once more, under the same request_id.
     """
-    _found(
+    find_breaks(
         connection,
         "SELECT 'REQUEST_OVERDUE', c.cohort_no, d.card_ref, d.attempt,"
         " d.card_ref || '/' || d.attempt || ' ' || d.occasion, 'an answer by ' || d.due_on, 'none', d.partner"
@@ -179,23 +138,6 @@ def watch_requests(connection: Connection, day: date) -> int:
         for partner, request_id, request, reason, due_on, plastics in overdue
     ]
     return settle_breaks(connection, day, ["REQUEST_OVERDUE"], "true") + _write_new(connection, again, day)
-
-
-def _found(connection: Connection, query: str, values: dict[str, Any] | None = None) -> None:
-    """Make `found_break` of a query in its column order, the last column the partner that the clock waits on.
-
-    The clock of a paused partner stands still: what is open stays open, and nothing is opened.
-    """
-    connection.execute("DROP TABLE IF EXISTS found_break")
-    connection.execute(
-        "CREATE TEMP TABLE found_break ON COMMIT DROP AS SELECT * FROM (" + query + ")"
-        " AS found (kind, cohort_no, card_ref, attempt, reference, expected, actual, waits_on)",
-        values,
-    )
-    connection.execute(
-        f"DELETE FROM found_break f WHERE {paused('f.waits_on')} AND NOT EXISTS (SELECT FROM break b"
-        " WHERE b.kind = f.kind AND b.reference = f.reference AND coalesce(b.closed_by, '') <> 'evidence')"
-    )
 
 
 def seal_remakes(settings: Settings) -> int:

@@ -163,6 +163,11 @@ def move_states(connection: Connection, day: date) -> int:
         {"now": now},
     ).fetchall()
     changed = [row for row in rows if row[2] != row[3]]
+    connection.execute(
+        "INSERT INTO changed_card SELECT DISTINCT replaces FROM card"
+        " WHERE card_ref = ANY (%s) AND replaces IS NOT NULL",
+        ([card_ref for _, card_ref, *_ in changed],),
+    )
     _tally(connection, changed)
     write_outbox(connection, _statuses(rows), day)
     return len(changed)

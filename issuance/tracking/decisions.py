@@ -99,6 +99,7 @@ SELECT s.card_ref, s.attempt, 'CANCEL_PLASTIC', '', CASE
            WHEN c.withdrawn IS NOT NULL THEN c.withdrawn
            WHEN s.state = 'REFUSED_BY_HOLDER' THEN 'REFUSED_BY_HOLDER'
            WHEN s.state = 'MAIL_LOST' THEN 'MAIL_LOST'
+           WHEN s.state = 'MISSING' THEN 'MISSING'
            WHEN NOT s.effective THEN 'TWO_PLASTICS'
            WHEN s.state = 'RETURNED' THEN 'UNDELIVERABLE'
            ELSE 'EXPIRED' END, NULL, NULL::date
@@ -106,7 +107,7 @@ FROM standing s JOIN card c USING (card_ref)
 WHERE s.state NOT IN ('DESTROYED', 'SPOILED', 'REFUSED')
   AND (c.withdrawn IS NOT NULL
        OR NOT s.effective AND (s.exists_now OR s.state <> 'PLANNED')
-       OR s.state IN ('REFUSED_BY_HOLDER', 'MAIL_LOST')
+       OR s.state IN ('REFUSED_BY_HOLDER', 'MAIL_LOST', 'MISSING')
        OR s.state = 'RETURNED' AND (c_trips >= 3 OR mark_reason(c_returned) IN ('REFUSED', 'DECEASED'))
        OR s.state IN ('AT_PLACE', 'SENT_BACK')
           AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s
@@ -141,25 +142,34 @@ WHERE s.state IN ('RETURNED', 'SENT_BACK') AND d.occasion = s.c_id
 """
 
 NOTICES = """
--- what the holder expects to hear; nothing is sent for a card that has come to its end
+-- what the holder expects to hear; nothing after a death, nor of a plastic that is to be cancelled
 SELECT k.card_ref, CASE said.template WHEN 'RECEIVED' THEN 0 ELSE coalesce(k.effective, 0) END, 'NOTICE',
        said.template || said.occasion, said.template, NULL, NULL::date
-FROM card_standing k LEFT JOIN standing s ON s.card_ref = k.card_ref AND s.effective
+FROM card_standing k JOIN card c ON c.card_ref = k.card_ref
+LEFT JOIN standing s ON s.card_ref = k.card_ref AND s.effective
+LEFT JOIN decision ended ON (ended.card_ref, ended.attempt, ended.kind) = (s.card_ref, s.attempt, 'CANCEL_PLASTIC')
 CROSS JOIN LATERAL (
     SELECT 'RECEIVED' AS template, '' AS occasion WHERE k.state IN ('WAITING', 'PLANNED', 'ORDERED')
+        AND coalesce(k.effective, 1) = 1
     UNION ALL SELECT 'READY', ':' || s.c_id WHERE k.state = 'AT_PLACE'
     UNION ALL SELECT 'POSTED', ':' || s.c_id WHERE k.state = 'POSTED'
+    UNION ALL SELECT 'PICKUP', ':' || s.c_id WHERE k.state = 'POSTED' AND s.c_last_news = s.c_at_pickup_point
     UNION ALL SELECT 'RETURNED', ':' || s.c_id WHERE k.state = 'RETURNED'
-    UNION ALL SELECT 'REMADE', '' WHERE k.effective > 1 AND k.state = 'PLANNED'
+    UNION ALL SELECT CASE WHEN m.reason IN ('NAME_WRONG', 'PHOTO_WRONG', 'NUMBER_WRONG', 'PHOTO_UNUSABLE',
+            'CHARACTER_NOT_PRINTABLE') THEN 'CORRECTION' ELSE 'REMADE' END, ''
+        FROM decision m WHERE k.state = 'PLANNED' AND m.card_ref = k.card_ref AND m.kind = 'REMAKE'
+        AND m.attempt = k.effective - 1
     UNION ALL SELECT 'REMINDER', ':' || s.c_id || ':' || days FROM unnest(%(reminder_days)s::int[]) days
         WHERE k.state = 'AT_PLACE' AND shanghai_day(mark_at(k.since_mark)) + days = (
             SELECT max(shanghai_day(mark_at(k.since_mark)) + d) FROM unnest(%(reminder_days)s::int[]) d
             WHERE shanghai_day(mark_at(k.since_mark)) + d <= %(day)s)
     UNION ALL SELECT 'ACTIVATE', '' WHERE k.state = 'COLLECTED'
-    UNION ALL SELECT 'OLD_CARD_STOPS', '' WHERE k.state = 'ACTIVE'
+    UNION ALL SELECT 'OLD_CARD_STOPS', '' WHERE k.state = 'ACTIVE' AND c.kind <> 'first'
+    UNION ALL SELECT 'CANCELLED', '' WHERE k.state IN ('CANCELLED', 'DESTROYED')
     UNION ALL SELECT 'PENSION_AT_RISK', ':' || k.pension_risk
-        WHERE k.pension_risk IS NOT NULL AND k.state IN ('COLLECTED', 'NOT_ACTIVATED', 'ACTIVE')
+        WHERE k.pension_risk IS NOT NULL AND k.state IN ('COLLECTED', 'NOT_ACTIVATED', 'ACTIVE', 'SUSPENDED')
 ) said
+WHERE c.withdrawn IS DISTINCT FROM 'DEATH' AND (said.template = 'CANCELLED') = (ended.card_ref IS NOT NULL)
 """
 
 PLASTIC_RULES = (("REMAKE", REMAKE), ("RESEND", RESEND), ("CANCEL_PLASTIC", CANCEL_PLASTIC), ("REQUEST", REQUESTS))
@@ -235,7 +245,7 @@ BREAKS: tuple[tuple[str, str, str, str], ...] = (
     (
         "AGAINST_DECISION",
         "taken IS NOT NULL AND EXISTS (SELECT FROM decision d WHERE d.card_ref = s.card_ref AND d.attempt = s.attempt"
-        " AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'MAIL_LOST'))",
+        " AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'MAIL_LOST', 'MISSING'))",
         "'cancelled'",
         "'collected'",
     ),

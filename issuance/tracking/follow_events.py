@@ -21,8 +21,7 @@ IN_HAND = """
 EXISTS (SELECT FROM plastic q WHERE q.card_ref = c.card_ref
         AND coalesce(q.collected, q.issued_instantly, q.ss_activated) IS NOT NULL)
 OR c.collection_method IN ('mail', 'home_delivery') AND EXISTS (
-    SELECT FROM carriage a JOIN consignment m USING (consignment_id)
-    WHERE a.card_ref = c.card_ref AND m.delivered IS NOT NULL)
+    SELECT FROM letter_news l WHERE l.card_ref = c.card_ref AND l.delivered IS NOT NULL)
 """
 """Whether a card (c) is in its holder's hands."""
 

@@ -66,6 +66,7 @@ def merge_reports(
     numbers = insert_reports(connection, reports, merged)
     journal_staged(connection, numbers, day)
     fold_staged(connection, {fact.subject for fact in facts})
+    note_used_again(connection)
     mark_changed(connection)
     insert_refused_items(connection, reports, merged, day)
     merged.answers.extend(_answers(reports, merged))
@@ -149,15 +150,44 @@ def journal_staged(connection: Connection, numbers: Sequence[int], day: date) ->
     )
 
 
+USED_AGAIN = """
+SELECT f.consignment_id FROM fact f JOIN ({touched}) touched USING (consignment_id)
+WHERE f.subject = 'mail' OR f.milestone = 'HANDED_OVER'
+GROUP BY f.consignment_id HAVING NOT same_use(min(f.mark), max(f.mark))
+"""
+"""Mail items whose facts lie more than six months apart; a function of the facts alone, whatever their order."""
+
+
+def note_used_again(connection: Connection) -> None:
+    """Mark the numbers that carriers have used again: their facts are told apart by their hand-overs."""
+    touched = "SELECT DISTINCT consignment_id FROM staged WHERE consignment_id LIKE 'M:%'"
+    connection.execute(
+        "INSERT INTO consignment (consignment_id, used_again) SELECT consignment_id, true FROM ("
+        + USED_AGAIN.format(touched=touched)
+        + ") again ORDER BY 1 ON CONFLICT (consignment_id) DO UPDATE SET used_again = true"
+        " WHERE NOT consignment.used_again"
+    )
+
+
 def mark_changed(connection: Connection) -> None:
-    """Mark the cards whose evidence changed, those behind mail items and jobs included; only inserts, no locks."""
+    """Mark cards and consignments whose evidence changed, cards behind mail items and jobs too; only inserts, no locks.
+
+    A returned letter travels back under a number of its own, which concerns the same plastics.
+    """
     connection.execute(
         """
         INSERT INTO changed_card
         SELECT card_ref FROM staged WHERE card_ref IS NOT NULL
         UNION SELECT ca.card_ref FROM staged s JOIN carriage ca USING (consignment_id) WHERE s.subject = 'mail'
+        UNION SELECT ca.card_ref FROM staged s
+            JOIN consignment m ON return_item(m.consignment_id, m.returned) = s.consignment_id
+            JOIN carriage ca ON ca.consignment_id = m.consignment_id WHERE s.subject = 'mail'
         UNION SELECT i.card_ref FROM staged s JOIN job_item i USING (job_id) WHERE s.subject = 'job'
         """
+    )
+    connection.execute(
+        "INSERT INTO changed_consignment SELECT DISTINCT consignment_id, '-infinity'::date FROM staged"
+        " WHERE consignment_id IS NOT NULL"
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date
-from typing import Any, NamedTuple
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 import fastavro
 
+from issuance.clock import day_of
 from issuance.dispatch.partner_keys import sealing_key
 from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection, business_day, transaction
@@ -17,6 +19,7 @@ from issuance.ledger.erased import erased
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.lifecycle import TEMPLATES
 from issuance.partners import load_registry, topic_of
+from issuance.policy import load_policy
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import seal_to
@@ -32,6 +35,7 @@ def send_notices(settings: Settings) -> int:
     """
     registry = load_registry(settings.partners_file)
     notifier = registry.of_kind("notifier")[0].id
+    keep = timedelta(days=load_policy(settings.policies_dir, registry.city).keep_days)
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.notices'))")
@@ -44,11 +48,27 @@ def send_notices(settings: Settings) -> int:
         for (cohort_id, template), rows in batches.items():
             batch = Batch(cohort_id, template, day, notifier)
             batch_id = _claim(connection, batch, rows)
-            contacts = _contacts(vaults[cohort_id], template, rows)
+            contacts = _contacts(vaults[cohort_id], template, rows, keep)
             sealed = seal_to(key, encode_contacts(contacts))
             sha256 = store.put(f"notices/{notifier}/{batch_id}.jwe", sealed)
             write_outbox(connection, [_message(batch, batch_id, len(rows), sha256)], day)
     return sum(len(rows) for rows in batches.values())
+
+
+class Told(NamedTuple):
+    """One holder to be told: the occasion, what the text names, and where the person lies in the vault."""
+
+    card_ref: UUID
+    occasion: str
+    place: str
+    since: datetime
+    person: tuple[int, int, list[str]]
+
+    def text(self, template: str, keep: timedelta) -> str:
+        """The template in Chinese, filled in; `keep` is how long a plastic waits at its place."""
+        _, _, carrier, number = f"{self.occasion}:::".split(":")[:4]
+        until = day_of(self.since) + keep
+        return TEMPLATES[template][0].format(place=self.place, carrier=carrier, number=number, until=until)
 
 
 class Batch(NamedTuple):
@@ -60,24 +80,25 @@ class Batch(NamedTuple):
     notifier: str
 
 
-def _unsent(connection: Connection) -> dict[tuple[str, str], list[Any]]:
-    """(card_ref, block, position, overlays) of every unsent notice by (cohort, template), sorted by block.
+def _unsent(connection: Connection) -> dict[tuple[str, str], list[Told]]:
+    """Every unsent notice by (cohort, template), sorted by block.
 
     Nobody can be told whose contact was erased: such a notice stays decided and unsent.
     """
     rows = connection.execute(
-        "SELECT cohort_id, d.reason, d.card_ref, c.block, c.position, o.overlays FROM decision d"
+        "SELECT cohort_id, d.reason, d.card_ref, d.occasion, c.place, c.since, c.block, c.position, o.overlays"
+        " FROM decision d"
         f" JOIN card c USING (card_ref) JOIN cohort USING (cohort_no){overlays()}"
         f" WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL AND NOT {erased()}"
         " ORDER BY cohort_id, d.reason, block, position"
     ).fetchall()
-    batches: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for cohort_id, template, *place in rows:
-        batches[cohort_id, template].append(place)
+    batches: dict[tuple[str, str], list[Told]] = defaultdict(list)
+    for cohort_id, template, card_ref, occasion, place, since, *person in rows:
+        batches[cohort_id, template].append(Told(card_ref, occasion, place, since, tuple(person)))
     return batches
 
 
-def _claim(connection: Connection, batch: Batch, rows: list[Any]) -> str:
+def _claim(connection: Connection, batch: Batch, rows: list[Told]) -> str:
     """Put the notices into the day's next batch of their template; returns its id."""
     (standing,) = connection.execute(
         "SELECT count(*) FROM outbox WHERE topic = %s AND ce_id LIKE %s",
@@ -87,7 +108,7 @@ def _claim(connection: Connection, batch: Batch, rows: list[Any]) -> str:
     connection.execute(
         "UPDATE decision SET batch_id = %s WHERE kind = 'NOTICE' AND batch_id IS NULL AND reason = %s"
         " AND card_ref = ANY (%s)",
-        (batch_id, batch.template, [row[0] for row in rows]),
+        (batch_id, batch.template, [told.card_ref for told in rows]),
     )
     return batch_id
 
@@ -106,10 +127,10 @@ def _message(batch: Batch, batch_id: str, count: int, sha256: str) -> Outgoing:
     return Outgoing(batch_id, topic_of("notices", batch.notifier), batch.cohort_id, "notice", value)
 
 
-def _contacts(vault: Vault, template: str, rows: list[Any]) -> Iterator[dict[str, str]]:
-    persons = vault.read_persons(place for _, *place in rows)
-    for (card_ref, *_), person in zip(rows, persons, strict=True):
-        yield {"card_ref": str(card_ref), "phone": person["phone"], "text": TEMPLATES[template][0]}
+def _contacts(vault: Vault, template: str, rows: list[Told], keep: timedelta) -> Iterator[dict[str, str]]:
+    persons = vault.read_persons(told.person for told in rows)
+    for told, person in zip(rows, persons, strict=True):
+        yield {"card_ref": str(told.card_ref), "phone": person["phone"], "text": told.text(template, keep)}
 
 
 def encode_contacts(contacts: Iterator[dict[str, str]]) -> bytes:

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.lifecycle import ACTIONS, MILESTONES, REASONS, ROLES, Milestone
+from issuance.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
 from issuance.tracking.marks import CONTENT_FIELDS, mark_of
+from issuance.tracking.post import milestone_of, s10_contradicts
 
 Json = Mapping[str, Any]
 MOST_ITEMS = 1000
@@ -97,7 +98,7 @@ def check_items(
     facts: list[StagedFact] = []
     refused: list[ItemRefusal] = []
     for number, item in enumerate(report["items"]):
-        milestone = MILESTONES.get(item["milestone"])
+        milestone = MILESTONES.get(milestone_of(item["milestone"], item["code"]))
         code = "MILESTONE_UNKNOWN" if milestone is None else _refuse_item(report, item, milestone, reporter, now)
         if milestone is None or code:
             refused.append(ItemRefusal(position, number, code or "MILESTONE_UNKNOWN"))
@@ -125,7 +126,14 @@ def _refuse_item(report: Json, item: Json, milestone: Milestone, reporter: Repor
         return "REASON_UNKNOWN"
     if any(actor["role"] not in ROLES for actor in item["actors"]):
         return "ROLE_UNKNOWN"
-    return None
+    return None if _post_agrees(item, milestone) else "FIELD_INVALID"
+
+
+def _post_agrees(item: Json, milestone: Milestone) -> bool:
+    """Whether no number of S10's shape is wrong, and the carrier's own code, if known, says this milestone."""
+    if any(s10_contradicts(item[name] or "") for name in ("tracking_no", "return_tracking_no")):
+        return False
+    return milestone.subject != "mail" or MAIL_CODES.get(item["code"] or "", milestone.name) == milestone.name
 
 
 def _given(report: Json, item: Json, name: str) -> bool:

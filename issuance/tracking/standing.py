@@ -28,10 +28,18 @@ WITH facts AS (
                                       THEN j.job_refused END) AS refused,
         p.item_refused IS NULL AND j.job_refused IS NOT NULL AS refused_with_job,
         c.consignment_id AS c_id, c.handed_over AS c_handed_over, c.sent_back AS c_sent_back,
-        c.posted AS c_posted, c.lost AS c_lost, c.returned AS c_returned, c.last_news AS c_last_news,
-        c.trips AS c_trips,
+        c.posted AS c_posted, c.returned AS c_returned, c.last_news AS c_last_news,
+        CASE WHEN c.returned IS NOT NULL THEN r.lost WHEN coalesce(c.delivered, c.received_at_place) IS NULL THEN c.lost
+            END AS c_lost,
+        c.at_pickup_point AS c_at_pickup_point, c.trips AS c_trips,
         coalesce(c.received_at_place, CASE WHEN NOT w.to_holder THEN c.delivered END) AS c_received,
         least(p.collected, p.issued_instantly, CASE WHEN w.to_holder THEN c.delivered END) AS taken,
+        CASE WHEN shanghai_day(mark_at(p.loss_reported_temporary)) + %(temporary_loss_days)s > %(day)s
+            AND coalesce(p.ss_activated, p.collected, p.issued_instantly, c.delivered) IS NOT NULL
+            THEN p.loss_reported_temporary END AS suspended,
+        CASE WHEN coalesce(c.received_at_place, c.delivered, c.returned, p.collected) IS NULL THEN (
+            SELECT mark_of_day(d.business_day, d.reason) FROM decision d WHERE (d.card_ref, d.attempt, d.kind) =
+                (p.card_ref, p.attempt, 'REMAKE') AND d.reason = 'LOST_IN_HANDOVER') END AS missing,
         p.conflict OR coalesce(c.conflict, false) AS any_conflict
     FROM (SELECT *, collection_method IN ('mail', 'home_delivery') AS to_holder FROM card
           WHERE card_ref IN (SELECT card_ref FROM work)) w
@@ -39,17 +47,13 @@ WITH facts AS (
     LEFT JOIN job j USING (job_id)
     LEFT JOIN sealed_job s USING (job_id)
     LEFT JOIN LATERAL (
-        SELECT ca.consignment_id, ca.handed_over, ca.received_at_place, ca.sent_back, m.posted, m.delivered, m.returned,
-            m.lost, ca.conflict OR coalesce(m.conflict, false) AS conflict,
-            greatest(ca.handed_over, m.posted, m.in_transit, m.out_for_delivery, m.at_pickup_point,
-                     m.delivery_failed) AS last_news,
+        SELECT l.*, greatest(handed_over, posted, in_transit, out_for_delivery, at_pickup_point, delivery_failed)
+                AS last_news,
             count(*) OVER () AS trips
-        FROM (SELECT card_ref, attempt, consignment_id, handed_over, received_at_place, sent_back, conflict
-              FROM carriage WHERE carriage.card_ref = p.card_ref AND carriage.attempt = p.attempt) ca
-        LEFT JOIN (SELECT consignment_id, posted, in_transit, out_for_delivery, at_pickup_point, delivery_failed,
-                          delivered, returned, lost, conflict FROM consignment) m USING (consignment_id)
-        ORDER BY coalesce(ca.handed_over, ca.sent_back, ca.received_at_place) DESC NULLS LAST, ca.consignment_id LIMIT 1
+        FROM letter_news l WHERE l.card_ref = p.card_ref AND l.attempt = p.attempt
+        ORDER BY coalesce(handed_over, sent_back, received_at_place) DESC NULLS LAST, consignment_id LIMIT 1
     ) c ON true
+    LEFT JOIN consignment r ON r.consignment_id = return_item(c.consignment_id, c.returned)
 ), states AS (
     SELECT *, {_case([(s.when, f"'{s.name}'") for s in PLASTIC_STATES])} AS state,
         {_case([(s.when, f"{s.since}::text") for s in PLASTIC_STATES])} AS since_mark
@@ -58,7 +62,7 @@ WITH facts AS (
 )
 SELECT *,
     (made IS NOT NULL OR issued_instantly IS NOT NULL) AND destroyed IS NULL AND spoiled IS NULL
-        AND NOT (c_lost IS NOT NULL AND c_returned IS NULL AND taken IS NULL) AS exists_now,
+        AND NOT (coalesce(c_lost, missing) IS NOT NULL AND taken IS NULL) AS exists_now,
     row_number() OVER (PARTITION BY card_ref ORDER BY ss_activated IS NULL OR dead, ss_activated,
                        taken IS NULL OR dead, taken, attempt DESC) = 1 AS effective,
     attempt = max(attempt) OVER (PARTITION BY card_ref) AS newest
@@ -71,7 +75,7 @@ OWED_A_PENSION = (
     " AND coalesce(s.state, 'WAITING') NOT IN ('DESTROYED', 'CANCELLED', 'LOST_BY_HOLDER')"
 )
 PENSION = f"""
-CASE WHEN {OWED_A_PENSION} AND s.state IN ('COLLECTED', 'ACTIVE') AND NOT {FINANCE}
+CASE WHEN {OWED_A_PENSION} AND s.state IN ('COLLECTED', 'ACTIVE', 'SUSPENDED') AND NOT {FINANCE}
      THEN shanghai_day(mark_at(least(s.taken, s.ss_activated))) + %(pension_days)s END AS pension_due,
 {OWED_A_PENSION} AND w.bank IS NOT NULL AND NOT coalesce(s.bank = w.bank AND {FINANCE}, false) AS pension_switched
 """
@@ -88,7 +92,7 @@ CARDS = (
 CREATE TEMP TABLE card_standing ON COMMIT DROP AS
 SELECT *,
     least(CASE WHEN clock > %(day)s THEN clock END, CASE WHEN pension_due > %(day)s THEN pension_due END) AS next_due,
-    CASE WHEN pension_switched THEN 'BANK_SWITCHED' WHEN pension_due <= %(day)s THEN 'FINANCE_INACTIVE' END
+    CASE WHEN state = 'REPLACED' THEN NULL WHEN pension_switched THEN 'BANK_SWITCHED' WHEN pension_due <= %(day)s THEN 'FINANCE_INACTIVE' END
         AS pension_risk
 FROM (
 SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.since_mark,
@@ -101,6 +105,10 @@ SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.
             CASE c.withdrawn WHEN 'DEATH' THEN 'CANCELLED_BEFORE_MAKING' ELSE 'WITHDRAWN' END
         WHEN s.state = 'COLLECTED'
             AND shanghai_day(mark_at(s.since_mark)) + %(not_activated_days)s <= %(day)s THEN 'NOT_ACTIVATED'
+        WHEN s.state IN ('ACTIVE', 'SUSPENDED', 'COLLECTED') AND EXISTS (
+            SELECT FROM card n JOIN plastic q USING (card_ref)
+            WHERE n.replaces = c.card_ref AND q.ss_activated > coalesce(s.ss_activated, '')
+              AND q.ss_cancelled IS NULL) THEN 'REPLACED'
         ELSE s.state
     END AS state,
     CASE
@@ -110,6 +118,7 @@ SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.
             WHERE shanghai_day(mark_at(s.since_mark)) + days > %(day)s)
         WHEN s.state = 'COLLECTED' THEN shanghai_day(mark_at(s.since_mark)) + %(not_activated_days)s
         WHEN s.state = 'POSTED' THEN shanghai_day(mark_at(s.c_last_news)) + %(lost_after_days)s
+        WHEN s.state = 'SUSPENDED' THEN shanghai_day(mark_at(s.since_mark)) + %(temporary_loss_days)s
         WHEN s.card_ref IS NULL OR s.state IN ('PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED') THEN c.due_on + 1
     END AS clock,
     """
@@ -126,7 +135,7 @@ FROM card c JOIN work USING (card_ref) LEFT JOIN standing s ON s.card_ref = c.ca
 
 def stand_cards(connection: Connection, policy: Policy, day: date) -> None:
     """Make `standing` and `card_standing` for the cards in `work`, at the end of a business day."""
-    connection.execute(PLASTICS)
+    connection.execute(PLASTICS, policy_values(policy, day))
     connection.execute("CREATE INDEX ON standing (card_ref)")
     connection.execute("ANALYZE standing")
     connection.execute(CARDS, policy_values(policy, day))
@@ -141,4 +150,5 @@ def policy_values(policy: Policy, day: date) -> dict[str, object]:
         "reminder_days": list(policy.reminder_days),
         "keep_days": policy.keep_days,
         "lost_after_days": policy.lost_after_days,
+        "temporary_loss_days": policy.temporary_loss_days,
     }

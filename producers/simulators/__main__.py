@@ -25,6 +25,7 @@ from producers.simulators.company import Company
 from producers.simulators.rates import rates_with
 from producers.simulators.street import Street
 from producers.simulators.wire import Exchange, Line
+from producers.simulators.world import read_world
 
 log = logging.getLogger("simulators.stage")
 
@@ -69,7 +70,7 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--stepped", action="store_true", required=True, help="days are told on stdin")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--directory", type=Path, required=True, help="of the cohort: truth and street")
+    parser.add_argument("--directory", type=Path, required=True, help="of the play: world.json, truth and street")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME=RATE")
     arguments = parser.parse_args(words)
     try:
@@ -86,8 +87,10 @@ def main() -> None:
     logging.getLogger("simulators").setLevel(logging.INFO)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of every password that a loopback line carries
     registry = load_registry(Path(environment().get("ISSUANCE_PARTNERS", ROOT / "policies" / "partners.demo.yaml")))
-    props = real_props(arguments.directory, f"demo-{arguments.seed}", STACK_DIR)
-    company = cast(arguments.kind, registry, Choices(arguments.seed, arguments.rates), props)
+    world = read_world(arguments.directory)
+    rates = {**arguments.rates, **world.rates}
+    choices = Choices(arguments.seed, rates, world.rates_by_subject(rates))
+    company = cast(arguments.kind, registry, choices, real_props(world, STACK_DIR))
     envs = {
         partner.id: read_env_file(STACK_DIR / "partners" / partner.id / "partner.env")
         for partner in registry.of_kind(arguments.kind)

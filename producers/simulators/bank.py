@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from producers.simulators.choices import Key
-from producers.simulators.custody import Custody
+from producers.simulators.custody import COLLECTION, Custody
 from producers.simulators.desk import TOMORROW, Desk
 from producers.simulators.rates import FINANCE_DAYS
-from producers.simulators.records import Envelope, Fact, Plastic
+from producers.simulators.records import Actor, Envelope, Fact, Plastic
 from producers.simulators.statements import Schedule, Statements
 
 ACTIVATION = Envelope("activation")
@@ -19,11 +19,13 @@ ACTIVATION = Envelope("activation")
 class Bank:
     """One bank."""
 
-    def __init__(self, desk: Desk, hrss: str, schedule: Schedule) -> None:
+    def __init__(self, desk: Desk, hrss: str, schedule: Schedule, others: tuple[str, ...], chunk_items: int) -> None:
         self._desk = desk
         self._hrss = hrss
+        self._others = others
+        """Banks that may report this one's plastics by mistake."""
         self._custody = Custody(desk, self._handed_out)
-        self.statements = Statements(desk, schedule)
+        self.statements = Statements(desk, schedule, chunk_items)
 
     def hear(self, day: date, family: str, value: dict[str, Any]) -> None:
         """A bank has no topic beside its notices."""
@@ -46,6 +48,8 @@ class Bank:
             elif kind == "collected":
                 plastic, collected_on = item
                 self._plan_finance(Plastic(*plastic), date.fromisoformat(collected_on))
+            elif kind == "stray":
+                self._report_stray(day, Plastic(*item))
 
     def close(self, day: date) -> None:
         """Send the statement, if it is due."""
@@ -58,6 +62,15 @@ class Bank:
     def _handed_out(self, plastic: Plastic, day: date) -> None:
         self._desk.give("hrss", self._hrss, "collected", (plastic, day.isoformat()))
         self._plan_finance(plastic, day)
+        if self._desk.choices.happens("stray", *plastic.key):
+            self._desk.give("bank", self._desk.choices.pick(self._others, "stray", *plastic.key), "stray", plastic)
+
+    def _report_stray(self, day: date, plastic: Plastic) -> None:
+        """A clerk took another bank's card for one of ours."""
+        moment = self._desk.choices.moment(day, "COLLECTED", *plastic.key)
+        actors = (Actor("HOLDER", f"{self._desk.choices.number('stray', *plastic.key):016x}"),)
+        fact = Fact("COLLECTED", moment, *plastic.key, place=plastic.place, actors=actors)
+        self._desk.report_refused(day, COLLECTION, fact, "stray")
 
     def _plan_finance(self, plastic: Plastic, collected_on: date) -> None:
         """Finance is voluntary, and never active before social security."""

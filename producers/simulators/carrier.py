@@ -8,7 +8,7 @@ from typing import Any
 
 from producers.simulators.choices import Key
 from producers.simulators.desk import TOMORROW, Desk
-from producers.simulators.rates import DELIVER_DAYS, LOSE_DAYS, RETURN_DAYS
+from producers.simulators.rates import DELIVER_DAYS, LOSE_DAYS, RETURN_DAYS, TURN_UP_DAYS
 from producers.simulators.records import Envelope, Fact, Letter, Plastic
 
 MAIL = Envelope("mail")
@@ -124,6 +124,9 @@ class Carrier:
         self._tell(milestone, letter, day, **values)
         if milestone in ("LOST", "DELIVERED"):
             del self._on_the_way[key]
+        if milestone == "LOST" and self._desk.choices.happens("turn-up", *key):
+            self._desk.happened("turned up", f"{key[0]}/{key[1]}")
+            self._desk.at(day + timedelta(TURN_UP_DAYS), partial(self._return, letter, "OTHER"))
         if milestone == "DELIVERED":
             self._desk.give("hrss", self._hrss, "collected", (letter.plastic, day.isoformat()))
             self._desk.give("bank", letter.plastic.bank, "collected", (letter.plastic, day.isoformat()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from issuance.partners import Partner, Registry
@@ -15,8 +16,9 @@ from producers.simulators.desk import Desk
 from producers.simulators.factory import Factory, OpenJob
 from producers.simulators.hrss import Hrss
 from producers.simulators.notifier import Notifier, OpenContacts
-from producers.simulators.platform import Platform
+from producers.simulators.platform import Platform, Seal
 from producers.simulators.statements import Schedule
+from producers.simulators.world import Application, World
 
 KINDS = ("factory", "bank", "hrss", "carrier", "platform", "notifier")
 
@@ -27,8 +29,9 @@ class Props:
 
     open_job: Callable[[str], OpenJob]
     open_contacts: Callable[[str], OpenContacts]
-    applications: Callable[[], Iterator[str]]
-    cohort_id: str
+    applications: Callable[[], Iterator[Application]]
+    seal: Callable[[str], Seal] | None = None
+    chunk_items: int = 1000
 
 
 def cast(kind: str, registry: Registry, choices: Choices, props: Props) -> Company:
@@ -47,15 +50,18 @@ def _member(partner: Partner, registry: Registry, choices: Choices, props: Props
             carriers = tuple(carrier.id for carrier in registry.of_kind("carrier"))
             return Member(Factory(desk, hrss, carriers, numbers, props.open_job(partner.id)), desk)
         case "bank":
-            bank = Bank(desk, hrss, _schedule(registry, "bank"))
+            others = tuple(bank.id for bank in registry.of_kind("bank") if bank.id != partner.id)
+            bank = Bank(desk, hrss, _schedule(registry, "bank"), others, props.chunk_items)
             return Member(bank, desk, bank.statements)
         case "hrss":
-            city = Hrss(desk, _schedule(registry, "hrss"))
+            city = Hrss(desk, _schedule(registry, "hrss"), props.chunk_items)
             return Member(city, desk, city.statements)
         case "carrier":
             return Member(Carrier(desk, hrss), desk)
         case "platform":
-            return Member(Platform(desk, props.cohort_id, props.applications()), desk)
+            banks = tuple(bank.id for bank in registry.of_kind("bank"))
+            seal = props.seal(partner.id) if props.seal else None
+            return Member(Platform(desk, props.applications(), banks, seal), desk)
         case "notifier":
             return Member(Notifier(props.open_contacts(partner.id)), desk)
         case other:
@@ -71,18 +77,21 @@ def _schedule(registry: Registry, kind: str) -> Schedule:
     )
 
 
-def real_props(directory: Path, cohort_id: str, stack: Path) -> Props:
+def real_props(world: World, stack: Path) -> Props:
     """The props of a run on the local stack."""
     from issuance.settings import read_env_file
-    from producers.simulators.platform import read_applications
-    from producers.simulators.sealed import SealedFiles, sealed_files
+    from producers.simulators.sealed import SealedFiles, seal_to_us, sealed_files
+
+    def env_of(partner: str) -> dict[str, str]:
+        return read_env_file(stack / "partners" / partner / "partner.env")
 
     def files_of(partner: str) -> SealedFiles:
-        return sealed_files(partner, read_env_file(stack / "partners" / partner / "partner.env"), stack)
+        return sealed_files(partner, env_of(partner), stack)
 
     return Props(
         lambda partner: files_of(partner).open_job,
         lambda partner: files_of(partner).open_contacts,
-        lambda: read_applications(directory),
-        cohort_id,
+        world.applications,
+        lambda partner: partial(seal_to_us, env_of(partner)),
+        world.chunk_items,
     )

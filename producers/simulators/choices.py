@@ -9,22 +9,25 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from issuance.clock import instant_on
+from issuance.tracking.post import s10_check_digit
 from producers.simulators.rates import ACTIVATE_DAYS, HOURS
 
 Choice = TypeVar("Choice")
 Key = tuple[str, int]
 """A plastic: (card_ref, attempt)."""
 
-S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 _midnight = lru_cache(maxsize=1024)(lambda day: instant_on(day, 0))
 
 
 class Choices:
-    """The choices of one seed and its rates."""
+    """The choices of one seed and its rates; `by_subject` has other rates for some cards and applications."""
 
-    def __init__(self, seed: int, rates: Mapping[str, float]) -> None:
+    def __init__(
+        self, seed: int, rates: Mapping[str, float], by_subject: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
         self.seed = seed
         self._rates = rates
+        self._by_subject = by_subject or {}
         self._salt = blake2b(str(seed).encode(), digest_size=16).digest()
 
     def number(self, *about: object) -> int:
@@ -37,8 +40,8 @@ class Choices:
         return (self.number(*about) >> 11) / 2**53
 
     def happens(self, what: str, *about: object) -> bool:
-        """Whether something with a rate happens."""
-        rate = self._rates[what]
+        """Whether something with a rate happens; the first of what it is about names whose rates count."""
+        rate = self._by_subject.get(str(about[0]), self._rates)[what]
         return rate > 0 and self.part(what, *about) < rate
 
     def days(self, span: tuple[int, int], *about: object) -> timedelta:
@@ -71,12 +74,6 @@ def instant_of(day: date, milliseconds: int) -> datetime:
     """The instant so many milliseconds after a Shanghai day's beginning, in UTC."""
     midnight: datetime = _midnight(day)
     return midnight + timedelta(milliseconds=milliseconds)
-
-
-def s10_check_digit(serial: str) -> int:
-    """The check digit of an eight-digit serial: 11 - (weighted sum mod 11), 10 → 0, 11 → 5. Source: UPU S10."""
-    total = sum(weight * int(digit) for weight, digit in zip(S10_WEIGHTS, serial, strict=True))
-    return {10: 0, 11: 5}.get(11 - total % 11, 11 - total % 11)
 
 
 def tracking_number(choices: Choices, carrier: str, key: Key, trip: int, turn: int = 0) -> str:

@@ -51,7 +51,8 @@ class Member:
         sent = self.reporting.write(day, self.desk.take_entries(day))
         own, self.desk.outgoing = self.desk.outgoing, []
         self._wake(day)
-        return Output([*sent.messages, *own], self.desk.take_parcels(day), sent.truth)
+        truth = [*sent.truth, *self.desk.take_happenings()]
+        return Output([*sent.messages, *own], self.desk.take_parcels(day), truth)
 
     def hear(self, day: date, message: Message) -> list[Outgoing]:
         """Take a message, after the day was lived; returns only what was asked for again."""

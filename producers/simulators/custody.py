@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 from producers.simulators.choices import Key
 from producers.simulators.desk import TOMORROW, Desk
-from producers.simulators.rates import COLLECT_DAYS
+from producers.simulators.rates import COLLECT_DAYS, LEFT_OVER_DAYS
 from producers.simulators.records import Actor, Envelope, Fact, Plastic
 
 REFUSALS = ("NAME_WRONG", "PHOTO_WRONG", "NUMBER_WRONG")
@@ -22,6 +22,7 @@ class Custody:
     def __init__(self, desk: Desk, collected: Callable[[Plastic, date], None]) -> None:
         self._desk = desk
         self._collected = collected
+        self._left_over: set[Key] = set()
         self.stopped: set[Key] = set()
         """Plastics that are cancelled: nothing more happens to them but destruction."""
 
@@ -43,11 +44,29 @@ class Custody:
 
     def _await_holder(self, day: date, plastic: Plastic) -> None:
         choices = self._desk.choices
+        first_time = plastic.method == "employer" and plastic.key not in self._left_over
+        if first_time and choices.happens("leave-over", *plastic.key):
+            self._left_over.add(plastic.key)
+            self._desk.at(day + timedelta(LEFT_OVER_DAYS), partial(self._send_back, plastic))
+            return
         when = day + choices.soon(COLLECT_DAYS, "collect", *plastic.key)
         if plastic.attempt == 1 and choices.happens("refuse-by-holder", *plastic.key):
             self._desk.at(when, partial(self._refuse, plastic))
         elif not choices.happens("uncollected", *plastic.key):
             self._desk.at(when, partial(self._collect, plastic))
+
+    def _send_back(self, plastic: Plastic, day: date) -> None:
+        """What an employer could not hand out goes back to the factory's store; some of its holders apply again."""
+        if plastic.key in self.stopped:
+            return
+        handover = f"SB-{self._desk.partner}-{plastic.card_ref}-{plastic.attempt}"
+        moment = self._desk.choices.moment(day, "SENT_BACK", *plastic.key)
+        envelope = Envelope("collection", handover_id=handover, handover_count=1, to_place=plastic.factory)
+        self._desk.report(day, envelope, Fact("SENT_BACK", moment, *plastic.key, reason="EMPLOYER_LEFTOVER"))
+        self._desk.give("factory", plastic.factory, "returned", plastic)
+        self._desk.happened("left over", f"{plastic.card_ref}/{plastic.attempt}")
+        if self._desk.choices.happens("apply-again", *plastic.key):
+            self._desk.give("platform", "*", "left over", plastic)
 
     def _refuse(self, plastic: Plastic, day: date) -> None:
         if plastic.key not in self.stopped:

@@ -27,6 +27,7 @@ class Desk:
         """Facts reported so far."""
         self._steps: defaultdict[date, list[Step]] = defaultdict(list)
         self._entries: defaultdict[date, list[Entry]] = defaultdict(list)
+        self._happenings: list[dict[str, Any]] = []
         self._parcels = 0
         self._given: defaultdict[tuple[str, str, str], list[Any]] = defaultdict(list)
 
@@ -49,7 +50,7 @@ class Desk:
 
     def report(self, day: date, envelope: Envelope, fact: Fact) -> None:
         """Report a fact of today; some facts are reported days later, in a report of their own."""
-        about = (fact.milestone, fact.card_ref, fact.attempt, fact.tracking_no, fact.occurred_at)
+        about = (fact.card_ref, fact.attempt, fact.milestone, fact.tracking_no, fact.occurred_at)
         late = envelope.kind == "ITEMS" and self.choices.happens("delay", *about)
         when = day + self.choices.days(DELAY_DAYS, "delayed", *about) if late else day
         self._entries[when].append(Entry(envelope, fact, late=late))
@@ -59,6 +60,19 @@ class Desk:
         self._entries[day].append(Entry(envelope, wrong, annulled=True))
         later = day + self.choices.days(CORRECT_DAYS, "corrected", right.card_ref, right.attempt)
         self._entries[later] += [Entry(envelope, wrong, corrects=True), Entry(envelope, right)]
+
+    def report_refused(self, day: date, envelope: Envelope, fact: Fact, happening: str) -> None:
+        """Report what is none of this partner's business; the truth is that it is refused."""
+        self._entries[day].append(Entry(envelope, fact, refused=happening))
+
+    def happened(self, happening: str, subject: str) -> None:
+        """Tell the truth about something that is no fact of one's own."""
+        self._happenings.append({"partner": self.partner, "happening": happening, "subject": subject})
+
+    def take_happenings(self) -> list[dict[str, Any]]:
+        """What was told since the last time."""
+        told, self._happenings = self._happenings, []
+        return told
 
     def take_entries(self, day: date) -> list[Entry]:
         """All that is to be reported up to a day."""

@@ -192,7 +192,16 @@ class Factory:
         for plastic in plastics:
             self._desk.report(day, envelope, Fact("HANDED_OVER", moment, plastic.card_ref, plastic.attempt))
         kind, receiver = receiver_of(method, bank, self._hrss)
-        self._desk.give(kind, receiver, "plastics", handover)
+        there = [plastic for plastic in plastics if not self._left_out(plastic)]
+        if there:
+            self._desk.give(kind, receiver, "plastics", handover._replace(plastics=there))
+
+    def _left_out(self, plastic: Plastic) -> bool:
+        """Whether a plastic is signed for and listed, and not in the bundle; nobody finds it again."""
+        out = plastic.attempt == 1 and self._desk.choices.happens("leave-out", *plastic.key)
+        if out:
+            self._desk.happened("left out", f"{plastic.card_ref}/{plastic.attempt}")
+        return out
 
 
 def receiver_of(method: str, bank: str, hrss: str) -> tuple[str, str]:

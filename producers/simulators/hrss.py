@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 from producers.simulators.choices import Key
 from producers.simulators.custody import Custody
 from producers.simulators.desk import TOMORROW, Desk
-from producers.simulators.rates import ECARD_DAYS
+from producers.simulators.rates import ECARD_DAYS, FORMAL_DAYS, LOSE_DAYS_ACTIVE, USE_OLD_DAYS
 from producers.simulators.records import Envelope, Fact, Plastic
 from producers.simulators.statements import Schedule, Statements
 
@@ -19,10 +19,10 @@ ACTIVATION = Envelope("activation")
 class Hrss:
     """The HRSS of one city."""
 
-    def __init__(self, desk: Desk, schedule: Schedule) -> None:
+    def __init__(self, desk: Desk, schedule: Schedule, chunk_items: int) -> None:
         self._desk = desk
         self._custody = Custody(desk, self._handed_out)
-        self.statements = Statements(desk, schedule)
+        self.statements = Statements(desk, schedule, chunk_items)
 
     def hear(self, day: date, family: str, value: dict[str, Any]) -> None:
         """HRSS has no topic beside its notices."""
@@ -83,6 +83,23 @@ class Hrss:
         self._tell("OLD_CARD_LAPSED", key, day)
         if choices.happens("ecard", *key):
             self._desk.at(day + choices.days(ECARD_DAYS, "ecard day", *key), partial(self._sign_ecard, key))
+        if choices.happens("use-old", *key):
+            self._later(day + timedelta(USE_OLD_DAYS), "OLD_CARD_USED", key, "old card used")
+        if choices.happens("lose-card", *key):
+            lost = day + timedelta(LOSE_DAYS_ACTIVE)
+            self._later(lost, "LOSS_REPORTED_TEMPORARY", key, "lost for the time being")
+            if choices.happens("lose-for-good", *key):
+                self._later(lost + timedelta(FORMAL_DAYS), "LOSS_REPORTED", key, "lost for good")
+
+    def _later(self, day: date, milestone: str, key: Key, happening: str) -> None:
+        """Report something on a day, unless the plastic was cancelled by then."""
+
+        def report(day: date) -> None:
+            if key not in self._custody.stopped:
+                self._tell(milestone, key, day)
+                self._desk.happened(happening, f"{key[0]}/{key[1]}")
+
+        self._desk.at(day, report)
 
     def _sign_ecard(self, key: Key, day: date) -> None:
         if key not in self._custody.stopped:

@@ -1,28 +1,39 @@
-"""The platform: some applicants withdraw in the first days after the opening."""
+"""The platform: some applicants withdraw, die or switch banks after the opening; of what was left over some apply."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from producers.simulators.choices import Key
 from producers.simulators.desk import Desk
-from producers.simulators.rates import WITHDRAW_DAYS
-from producers.simulators.records import Outgoing
+from producers.simulators.rates import APPLY_AGAIN_DAYS, EVENT_DAYS, WITHDRAW_DAYS
+from producers.simulators.records import Outgoing, Plastic
+from producers.simulators.world import Application
+
+Seal = Callable[[dict[str, str]], str]
+"""Seals the values of an event to us."""
 
 
 class Platform:
-    """One platform; the cohort opens on the first day it is told."""
+    """One platform; the cohorts open on the first day it is told."""
 
-    def __init__(self, desk: Desk, cohort_id: str, applications: Iterator[str]) -> None:
+    def __init__(
+        self, desk: Desk, applications: Iterable[Application], banks: tuple[str, ...] = (), seal: Seal | None = None
+    ) -> None:
         self._desk = desk
-        self._cohort_id = cohort_id
-        self._leaving = [name for name in applications if desk.choices.happens("withdraw", name)]
+        self._banks = banks
+        self._seal = seal
+        happens = desk.choices.happens
+        kinds = ("withdraw", "die", *(("switch-bank",) if seal else ()))
+        self._chosen = [
+            (kind, application)
+            for application in applications
+            for kind in kinds
+            if happens(kind, application.application_id)
+        ]
         self._opened = False
 
     def hear(self, day: date, family: str, value: dict[str, Any]) -> None:
@@ -32,47 +43,61 @@ class Platform:
         """Nothing is asked of platforms."""
 
     def receive(self, day: date, kind: str, items: list[Any]) -> None:
-        """Nothing is given to platforms."""
+        """Word of what was left over at an employer: its holder applies again."""
+        if kind == "left over":
+            for item in items:
+                self._desk.at(day + timedelta(APPLY_AGAIN_DAYS), partial(self._apply_again, Plastic(*item)))
 
     def close(self, day: date) -> None:
-        """On the opening day, plan who withdraws when."""
-        if not self._opened:
-            self._opened = True
-            for name in self._leaving:
-                when = day + self._desk.choices.days(WITHDRAW_DAYS, "withdraw day", name)
-                self._desk.at(when, partial(self._withdraw, name))
+        """On the opening day, plan whom what happens to and when."""
+        if self._opened:
+            return
+        self._opened = True
+        days = self._desk.choices.days
+        for kind, application in self._chosen:
+            name = application.application_id
+            if kind == "withdraw":
+                when = day + days(WITHDRAW_DAYS, "withdraw day", name)
+                self._desk.at(when, partial(self._tell, "WITHDRAWN", application))
+            elif kind == "die":
+                self._desk.at(day + days(EVENT_DAYS, "day of death", name), partial(self._tell, "DEATH", application))
+            else:
+                self._desk.at(day + days(EVENT_DAYS, "switch day", name), partial(self._switch, application))
 
     def next_own(self) -> date | None:
         """Nothing beside the agenda."""
         return None
 
-    def _withdraw(self, application_id: str, day: date) -> None:
-        event_id = f"{self._cohort_id}.{application_id}.WITHDRAWN"
+    def _switch(self, application: Application, day: date) -> None:
+        """To another bank, at its first outlet where the card is collected at one."""
+        others = [bank for bank in self._banks if bank != application.bank]
+        bank = self._desk.choices.pick(others, "other bank", application.application_id)
+        outlet = {"outlet_code": f"{bank}-0001"} if application.method == "outlet" else {}
+        self._tell("BANK_SWITCHED", application, day, {"bank_code": bank} | outlet)
+
+    def _apply_again(self, plastic: Plastic, day: date) -> None:
+        self._desk.happened("applied again", f"{plastic.card_ref}/{plastic.attempt}")
+        self._send("SECOND_APPLICATION", day, plastic.card_ref, None, {"card_ref": plastic.card_ref})
+
+    def _tell(self, event: str, application: Application, day: date, values: dict[str, str] | None = None) -> None:
+        if event != "WITHDRAWN":
+            self._desk.happened(event, application.card_ref)
+        subject = {"cohort_id": application.cohort_id, "application_id": application.application_id}
+        self._send(event, day, f"{application.cohort_id}.{application.application_id}", values, subject)
+
+    def _send(self, event: str, day: date, name: str, values: dict[str, str] | None, subject: dict[str, str]) -> None:
+        event_id = f"{name}.{event}"
         value = {
             "event_id": event_id,
             "source": self._desk.partner,
-            "event": "WITHDRAWN",
-            "cohort_id": self._cohort_id,
+            "event": event,
+            "cohort_id": None,
             "card_ref": None,
-            "application_id": application_id,
-            "occurred_at": self._desk.choices.moment(day, "WITHDRAWN", application_id),
-            "sealed": None,
+            "application_id": "",
+            **subject,
+            "occurred_at": self._desk.choices.moment(day, event, name),
+            "sealed": self._seal(values) if self._seal and values else None,
         }
+        key = subject.get("application_id", subject.get("card_ref", ""))
         ce_id = f"{self._desk.partner}/{event_id}"
-        self._desk.outgoing.append(
-            Outgoing(self._desk.partner, "holder-events", application_id, "holder_event", value, ce_id)
-        )
-
-
-def read_applications(directory: Path) -> Iterator[str]:
-    """The application ids of the good rows of a generated cohort, in file order."""
-    truth = json.loads((directory / "truth.json").read_text(encoding="utf-8"))
-    bad = {defect["line"] for defect in truth["defects"]}
-    with (directory / "applications.csv").open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        column = next(reader).index("application_id")
-        begins = reader.line_num + 1
-        for row in reader:
-            if begins not in bad:
-                yield row[column]
-            begins = reader.line_num + 1
+        self._desk.outgoing.append(Outgoing(self._desk.partner, "holder-events", key, "holder_event", value, ce_id))

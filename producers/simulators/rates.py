@@ -20,12 +20,25 @@ RATES: Mapping[str, float] = MappingProxyType(
         "lose": 0.01,  # of letters with a first plastic on its first trip
         "return": 0.03,  # of letters on their first trip
         "withdraw": 0.002,
+        # in the world, awkward: only where a scenario asks for it
+        "die": 0.0,  # of applicants
+        "switch-bank": 0.0,
+        "leave-over": 0.0,  # of plastics at employers
+        "apply-again": 0.0,  # of those left over
+        "leave-out": 0.0,  # of plastics listed in a hand-over
+        "turn-up": 0.0,  # of lost letters
+        "use-old": 0.0,  # of old cards, after the new one's activation
+        "lose-card": 0.0,  # of active cards, for the time being
+        "lose-for-good": 0.0,  # of those
         # on the way of reports
         "delay": 0.01,  # of facts
         "correct": 0.003,  # of collections
         "repeat": 0.02,  # of reports
         "reorder": 0.02,
         "drop": 0.0,  # of reports: sent only when asked for
+        "stray": 0.0,  # of collections: another bank reports them, too
+        "hide-chunk": 0.0,  # of statements' chunks: sent only when asked for
+        "state-late": 0.0,  # of statements
     }
 )
 """Each can be set with `--fault NAME=RATE`; a rate lies in 0..1."""
@@ -44,6 +57,17 @@ LOSE_DAYS = 3
 RETURN_DAYS = (2, 3)
 DELAY_DAYS = (1, 3)
 CORRECT_DAYS = (1, 2)
+EVENT_DAYS = (1, 25)
+"""From the opening to a death or a switch of banks."""
+LEFT_OVER_DAYS = 10
+"""From an employer's receipt to what is left over going back."""
+APPLY_AGAIN_DAYS = 8
+TURN_UP_DAYS = 12
+USE_OLD_DAYS = 5
+LOSE_DAYS_ACTIVE = 6
+"""From activation to a temporary loss report; the formal one comes three days later."""
+FORMAL_DAYS = 3
+STATE_LATE_DAYS = 2
 WITHDRAW_DAYS = (1, 12)
 SPOILED_ATTEMPTS = 2
 """Only the first attempts are spoiled, so that every card comes to an end."""
@@ -82,6 +106,13 @@ HOURS: Mapping[str, int] = MappingProxyType(
         "RETURNED": 17,
         "LOST": 17,
         "WITHDRAWN": 10,
+        "DEATH": 9,
+        "BANK_SWITCHED": 10,
+        "SECOND_APPLICATION": 10,
+        "SENT_BACK": 16,
+        "OLD_CARD_USED": 15,
+        "LOSS_REPORTED_TEMPORARY": 15,
+        "LOSS_REPORTED": 15,
     }
 )
 REPORT_HOUR = 22

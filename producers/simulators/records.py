@@ -91,6 +91,8 @@ class Entry(NamedTuple):
     annulled: bool = False
     """The fact did not happen and is taken back later."""
     late: bool = False
+    refused: str = ""
+    """The happening of which it is a part that must be refused."""
 
 
 class Outgoing(NamedTuple):

@@ -37,11 +37,16 @@ class Reporting:
         batches = [(envelope, batch) for envelope, batch in _batches(entries)]
         reports = [self._report(day, envelope, batch) for envelope, batch in batches]
         order, faults = self._faults(reports)
+        dropped = [report for report in reports if "drop" in faults[report.key]]
         truth = [
+            {"partner": self._partner, "happening": "gap", "subject": f"{self._partner}/main/{r.value['sequence']}"}
+            for r in dropped
+        ]
+        truth += [
             line
             for report, (_, batch) in zip(reports, batches, strict=True)
-            for entry in batch
-            if (line := _truth(self._partner, entry, faults[report.key])) is not None
+            for number, entry in enumerate(batch)
+            if (line := _truth(self._partner, entry, f"{report.key}#{number}", faults[report.key])) is not None
         ]
         return Sent(order, truth)
 
@@ -90,7 +95,8 @@ class Reporting:
                 for report in pair:
                     faults[report.key].append("reorder")
         for report in reports:
-            if self._choices.happens("drop", report.key):
+            first = report.value["items"][0].get("card_ref", report.key)
+            if self._choices.happens("drop", first, report.key):
                 order.remove(report)
                 faults[report.key].append("drop")
             elif self._choices.happens("repeat", report.key):
@@ -126,10 +132,12 @@ def _item(entry: Entry) -> dict[str, Any]:
     return item | {"corrects": True} if entry.corrects else item
 
 
-def _truth(partner: str, entry: Entry, faults: Sequence[str]) -> dict[str, Any] | None:
+def _truth(partner: str, entry: Entry, item: str, faults: Sequence[str]) -> dict[str, Any] | None:
     """The line of a truth file, with the ids by which the ledger names the fact; None for what takes a fact back."""
     if entry.corrects:
         return None
+    if entry.refused:
+        return {"partner": partner, "happening": entry.refused, "subject": f"{partner} {item}"}
     fact, envelope = entry.fact, entry.envelope
     subject = MILESTONES[fact.milestone].subject
     about_plastic = subject in ("plastic", "carriage")

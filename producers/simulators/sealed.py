@@ -14,13 +14,13 @@ from typing import Any
 import boto3
 import fastavro
 from botocore.config import Config
-from joserfc import jws
+from joserfc import jwe, jws
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
 from issuance.errors import Broken
 from issuance.tracking.reports import hash_total
-from issuance.vault.envelopes import JWS, header_of, key_of, open_sealed
+from issuance.vault.envelopes import JWE, JWS, header_of, key_of, open_sealed
 from issuance.vault.keys import NamedKey
 from producers.simulators.factory import plastics_of
 from producers.simulators.records import Plastic
@@ -130,3 +130,12 @@ def sealed_files(partner: str, env: dict[str, str], stack: Path) -> SealedFiles:
         return next(JWKRegistry.import_key(jwk) for jwk in jwks["keys"] if jwk["kid"] == key_id)
 
     return SealedFiles(partner, private, ours, bucket.fetch)
+
+
+def seal_to_us(env: dict[str, str], values: dict[str, str]) -> str:
+    """Values of a holder event, sealed to our newest key for that in keys/issuance.jwks."""
+    keys = json.loads(Bucket(env).fetch(OUR_KEYS))["keys"]
+    newest = next(key for key in keys if key["use"] == "enc")
+    algorithm = "RSA-OAEP-256" if newest["kty"] == "RSA" else "ECDH-ES+A256KW"
+    header = {"alg": algorithm, "enc": "A256GCM", "kid": newest["kid"]}
+    return jwe.encrypt_compact(header, json.dumps(values).encode(), JWKRegistry.import_key(newest), registry=JWE)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from issuance.tracking.reports import hash_total
 from producers.simulators.choices import Key, instant_of
 from producers.simulators.desk import Desk
-from producers.simulators.rates import LAST_STATEMENTS, STATEMENT_WINDOW_DAYS
+from producers.simulators.rates import LAST_STATEMENTS, STATE_LATE_DAYS, STATEMENT_WINDOW_DAYS
 from producers.simulators.records import Outgoing
 
 ITEMS = 1000
@@ -27,8 +27,9 @@ class Schedule(NamedTuple):
 class Statements:
     """The statements of one partner and function, by the time at which things happened, reported or not."""
 
-    def __init__(self, desk: Desk, schedule: Schedule) -> None:
+    def __init__(self, desk: Desk, schedule: Schedule, chunk_items: int = ITEMS) -> None:
         self._desk = desk
+        self._chunk_items = chunk_items
         self._schedule = schedule
         self._active: dict[Key, datetime] = {}
         self._due_on: date | None = None
@@ -76,7 +77,19 @@ class Statements:
         self._due_on = day + timedelta(7) if self._quiet < LAST_STATEMENTS else None
         chunks = list(self._chunks(day))
         self._sent[chunks[0].key] = chunks
-        self._desk.outgoing += chunks
+        sent = [chunk for chunk in chunks if len(chunks) == 1 or not self._hidden(chunk)]
+        if self._desk.choices.happens("state-late", self._desk.partner, day):
+            self._desk.happened("statement late", f"{self._desk.partner} {chunks[0].key}")
+            self._desk.at(day + timedelta(STATE_LATE_DAYS), lambda _: self._desk.outgoing.extend(sent))
+        else:
+            self._desk.outgoing += sent
+
+    def _hidden(self, chunk: Outgoing) -> bool:
+        """Whether a chunk is forgotten until it is asked for."""
+        hidden = self._desk.choices.happens("hide-chunk", self._desk.partner, chunk.ce_id)
+        if hidden:
+            self._desk.happened("chunk hidden", f"{self._desk.partner} {chunk.key}/{chunk.value['chunk']}")
+        return hidden
 
     def again(self, statement_id: str, first: int, last: int) -> list[Outgoing]:
         """These chunks once more."""
@@ -91,7 +104,8 @@ class Statements:
         as_of = instant_of(day, self._schedule.hour * 3_600_000)
         oldest = as_of - timedelta(STATEMENT_WINDOW_DAYS)
         keys = sorted(key for key, moment in self._active.items() if oldest <= moment <= as_of)
-        parts = [keys[start : start + ITEMS] for start in range(0, len(keys), ITEMS)] or [[]]
+        size = self._chunk_items
+        parts = [keys[start : start + size] for start in range(0, len(keys), size)] or [[]]
         statement_id = f"ST-{self._desk.partner}-{self._schedule.function}-{day:%Y%m%d}"
         whole = {
             "statement_id": statement_id,

@@ -1,5 +1,5 @@
 -- Reconciliation in full: what happened to a break, refused items as evidence, cohorts kept open, daily reports.
--- depends: 0005-retention
+-- depends: 0006-tracking
 
 -- A person's explanation stands while the difference stands; `gone` remembers that it went away meanwhile.
 ALTER TABLE break ADD COLUMN gone boolean NOT NULL DEFAULT false;

@@ -1,0 +1,85 @@
+"""The demo's operator: acts on breaks of its cohorts by the public commands, as people would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from issuance.airflow import Airflow
+from issuance.demo.people import as_user, password_of
+from issuance.demo.waiting import await_condition
+from issuance.errors import Broken
+from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.lifecycle import BREAK_KINDS
+from issuance.settings import Settings
+
+SEARCHING = timedelta(days=3)
+"""How long the operator waits for a plastic that a hand-over lacks, and lets held re-makes gather."""
+PATIENT = ("HANDOVER_COUNT", "REMAKE_LIMIT")
+"""Kinds of breaks that are not acted on at once."""
+
+
+def operate(settings: Settings, cohorts: Sequence[str]) -> int:
+    """Act on what is open; returns how many breaks were explained.
+
+    What a hand-over lacks is made again, re-makes past the allowance leave in a wave of their own, and every break that
+    does not close itself is explained.
+    """
+    lasting = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself and kind.name not in PATIENT]
+    with transaction(settings.database_url) as connection:
+        rows: list[Any] = connection.execute(
+            "SELECT break_id, kind, reference, cohort_id FROM break JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = ANY (%s) AND break.closed_on IS NULL"
+            " AND (kind = ANY (%s) OR kind = ANY (%s) AND opened_on < %s)",
+            (list(cohorts), lasting, list(PATIENT), business_day(connection) - SEARCHING),
+        ).fetchall()
+        lost = [
+            ref for _, kind, reference, _ in rows if kind == "HANDOVER_COUNT" for ref in _lost(connection, reference)
+        ]
+    for card_ref in lost:
+        as_user("planner", "card", "remake", card_ref, "--reason", "LOST_IN_HANDOVER", "--note", "searched for in vain")
+    for cohort_id in sorted({cohort_id for _, kind, _, cohort_id in rows if kind == "REMAKE_LIMIT"}):
+        release_remakes(settings, cohort_id)
+    for break_id, kind, *_ in rows:
+        if kind == "HANDOVER_COUNT" and lost:
+            continue  # what was made again explains it; if something else differs, the next look says so
+        as_user("planner", "break", "resolve", str(break_id), "--note", "explained by the demo's operator")
+    return len(rows)
+
+
+def _lost(connection: Connection, consignment_id: str) -> list[str]:
+    """The cards that were handed over to a place and not received there, while the hand-over is what they wait for."""
+    rows = connection.execute(
+        "SELECT card_ref FROM carriage a JOIN card c USING (card_ref) WHERE consignment_id = %s"
+        " AND handed_over IS NOT NULL AND received_at_place IS NULL AND c.state = 'HANDED_OVER'"
+        " AND a.attempt = c.effective ORDER BY 1",
+        (consignment_id,),
+    ).fetchall()
+    return [str(ref) for (ref,) in rows]
+
+
+def release_remakes(settings: Settings, cohort_id: str) -> None:
+    """Have a cohort's held re-makes planned as a wave, which a second person releases, and wait until it is sent."""
+    wave = str(json.loads(as_user("planner", "cohort", "plan", cohort_id, "--json"))["wave"])
+    airflow = Airflow.log_in(settings.airflow_api_url, "releaser", password_of("releaser"))
+    run_id = f"{cohort_id}.{wave}"
+    await_condition(
+        lambda: bool(airflow.pending_approvals("card_dispatch", run_id)), "the wave to wait for its release"
+    )
+    as_user("releaser", "cohort", "release", cohort_id, wave)
+    await_condition(partial(ended, airflow, "card_dispatch", run_id), "the wave to be sent")
+
+
+def ended(airflow: Airflow, dag_id: str, run_id: str) -> bool:
+    """Whether a run has succeeded.
+
+    Raises:
+        Broken: it has failed.
+    """
+    state = airflow.run_state(dag_id, run_id)
+    if state == "failed":
+        raise Broken("RUN_FAILED", f"{dag_id} {run_id} failed: {airflow.failed_tasks(dag_id, run_id)}")
+    return state == "success"

@@ -1,0 +1,313 @@
+"""Awkward cases of a card's life, each a cohort of its own: what is done on purpose, and what must come of it.
+
+`issuance demo --scenario NAME` (`all`: side by side) plays them on the local stack with the real pipeline. An outcome
+holds when the subjects that the partners' truth files name are exactly those that the ledger shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+QUIET: Mapping[str, float] = dict.fromkeys(
+    ("refuse", "spoil", "refuse-by-holder", "uncollected", "unactivated", "fail", "lose", "return", "withdraw", "delay",
+     "correct"), 0.0,
+)  # fmt: skip
+"""Rates of what happens in every cohort, and here only where the scenario says so."""
+
+OF_COHORT = "card_ref IN (SELECT card_ref FROM card WHERE cohort_no = %(cohort)s)"
+PLASTIC = "p.card_ref || '/' || p.attempt"
+ANNULLED = "annulled"
+"""The plastics of facts that were taken back."""
+IN_HAND = "('ACTIVE', 'SUSPENDED', 'COLLECTED', 'NOT_ACTIVATED', 'LOST_BY_HOLDER')"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What must come of a thing done: its subjects by the truth files are those of a query over the ledger alone."""
+
+    zh: str
+    en: str
+    found: str
+    """SQL of one column, of one cohort (%(cohort)s: its number): the subjects as truth files write them."""
+    happening: str = ""
+    """What was done, by the line of the truth that names a subject; '' when it is a fact."""
+    milestone: str = ""
+    """The fact that names a plastic, `card_ref/attempt`, or a letter, by its number."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One awkward case."""
+
+    name: str
+    zh: str
+    en: str
+    rates: Mapping[str, float]
+    """What leads to re-makes stays about the allowance of a release, past which a second person is asked."""
+    outcomes: tuple[Outcome, ...]
+    methods: tuple[str, ...] = ("outlet",)
+    world: Mapping[str, float] = field(default_factory=dict)
+    """Rates of what belongs to no cohort."""
+    chunk_items: int = 1000
+    """Items in a chunk of a statement."""
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            "death",
+            "在途死亡",
+            "a holder dies while the card is under way",
+            {"die": 0.3},
+            (
+                Outcome(
+                    "制卡取消或按序注销，此后不再通知",
+                    "not made, or cancelled in the enforced order; nobody writes to the dead",
+                    "SELECT c.card_ref::text FROM holder_event e JOIN card c USING (card_ref)"
+                    " WHERE c.cohort_no = %(cohort)s AND e.event = 'DEATH' AND c.withdrawn = 'DEATH'"
+                    " AND c.state IN ('CANCELLED', 'CANCELLED_BEFORE_MAKING', 'DESTROYED') AND NOT EXISTS (SELECT FROM"
+                    " decision d WHERE d.card_ref = c.card_ref AND d.kind = 'NOTICE'"
+                    " AND d.business_day > shanghai_day(e.occurred_at))",
+                    happening="DEATH",
+                ),
+            ),
+            methods=("outlet", "mail"),
+        ),
+        Scenario(
+            "bank-switch",
+            "在途更换银行",
+            "a holder switches banks while the card is under way",
+            {"switch-bank": 0.06},
+            (
+                Outcome(
+                    "由新银行的卡生效，或持卡人此前已领卡",
+                    "the card of the new bank counts, unless the holder had the old one by then",
+                    "SELECT c.card_ref::text FROM holder_event e JOIN card c USING (card_ref) JOIN plastic p"
+                    " ON (p.card_ref, p.attempt) = (c.card_ref, c.effective) WHERE c.cohort_no = %(cohort)s"
+                    " AND e.event = 'BANK_SWITCHED' AND e.followed_on IS NOT NULL"
+                    " AND (p.bank = e.terms ->> 'bank' OR mark_at(p.collected) <= e.occurred_at + interval '1 day')",
+                    happening="BANK_SWITCHED",
+                ),
+            ),
+        ),
+        Scenario(
+            "leftover",
+            "单位未发放退回，部分人员二次申领",
+            "an employer's leftovers go back to the store; some holders apply again",
+            {"leave-over": 0.5, "apply-again": 0.5},
+            (
+                Outcome(
+                    "退回在库，最终发放或到期销毁",
+                    "back in the store, in the end handed out or destroyed",
+                    f"SELECT {PLASTIC} FROM carriage a JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
+                    " (card_ref) WHERE c.cohort_no = %(cohort)s AND a.sent_back IS NOT NULL"
+                    f" AND (c.state IN {IN_HAND} OR c.state = 'DESTROYED')",
+                    happening="left over",
+                ),
+                Outcome(
+                    "同一张卡再次发放并领取",
+                    "the same plastic is handed out again and collected",
+                    f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) WHERE d.kind = 'RESEND'"
+                    f" AND d.reason = 'SECOND_APPLICATION' AND p.collected IS NOT NULL AND p.{OF_COHORT}",
+                    happening="applied again",
+                ),
+            ),
+            methods=("employer",),
+        ),
+        Scenario(
+            "turned-up",
+            "丢失邮件在补制后出现",
+            "a lost letter turns up after its re-make",
+            {"lose": 0.06, "turn-up": 1.0},
+            (
+                Outcome(
+                    "第二张卡被发现，按序注销并销毁",
+                    "the second plastic is noticed, cancelled in order and destroyed",
+                    f"SELECT {PLASTIC} FROM plastic p JOIN break b USING (card_ref, attempt) JOIN card c"
+                    " USING (card_ref)"
+                    " WHERE c.cohort_no = %(cohort)s AND b.kind = 'TWO_PLASTICS' AND b.closed_on IS NOT NULL"
+                    f" AND p.ss_cancelled < p.account_cancelled AND p.account_cancelled < p.destroyed"
+                    f" AND c.state IN {IN_HAND}",
+                    happening="turned up",
+                ),
+                Outcome(
+                    "丢失即补制",
+                    "what is lost is made again",
+                    "SELECT split_part(l.consignment_id, ':', 3) FROM decision d JOIN letter_news l"
+                    " USING (card_ref, attempt) WHERE d.kind = 'REMAKE' AND d.reason = 'MAIL_LOST'"
+                    f" AND l.lost IS NOT NULL AND d.{OF_COHORT}",
+                    milestone="LOST",
+                ),
+            ),
+            methods=("mail",),
+        ),
+        Scenario(
+            "refused",
+            "柜台拒收（姓名、照片或号码有误）",
+            "a card is refused at the counter: name, photo or number is wrong",
+            {"refuse-by-holder": 0.06},
+            (
+                Outcome(
+                    "按原因补制，旧卡销毁",
+                    "made again for that reason, the first one destroyed",
+                    f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
+                    f" AND d.reason = mark_reason(p.refused_by_holder) AND p.destroyed IS NOT NULL AND p.{OF_COHORT}",
+                    milestone="REFUSED_BY_HOLDER",
+                ),
+            ),
+        ),
+        Scenario(
+            "uncollected",
+            "逾期未领",
+            "nobody collects a card",
+            {"uncollected": 0.2},
+            (
+                Outcome(
+                    "提醒后按“社保、账户、卡片”顺序注销，双人监销",
+                    "after reminders cancelled in the order social security, account, plastic, before two witnesses",
+                    f"SELECT {PLASTIC} FROM plastic p WHERE p.{OF_COHORT} AND p.ss_cancelled < p.account_cancelled"
+                    " AND p.account_cancelled < p.destroyed AND (SELECT count(*) FROM decision d WHERE d.reason ="
+                    " 'REMINDER' AND d.card_ref = p.card_ref) > 0",
+                    milestone="DESTROYED",
+                ),
+            ),
+        ),
+        Scenario(
+            "returned",
+            "邮件退回并再次投递",
+            "a letter comes back and goes out again",
+            {"return": 0.4, "fail": 0.2},
+            (
+                Outcome(
+                    "作为新的交接再次投递",
+                    "it goes out again as a new consignment",
+                    "SELECT DISTINCT split_part(d.occasion, ':', 3) FROM decision d JOIN letter_news l"
+                    " USING (card_ref, attempt) WHERE d.kind = 'RESEND' AND l.consignment_id <> d.occasion"
+                    f" AND l.delivered IS NOT NULL AND d.{OF_COHORT}",
+                    milestone="RETURNED",
+                ),
+            ),
+            methods=("mail",),
+        ),
+        Scenario(
+            "left-out",
+            "交接清单上的卡未到",
+            "a plastic that was signed for is not in the bundle",
+            {"leave-out": 0.06},
+            (
+                Outcome(
+                    "差异点名该卡，经办人补制",
+                    "a break names it, an operator has it made again",
+                    f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
+                    " (card_ref) JOIN carriage a USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
+                    " AND d.reason = 'LOST_IN_HANDOVER' AND d.decided_by <> 'policy' AND c.cohort_no = %(cohort)s"
+                    f" AND c.state IN {IN_HAND} AND EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
+                    " AND b.reference = a.consignment_id)",
+                    happening="left out",
+                ),
+            ),
+        ),
+        Scenario(
+            "stray",
+            "银行误报他行的卡",
+            "a bank reports another bank's card",
+            {"stray": 0.3},
+            (
+                Outcome(
+                    "该项被拒收并告知，其余照常采用",
+                    "the item is refused and answered, the rest is applied",
+                    "SELECT partner || ' ' || report_id || '#' || item FROM refused_item WHERE code = 'NO_RELATION'",
+                    happening="stray",
+                ),
+            ),
+        ),
+        Scenario(
+            "loss",
+            "领卡后挂失",
+            "cards are reported lost after collection",
+            {"lose-card": 0.5, "lose-for-good": 0.4},
+            (
+                Outcome(
+                    "临时挂失到期自动失效",
+                    "a temporary loss report lapses by itself",
+                    f"SELECT {PLASTIC} FROM plastic p JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s"
+                    " AND p.loss_reported_temporary IS NOT NULL"
+                    " AND c.state IN ('ACTIVE', 'SUSPENDED', 'LOST_BY_HOLDER')",
+                    happening="lost for the time being",
+                ),
+                Outcome(
+                    "正式挂失不可撤销",
+                    "a formal one is final",
+                    f"SELECT {PLASTIC} FROM plastic p JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s"
+                    " AND c.state = 'LOST_BY_HOLDER'",
+                    happening="lost for good",
+                ),
+            ),
+        ),
+        Scenario(
+            "old-card",
+            "启用新卡后旧卡仍被使用",
+            "an old card is used after cut-over",
+            {"use-old": 0.3},
+            (
+                Outcome(
+                    "记为差异，须由人说明",
+                    "a break that a person has to explain",
+                    "SELECT reference FROM break WHERE kind = 'OLD_CARD_USED' AND cohort_no = %(cohort)s"
+                    " AND note IS NOT NULL",
+                    happening="old card used",
+                ),
+            ),
+        ),
+        Scenario(
+            "mistake",
+            "误报后更正",
+            "a collection is reported by mistake and corrected",
+            {"correct": 0.5},
+            (
+                Outcome(
+                    "误报的事实作废，正确的事实成立",
+                    "the wrong fact is annulled, the right one stands",
+                    f"SELECT {PLASTIC} FROM plastic p WHERE p.{OF_COHORT} AND p.corrected AND p.collected IS NOT NULL",
+                    happening=ANNULLED,
+                ),
+            ),
+        ),
+        Scenario(
+            "gap",
+            "报送序号有缺口",
+            "reports are missing from a partner's sequence",
+            {"drop": 0.5},
+            (
+                Outcome(
+                    "按序号索要并补齐",
+                    "they are asked for by number and sent again",
+                    "SELECT partner || '/' || stream || '/' || n FROM partner_stream, unnest(asked) r,"
+                    " generate_series(lower(r), upper(r) - 1) n WHERE seen @> n",
+                    happening="gap",
+                ),
+            ),
+        ),
+        Scenario(
+            "missing-chunk",
+            "对账单缺一片",
+            "a statement comes without one of its chunks",
+            {},
+            (
+                Outcome(
+                    "按片号索要，齐全后才采用",
+                    "the chunk is asked for by number; the statement counts when it is whole",
+                    "SELECT k.partner || ' ' || k.statement_id || '/' || k.chunk FROM statement_chunk k"
+                    " JOIN statement s USING (partner, statement_id, revision)"
+                    " JOIN outbox o ON o.topic = 'issuance.partner-notices.' || k.partner || '.v1'"
+                    " AND o.key = k.statement_id AND o.ce_id LIKE '%%MISSING%%'",
+                    happening="chunk hidden",
+                ),
+            ),
+            world={"hide-chunk": 0.15},
+            chunk_items=5,
+        ),
+    )
+}

@@ -1,0 +1,65 @@
+"""What an operator decides about a single card, beside the rules: recorded like any decision, with the user and why."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from issuance.errors import Refused
+from issuance.ledger.connection import Connection
+from issuance.ledger.news import audit
+from issuance.lifecycle import BY_HAND
+
+IN_CUSTODY = ("MADE", "KEYED", "HANDED_OVER", "POSTED", "AT_PLACE", "RETURNED", "SENT_BACK")
+"""States of a card whose plastic exists and is in nobody's hands yet."""
+
+
+def remake_card(connection: Connection, card_ref: str, reason: str, note: str, user: str, day: date) -> int:
+    """Have another plastic of a card made; the one in custody is cancelled, or held for lost. Returns its attempt.
+
+    The next pass of `decide` makes the plastic; re-makes count against the allowance of the wave's release.
+
+    Raises:
+        Refused: no such card, none in custody, a re-make stands already, an unknown reason, or no note.
+    """
+    if reason not in BY_HAND:
+        raise Refused("REASON_UNKNOWN", f"原因只能是 / the reason is one of: {', '.join(BY_HAND)}.")
+    if not note.strip():
+        raise Refused("NOTE_MISSING", "请写明原因。 / say why: --note TEXT.")
+    ref, attempt = _plastic_in_custody(connection, card_ref)
+    recorded = connection.execute(
+        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, business_day, decided_by)"
+        " VALUES (%s, %s, 'REMAKE', '', %s, %s, %s) ON CONFLICT DO NOTHING",
+        (ref, attempt, reason, day, user),
+    )
+    if not recorded.rowcount:
+        raise Refused("REMADE_ALREADY", f"卡 {ref} 已在补制。 / card {ref} is already made again.")
+    connection.execute("INSERT INTO changed_card VALUES (%s)", (ref,))
+    connection.execute(
+        "INSERT INTO changed_consignment SELECT consignment_id, '-infinity' FROM carriage"
+        " WHERE (card_ref, attempt) = (%s, %s)",
+        (ref, attempt),
+    )
+    audit(connection, user, "remake", f"{ref}/{attempt}", day, {"reason": reason, "note": note})
+    return attempt
+
+
+def _plastic_in_custody(connection: Connection, card_ref: str) -> tuple[UUID, int]:
+    try:
+        ref = UUID(card_ref)
+    except ValueError as error:
+        raise Refused("CARD_UNKNOWN", f"{card_ref} 不是卡编号。 / {card_ref} is not a card_ref.") from error
+    row: Any = connection.execute(
+        "SELECT state, effective, withdrawn FROM card WHERE card_ref = %s FOR UPDATE", (ref,)
+    ).fetchone()
+    if row is None:
+        raise Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / there is no card {card_ref}.")
+    state, attempt, withdrawn = row
+    if state not in IN_CUSTODY or withdrawn or attempt is None:
+        raise Refused(
+            "NOT_IN_CUSTODY",
+            f"卡 {ref} 的状态是 {state}，只有已制成而未领取的卡可以补制。"
+            f" / card {ref} is {state}: only a card made and not collected is made again.",
+        )
+    return ref, int(attempt)

@@ -1,0 +1,80 @@
+"""Every awkward case on the real stack, side by side: closed, proved, and what must come of it is what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from demo_fixture import Run, run_demo, stop
+
+from issuance.demo.scenarios import SCENARIOS
+
+CARDS = 30
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """All scenarios, played once; the stack stays up."""
+    run = run_demo(tmp_path_factory.mktemp("scenarios") / "stack", "--scenario", "all", "--cards", str(CARDS))
+    yield run
+    stop(run)
+
+
+def result_of(played: Run, name: str) -> dict[str, Any]:
+    """What a scenario came to."""
+    found: dict[str, Any] = played.result[f"demo-{name}"]
+    return found
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_closes_and_every_equation_holds(played: Run, name: str) -> None:
+    result = result_of(played, name)
+    assert result["state"] == "closed"
+    assert [equation["name"] for equation in result["equations"] if not equation["holds"]] == []
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_was_planted_is_what_was_found(played: Run, name: str) -> None:
+    result = result_of(played, name)
+    assert result["differences"] == 0
+    for outcome in SCENARIOS[name].outcomes:
+        counts = result["planted"][f"{outcome.zh} / {outcome.en}"]
+        assert counts["planted"] == counts["found"] > 0
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_the_operator_sees_is_printed(played: Run, name: str) -> None:
+    scenario = SCENARIOS[name]
+    section = played.output.split(f"== {name}: ", 1)[1].split("\n== ", 1)[0]
+    assert scenario.zh in section
+    assert "经办人所见" in section
+    assert f"demo-{name}" in section
+
+
+def test_the_ledger_verifies_and_rebuilds_to_the_same(played: Run) -> None:
+    digest = played.issuance("ledger", "digest").stdout.strip()
+    assert played.issuance("ledger", "verify").stdout.strip() == "(无 / none)"
+    home = {"XDG_CONFIG_HOME": str(played.directory / "demo" / "home" / "releaser")}
+    assert Run(played.directory, played.env | home, {}, "").issuance("ledger", "rebuild").returncode == 0
+    assert played.issuance("ledger", "digest").stdout.strip() == digest
+    assert played.issuance("ledger", "verify").returncode == 0
+
+
+def test_a_scenario_nobody_knows_is_refused_by_name(tmp_path: Path) -> None:
+    done = Run(tmp_path, {}, {}, "").issuance("demo", "--scenario", "flood")
+    assert done.returncode == 2
+    assert "flood" in done.stderr
+    assert "turned-up" in done.stderr
+
+
+def test_scenarios_are_listed() -> None:
+    listed = Run(Path(), {}, {}, "").issuance("demo", "--scenario", "list").stdout
+    assert all(name in listed for name in SCENARIOS)
+
+
+def test_json_of_scenarios_is_by_cohort(played: Run) -> None:
+    assert set(played.result) == {f"demo-{name}" for name in SCENARIOS}
+    assert json.loads(json.dumps(played.result))["demo-death"]["cohort_id"] == "demo-death"
