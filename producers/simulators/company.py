@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 
 from producers.simulators.desk import Desk
 from producers.simulators.records import Message, Outgoing, Output, Parcel, Player
@@ -125,6 +126,10 @@ class Company:
     def take_parcels(self, day: date) -> list[Parcel]:
         """What was given in answer to messages; it is there tomorrow."""
         return [parcel for member in self.members.values() for parcel in member.desk.take_parcels(day)]
+
+    def take_happenings(self) -> list[dict[str, Any]]:
+        """What was done in answer to messages."""
+        return [line for member in self.members.values() for line in member.desk.take_happenings()]
 
     def next_due(self) -> date | None:
         """The next day on which any of them has something to do."""

@@ -38,7 +38,7 @@ RATES: Mapping[str, float] = MappingProxyType(
         "drop": 0.0,  # of reports: sent only when asked for
         "stray": 0.0,  # of collections: another bank reports them, too
         "hide-chunk": 0.0,  # of statements' chunks: sent only when asked for
-        "state-late": 0.0,  # of statements
+        "state-late": 0.0,  # of statements: sent only when asked for
     }
 )
 """Each can be set with `--fault NAME=RATE`; a rate lies in 0..1."""
@@ -67,7 +67,6 @@ USE_OLD_DAYS = 5
 LOSE_DAYS_ACTIVE = 6
 """From activation to a temporary loss report; the formal one comes three days later."""
 FORMAL_DAYS = 3
-STATE_LATE_DAYS = 2
 WITHDRAW_DAYS = (1, 12)
 SPOILED_ATTEMPTS = 2
 """Only the first attempts are spoiled, so that every card comes to an end."""
