@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from issuance.clock import day_of
@@ -30,7 +31,17 @@ def revisions(bench: Bench) -> dict[tuple[str, int], dict[int, Seen]]:
 
 
 def _came(bench: Bench) -> bool:
-    return bench.until(lambda: revisions(bench))
+    return _stated(bench, "first", lambda: revisions(bench))
+
+
+def _stated(bench: Bench, occasion: str, condition: Callable[[], object]) -> bool:
+    """Wait for a statement; after a while it is asked for as a late one is, though none may be due."""
+    if bench.until(condition, bench.patience / 3):
+        return True
+    kinds = bench.registry.statements.items()
+    function = next(name for name, rule in kinds if rule["partner_kind"] == bench.partner.kind)
+    bench.notify("MISSING", f"statement/{occasion}", None, function=function, business_day=bench.check.day)
+    return bench.until(condition)
 
 
 def check_whole(bench: Bench) -> Verdicts:
@@ -76,7 +87,7 @@ def check_drawn(bench: Bench) -> Verdicts:
 
 def check_true(bench: Bench) -> Verdicts:
     """The newest statement after something was active lists exactly what the partner itself reported as active."""
-    if not bench.until(lambda: _newest(bench) and _ours(bench)):
+    if not _stated(bench, "true", lambda: _newest(bench) and _ours(bench)):
         yield NotShown(
             NONE_CAME if not revisions(bench) else "对账单之前无启用 / nothing was active before a statement"
         )
