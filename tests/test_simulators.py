@@ -144,7 +144,7 @@ class Office:
             yield Message(partner, "partner-notices", {"kind": "REQUESTED", **request, "plastics": plastics})
 
 
-def facts_of(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def about_facts(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines about facts, without what was done beside them."""
     return [line for line in truth if "milestone" in line]
 
@@ -195,7 +195,7 @@ def live(cards: int, seed: int = 7, split: bool = False, leaving: int = 0, **fau
             output = company.live(day, [p for p in street if p.to_kind == kind and p.available_on <= day])
             today += output.messages
             given += output.parcels
-            run.truth += facts_of(output.truth)
+            run.truth += about_facts(output.truth)
         street = [p for p in street if p.available_on > day] + given
         waiting += office.take(day, today)
         for batch in [[m] for m in reversed(waiting)] if split else [waiting]:
@@ -432,7 +432,7 @@ def test_a_cancelled_job_is_refused_whichever_comes_first() -> None:
         company.hear(OPENS, [order, cancel] if order_first else [cancel, order])
         lines: list[dict[str, Any]] = []
         while (day := company.next_due()) is not None:
-            lines += facts_of(company.live(day, []).truth)
+            lines += about_facts(company.live(day, []).truth)
         assert [(line["milestone"], line["reason"]) for line in lines] == [
             ("JOB_RECEIVED", None), ("JOB_REFUSED", "CANCELLED"),
         ]  # fmt: skip
@@ -443,7 +443,7 @@ def test_an_unreadable_file_refuses_the_job() -> None:
     company.hear(OPENS, [Message("F-ICBC", "card-jobs", {"job_id": "J", "action": "ORDER"})])
     lines: list[dict[str, Any]] = []
     while (day := company.next_due()) is not None:
-        lines += facts_of(company.live(day, []).truth)
+        lines += about_facts(company.live(day, []).truth)
     assert lines[-1]["reason"] == "DATA_UNREADABLE"
 
 
