@@ -92,8 +92,8 @@ CARDS = (
 CREATE TEMP TABLE card_standing ON COMMIT DROP AS
 SELECT *,
     least(CASE WHEN clock > %(day)s THEN clock END, CASE WHEN pension_due > %(day)s THEN pension_due END) AS next_due,
-    CASE WHEN state = 'REPLACED' THEN NULL WHEN pension_switched THEN 'BANK_SWITCHED' WHEN pension_due <= %(day)s THEN 'FINANCE_INACTIVE' END
-        AS pension_risk
+    CASE WHEN state = 'REPLACED' THEN NULL WHEN pension_switched THEN 'BANK_SWITCHED'
+        WHEN pension_due <= %(day)s THEN 'FINANCE_INACTIVE' END AS pension_risk
 FROM (
 SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.since_mark,
     CASE
