@@ -568,12 +568,18 @@ def test_a_bank_switched_before_the_card_is_there_is_a_break_and_reminds_of_noth
 
 
 @pytest.mark.parametrize(
-    "change", ["UPDATE card SET category = 'employee'", "UPDATE card SET withdrawn = 'DEATH'"],
+    "change",
+    [
+        "UPDATE card SET category = 'employee'",
+        "UPDATE card SET withdrawn = 'DEATH'",
+        "WITH n AS (UPDATE plastic SET ss_activated = '1799999999999||' WHERE card_ref = %(other)s)"
+        " UPDATE card SET replaces = %(ref)s WHERE card_ref = %(other)s",
+    ],
 )  # fmt: skip
-def test_no_pension_is_at_risk_of_others_and_of_the_dead(ledger: Connection, change: str) -> None:
+def test_no_pension_is_at_risk_of_others_the_dead_and_who_has_another_card(ledger: Connection, change: str) -> None:
     case = CASES["a pensioner without finance"]
     world = begin(ledger, case)
-    ledger.execute(change)
+    ledger.execute(change, {"ref": world.refs[0], "other": world.refs[1]})
     in_order(world, [*case.opens, switched_to("ABC", 9)])
     settle(world)
     assert open_breaks(world, case) == []

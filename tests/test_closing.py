@@ -153,6 +153,71 @@ def test_the_commands_act_and_show(closed: Settings, monkeypatch: pytest.MonkeyP
     assert CliRunner().invoke(cli, ["cohort", "statement", COHORT]).exit_code == 0
 
 
+# Breaks at the command line
+
+
+def run(*words: str) -> Any:
+    """What a command with --json says."""
+    done = CliRunner().invoke(cli, [*words, "--json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return json.loads(done.output)
+
+
+def test_breaks_are_asked_for_by_cohort_kind_owner_and_severity(
+    closed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", closed.database_url)
+    monkeypatch.setattr("issuance.login.current_user", lambda settings: "planner")  # there is no Airflow here
+    late_fact(closed, "OLD_CARD_USED", 9)
+    (row,) = run("break", "list")
+    assert (row["kind"], row["severity"], row["holds"], row["age_days"], row["owner"]) == (
+        "OLD_CARD_USED", "high", True, 0, None,
+    )  # fmt: skip
+    assert row["remedy"] == " / ".join(BREAK_KINDS["OLD_CARD_USED"].remedy)
+    assert CliRunner().invoke(cli, ["break", "assign", row["break_id"], "somebody"]).exit_code == 0
+    found = {
+        words: len(run("break", "list", *words.split()))
+        for words in (
+            "--open", f"--cohort {COHORT}", "--cohort nobody", "--kind OLD_CARD_USED", "--kind CONFLICT",
+            "--owner somebody", "--owner planner", "--severity high", "--severity normal",
+        )
+    }  # fmt: skip
+    assert [words for words, count in found.items() if count] == [
+        "--open", f"--cohort {COHORT}", "--kind OLD_CARD_USED", "--owner somebody", "--severity high",
+    ]  # fmt: skip
+    note = ["break", "resolve", row["break_id"], "--note", "seen"]
+    assert CliRunner().invoke(cli, note).exit_code == 0
+    assert run("break", "list") == []
+    assert len(run("break", "list", "--all")) == 1
+
+
+def test_a_break_is_shown_with_both_sides_and_its_history(closed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", closed.database_url)
+    late_fact(closed, "OLD_CARD_USED", 9)
+    (row,) = run("break", "list")
+    shown = run("break", "show", row["break_id"])
+    facts = [(f["milestone"], f["partner"], f["report_id"]) for f in shown["theirs"]["facts"]]
+    assert facts == [("SS_ACTIVATED", "HRSS-BJ", "7"), ("OLD_CARD_USED", "HRSS-BJ", "late OLD_CARD_USED")]
+    assert [order["job_id"] for order in shown["ours"]["orders"]] == ["J1"]
+    assert [event["event"] for event in shown["history"]] == ["OPENED"]
+    people = CliRunner().invoke(cli, ["break", "show", row["break_id"]])
+    assert people.exit_code == 0
+    assert "经过 / history" in people.output
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["list", "--kind", "NOTHING"], "KIND_UNKNOWN"), (["show", "nothing"], "BREAK_UNKNOWN")],
+)
+def test_what_is_no_break_is_refused(
+    closed: Settings, monkeypatch: pytest.MonkeyPatch, words: list[str], code: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", closed.database_url)
+    done = CliRunner().invoke(cli, ["break", *words])
+    assert isinstance(done.exception, Refused)
+    assert done.exception.code == code
+
+
 # Each partner's part
 
 
