@@ -2,9 +2,10 @@
 ### Activation reconciliation
 
 Compares the newest complete statements with the ledger, opens and closes breaks, closes cohorts that have ended and
-whose closing equations hold.
+whose closing equations hold, reopens those that no longer do, and makes the report of the last whole day.
 
-**When it fails**: clear it. A cohort that stays open: `issuance cohort statement COHORT` names what differs.
+**When it fails**: clear it; every step may be repeated. A cohort that stays open: `issuance cohort statement COHORT`
+names what differs, `issuance break list --cohort COHORT` what to do next.
 
 Owner: issuance operations.
 """
@@ -27,7 +28,7 @@ from dags.wiring import DEFAULTS, Tag, by_error_tree
     doc_md=__doc__,
 )
 def activation_reconciliation() -> None:
-    """Reconcile, then close."""
+    """Reconcile, close, report."""
 
     @task
     @by_error_tree
@@ -45,7 +46,15 @@ def activation_reconciliation() -> None:
 
         return close_cohorts(load_settings())
 
-    close_ended(reconcile_statements())
+    @task
+    @by_error_tree
+    def report_day(closed: list[str]) -> str:
+        from issuance.reconcile.daily_report import make_daily_report
+        from issuance.settings import load_settings
+
+        return str(make_daily_report(load_settings())["csv_object"])
+
+    report_day(close_ended(reconcile_statements()))
 
 
 activation_reconciliation()

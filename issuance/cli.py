@@ -8,7 +8,19 @@ import sys
 
 import click
 
-from issuance.commands import cohort, demo, keys, ledger, operate, partner, person, quarantine, retention, submit
+from issuance.commands import (
+    cohort,
+    demo,
+    keys,
+    ledger,
+    operate,
+    partner,
+    person,
+    quarantine,
+    report,
+    retention,
+    submit,
+)
 from issuance.errors import IssuanceError
 from issuance.stack.command import stack
 
@@ -28,6 +40,7 @@ for command in (
     *partner.COMMANDS,
     *person.COMMANDS,
     *quarantine.COMMANDS,
+    *report.COMMANDS,
     *retention.COMMANDS,
     *submit.COMMANDS,
 ):

@@ -13,9 +13,9 @@ from issuance.dispatch.jobs import ENDED as JOBS_ENDED
 from issuance.dispatch.jobs import JOB_STATES
 from issuance.lifecycle import (
     ACTIONS,
-    BREAK_KINDS,
     CANCEL_REASONS,
     CARD_STATES,
+    COHORT_STATES,
     DECISIONS,
     ENDED_STATES,
     HOLDER_EVENTS,
@@ -29,15 +29,15 @@ from issuance.lifecycle import (
     ROLES,
     TEMPLATES,
     WITHDRAWALS,
-    BreakKind,
     Milestone,
     Relation,
     State,
     Subject,
     milestones_of,
 )
+from issuance.markdown import table
 from issuance.partners import PARTNER_TOPICS
-from issuance.reconcile.equations import EQUATIONS, MISSING, Equation
+from issuance.reconcile.page import breaks_section, equations_section
 from issuance.settings import ROOT
 
 FILE = ROOT / "docs" / "lifecycle.md"
@@ -102,6 +102,19 @@ WAYS: tuple[tuple[str, ...], ...] = (
     (SENT, "JOB_REFUSED"),
     ("ISSUED_INSTANTLY", "SS_ACTIVATED", "LOSS_REPORTED_TEMPORARY", "LOSS_REPORTED"),
 )
+CARD_MOVES: dict[tuple[str, str], list[str]] = {
+    # (state, next state) of a card beside those of its effective plastic: what brings it there
+    ("[*]", "WAITING"): ["row accepted"],
+    ("[*]", "HELD"): ["fee not paid"],
+    ("HELD", "WAITING"): ["FEE_PAID"],
+    ("WAITING", "PLANNED"): ["wave planned"],
+    ("WAITING", "WITHDRAWN"): ["WITHDRAWN, COHORT_WITHDRAWN"],
+    ("HELD", "WITHDRAWN"): ["WITHDRAWN"],
+    ("WAITING", "CANCELLED_BEFORE_MAKING"): ["DEATH"],
+    ("COLLECTED", "NOT_ACTIVATED"): ["not activated in time"],
+    ("NOT_ACTIVATED", "ACTIVE"): ["SS_ACTIVATED"],
+    ("ACTIVE", "REPLACED"): ["the card in its place is active"],
+}
 TERM = re.compile(r"(\w+) IS (NOT )?NULL")
 
 
@@ -143,21 +156,18 @@ def moves() -> dict[tuple[str, str], list[str]]:
 def _picture() -> Iterator[str]:
     yield "```mermaid"
     yield "stateDiagram-v2"
+    yield from (f"    {name}: {zh} {name}" for name, (_, zh, _) in CARD_STATES.items())
     edges = moves()
-    for (state, following), steps in edges.items():
+    for (state, following), steps in {**edges, **CARD_MOVES}.items():
         yield f"    {state} --> {following}" + (f": {', '.join(steps)}" if steps else "")
-    left = {state for state, _ in edges}
-    yield from (f"    {state.name} --> [*]" for state in PLASTIC_STATES if state.name not in left)
+    left = {state for state, _ in (*edges, *CARD_MOVES)}
+    states = [*(state.name for state in PLASTIC_STATES), *(name for name in CARD_STATES if name in ENDED_STATES)]
+    yield from (f"    {name} --> [*]" for name in dict.fromkeys(states) if name not in left)
     yield from ("```", "")
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines] + [""]
-
-
-def _codes(table: Mapping[Any, tuple[str, str]]) -> list[str]:
-    return _table(("Code", "说明", "Meaning"), ((f"`{code}`", zh, en) for code, (zh, en) in table.items()))
+def _codes(codes: Mapping[Any, tuple[str, str]]) -> list[str]:
+    return table(("Code", "说明", "Meaning"), ((f"`{code}`", zh, en) for code, (zh, en) in codes.items()))
 
 
 def _reporters(milestone: Milestone) -> str:
@@ -167,7 +177,7 @@ def _reporters(milestone: Milestone) -> str:
 def _milestones(subject: Subject) -> Iterator[str]:
     zh, en, named = SUBJECTS[subject]
     yield from (f"### {zh} / {en}", "", f"Named by {named}.", "")
-    yield from _table(
+    yield from table(
         ("Milestone", "说明", "Meaning", "Reported by", "Needs", "Repeatable"),
         (
             (
@@ -212,9 +222,9 @@ def _states() -> Iterator[str]:
     yield from ("## 状态 / States", "", STATES_TEXT)
     yield from _picture()
     head = ("State", "说明", "Meaning", "When", "Since", "Order bucket", "Making bucket", "Ended")
-    yield from (*_table(head, map(_state_row, PLASTIC_STATES)), CARD_STATES_TEXT)
+    yield from (*table(head, map(_state_row, PLASTIC_STATES)), CARD_STATES_TEXT)
     plastic = {state.name for state in PLASTIC_STATES}
-    yield from _table(
+    yield from table(
         ("State", "说明", "Meaning", "Order bucket", "Ended"),
         (
             (f"`{name}`", zh, en, bucket, "yes" if name in ENDED_STATES else "")
@@ -224,19 +234,23 @@ def _states() -> Iterator[str]:
     )
 
 
+def _cohorts() -> Iterator[str]:
+    yield from ("## 批次状态 / States of a cohort", "", *_codes(COHORT_STATES))
+
+
 def _requests() -> list[str]:
     rows = []
     for request, (answers, zh, en) in REQUESTS.items():
         ways = [f"`{answer}` by {', '.join(MILESTONES[answer].reporters)}" for answer in answers]
         ways += ["falls away when the plastic is cancelled"] if request in KEEPING else []
         rows.append((f"`{request}`", zh, en, "; or ".join(ways)))
-    return _table(("Request", "说明", "Meaning", "Answered with"), rows)
+    return table(("Request", "说明", "Meaning", "Answered with"), rows)
 
 
 def _jobs() -> Iterator[str]:
     yield from ("## 任务状态 / States of a job", "", "The first condition that holds gives a job's state.", "")
     rows = ((f"`{s.name}`", s.zh, s.en, "yes" if s.name in JOBS_ENDED else "") for s in JOB_STATES)
-    yield from _table(("State", "说明", "Meaning", "Ended"), rows)
+    yield from table(("State", "说明", "Meaning", "Ended"), rows)
 
 
 def _holder_events() -> list[str]:
@@ -245,16 +259,7 @@ def _holder_events() -> list[str]:
         (f"`{e.name}`", e.zh, e.en, ", ".join(e.needs), ", ".join(e.may), "yes" if e.remakes else "")
         for e in HOLDER_EVENTS.values()
     )
-    return _table(("Code", "说明", "Meaning", "Sealed values", "Optional", "May bring a re-make"), rows)
-
-
-def _break_row(kind: BreakKind) -> tuple[str, ...]:
-    return f"`{kind.name}`", kind.zh, kind.en, "yes" if kind.closes_itself else "by an operator", kind.severity
-
-
-def _equation_row(equation: Equation) -> tuple[str, ...]:
-    buckets = ", ".join(f"{b} ✗" if b in equation.open_buckets else b for b in equation.buckets)
-    return equation.name, equation.unit, buckets + (f"; beside it: {MISSING} ✗" if equation.beside else "")
+    return table(("Code", "说明", "Meaning", "Sealed values", "Optional", "May bring a re-make"), rows)
 
 
 def _topics() -> list[str]:
@@ -262,7 +267,7 @@ def _topics() -> list[str]:
     for kind, entries in PARTNER_TOPICS.items():
         may = {verb: [entry["family"] for entry in entries if entry["may"] == verb] for verb in ("write", "read")}
         rows.append((kind, ", ".join(may["write"]) or "–", ", ".join([*may["read"], "partner-notices"])))
-    return _table(("Kind", "Writes", "Reads"), rows)
+    return table(("Kind", "Writes", "Reads"), rows)
 
 
 MILESTONES_TEXT = """\
@@ -303,12 +308,8 @@ def _of_decisions() -> Iterator[str]:
     yield from ("## 通知 / Notices to holders", "", *_codes(TEMPLATES))
     yield from _jobs()
     yield from ("## 持卡人事件 / Holder events", "", *_holder_events())
-    head = ("Kind", "说明", "Meaning", "Closes by itself", "Severity")
-    yield from ("## 差异 / Breaks", "", *_table(head, map(_break_row, BREAK_KINDS.values())))
-    yield from ("## 结清等式 / Closing equations", "")
-    yield from ("批次结清时，标 ✗ 的一栏必须为空。", "")
-    yield from ("Nothing may stand in a bucket marked ✗ when a cohort closes.", "")
-    yield from _table(("Equation", "Unit", "Buckets"), map(_equation_row, EQUATIONS))
+    yield from breaks_section()
+    yield from equations_section()
 
 
 def lifecycle_markdown() -> str:
@@ -320,7 +321,7 @@ def lifecycle_markdown() -> str:
         "Generated from `issuance/lifecycle.py` and the closing equations by `python -m issuance.docs`; do not edit.",
         "",
     )
-    return "\n".join([*head, *_states(), *_of_reports(), *_of_decisions()]).rstrip("\n") + "\n"
+    return "\n".join([*head, *_states(), *_cohorts(), *_of_reports(), *_of_decisions()]).rstrip("\n") + "\n"
 
 
 def main() -> None:

@@ -118,6 +118,9 @@ class Policy(_Entry):
     reminder_days: tuple[Days, ...] = Field(title="未领卡提醒日 / days after which an uncollected card is reminded of")
     keep_days: Days = Field(title="未领卡保管期 / days an uncollected card is kept")
     not_activated_days: Days = Field(title="领卡未启用几日后办结 / days until a card not activated ends as such")
+    pension_days: Days = Field(
+        title="退休人员金融功能几日未激活即提醒 / days until a retiree's inactive finance puts the pension at risk"
+    )
     temporary_loss_days: Days = Field(title="临时挂失有效期 / days until a temporary loss report lapses")
     old_card_stop: dict[int, date] = Field(title="旧卡停用日（代次） / last day of old cards by generation")
     retirement_ages: dict[Sex, RetirementAges] = Field(title="退休年龄：最早、法定 / retirement ages")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from issuance.airflow import Airflow
-from issuance.ledger.connection import business_day, transaction
+from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings, environment
 from issuance.tracking.breaks import settle_breaks
 
@@ -29,19 +31,20 @@ def recover_runs(settings: Settings, tries_a_round: int) -> dict[str, list[str]]
                 done["cleared"].append(f"{dag_id} {run_id}")
             else:
                 done["given up"].append(f"{dag_id} {run_id}")
-    _note(settings, done["given up"])
+    with transaction(settings.database_url) as connection:
+        note_failed_runs(connection, done["given up"], business_day(connection))
     return done
 
 
-def _note(settings: Settings, given_up: list[str]) -> None:
-    """One break a run, of the cohort that its id names."""
-    with transaction(settings.database_url) as connection:
-        connection.execute(
-            "CREATE TEMP TABLE found_break ON COMMIT DROP AS"
-            " SELECT 'PIPELINE_FAILED' AS kind, coalesce(c.cohort_no, 0) AS cohort_no, NULL::uuid AS card_ref,"
-            " NULL::smallint AS attempt, run AS reference, 'success' AS expected, 'failed' AS actual"
-            " FROM unnest(%s::text[]) AS run"
-            " LEFT JOIN cohort c ON c.cohort_id = regexp_replace(split_part(run, ' ', 2), '\\.[0-9]+$', '')",
-            (given_up,),
-        )
-        settle_breaks(connection, business_day(connection), ["PIPELINE_FAILED"], "true")
+def note_failed_runs(connection: Connection, runs: list[str], day: date) -> int:
+    """One break for each of the runs ("DAG RUN_ID") that stand failed, of the cohort that its id names."""
+    connection.execute("DROP TABLE IF EXISTS found_break")
+    connection.execute(
+        "CREATE TEMP TABLE found_break ON COMMIT DROP AS"
+        " SELECT 'PIPELINE_FAILED' AS kind, coalesce(c.cohort_no, 0) AS cohort_no, NULL::uuid AS card_ref,"
+        " NULL::smallint AS attempt, run AS reference, 'success' AS expected, 'failed' AS actual"
+        " FROM unnest(%s::text[]) AS run"
+        " LEFT JOIN cohort c ON c.cohort_id = regexp_replace(split_part(run, ' ', 2), '\\.[0-9]+$', '')",
+        (runs,),
+    )
+    return settle_breaks(connection, day, ["PIPELINE_FAILED"], "true")

@@ -23,7 +23,8 @@ from issuance.wire.refusals import Message, pause_partner, refuse_message
 
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "cohort ages", "cohort due", "card show",
-    "card find", "job list", "quarantine list", "break list", "partner list", "partner show", "dlq list", "keys list",
+    "card find", "job list", "quarantine list", "break list", "break show", "partner list", "partner show", "dlq list",
+    "keys list",
     "topics list", "ledger verify", "ledger digest", "stack status", "stack logs", "retention list",
     "retention certificate",
 }  # fmt: skip
@@ -38,6 +39,8 @@ ACTS = {
     "cohort postpone": {"postpone"},
     "cohort withdraw": {"withdraw"},
     "card remake": {"remake"},
+    "cohort reopen": {"reopen"},
+    "cohort close": {"close"},
     "job resend": {"resend"},
     "job reassign": {"reassign"},
     "break assign": {"assign"},
@@ -54,6 +57,7 @@ ACTS = {
     "keys retire": {"retire key"},
     "keys rotate": {"rotate signing key"},
     "ledger rebuild": {"rebuild"},
+    "report daily": {"daily report"},
     "retention run": {"erase", "erase hashes"},
     "person export": {"export person"},
     "person erase": {"erase person"},

@@ -139,11 +139,14 @@ def test_what_was_lost_in_a_hand_over_is_made_again_by_hand_and_turns_up_as_a_se
     ledger: Connection,
 ) -> None:
     here, gone = make_cohort(ledger, 2)
-    made(ledger, here, gone), received(ledger, here)
+    made(ledger, here, gone)
+    merge(ledger, report("ICBC", "one", [item("RECEIVED_AT_PLACE", here, 6)], **H1 | {"handover_count": 1}))
     decide_on(ledger, 7)
+    assert custody(ledger, 7) == [("HANDOVER_COUNT", "H:H1")]
     assert remake_card(ledger, str(gone), "LOST_IN_HANDOVER", "the outlet searched", "planner", OPENS) == 1
     decide_on(ledger, 8)
     assert states(ledger)[gone] == "PLANNED"
+    assert custody(ledger, 8) == []
     assert reasons(ledger, gone) == [("CANCEL_PLASTIC", "MISSING"), ("REMAKE", "LOST_IN_HANDOVER")]
     assert two_plastics(ledger) == 0
     received(ledger, gone, day=9)
@@ -183,6 +186,15 @@ def test_only_a_plastic_in_custody_is_made_again_by_hand_and_once(ledger: Connec
     assert refused(remake_card, ledger, "nobody", *give[2:]) == "CARD_UNKNOWN"
     remake_card(*give)
     assert refused(remake_card, *give) == "REMADE_ALREADY"
+
+
+def custody(connection: Connection, day: int) -> list[Any]:
+    """The open breaks of custody on a day."""
+    watch_custody(connection, POLICY, OPENS + timedelta(days=day), REGISTRY.hrss)
+    drop_temporary(connection)
+    return connection.execute(
+        "SELECT kind, reference FROM break WHERE closed_on IS NULL AND kind = 'HANDOVER_COUNT'"
+    ).fetchall()
 
 
 def reasons(connection: Connection, ref: UUID) -> list[Any]:

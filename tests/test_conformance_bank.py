@@ -29,6 +29,17 @@ def test_a_sound_bank_passes_every_case(running: Running, tmp_path: Path) -> Non
     assert {name: result.why for name, result in results.items() if result.outcome != "passed"} == {}
 
 
+def test_a_bank_whose_client_also_plays_its_factory_is_left_to_it(running: Running, tmp_path: Path) -> None:
+    with client(tmp_path / "factory", "factory", "F-CCB"):
+        results = check(running, tmp_path / "bank", "bank", "CCB", patience=40.0, also=("F-CCB",))
+    assert failed(results) == {}
+    seen = {name for name, result in results.items() if result.outcome == "passed"}
+    assert seen >= {"received", "collected", "account-cancelled", "pause", "statement-true", "taken"}
+    with connect(running.settings.database_url) as connection:
+        made = "SELECT DISTINCT report_id ~ '^check-' FROM fact JOIN report USING (report_no) WHERE partner = 'F-CCB'"
+        assert connection.execute(made).fetchall() == [(False,)], "the kit reports nothing for it"
+
+
 def test_the_command_says_it_as_text_json_and_junit(
     running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,7 @@ TABLES: dict[str, set[str]] = {
     },
     "CohortEventKind": {
         "REGISTERED", "VALIDATED", "REFUSED", "ACCEPTED", "PLANNED", "RELEASED", "DISPATCHED", "CLOSED", "REOPENED",
-        "AUDIT_HEAD", "POSTPONED", "WITHDRAWN",
+        "AUDIT_HEAD", "POSTPONED", "WITHDRAWN", "DAILY_REPORT",
     },
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ import pytest
 
 from issuance.cli import cli
 from issuance.docs import (
+    CARD_MOVES,
     COLUMN_OF,
     DECIDED_LOST,
     FILE,
@@ -27,8 +28,18 @@ from issuance.docs import (
     plastic_state,
 )
 from issuance.errors import Misconfigured
-from issuance.lifecycle import MILESTONES, PLASTIC_STATES, Relation, Subject
+from issuance.lifecycle import (
+    BREAK_KINDS,
+    CARD_STATES,
+    COHORT_STATES,
+    MILESTONES,
+    PLASTIC_STATES,
+    Relation,
+    Subject,
+)
 from issuance.policy import Policy
+from issuance.reconcile.equation_words import BUCKET_WORDS, EQUATION_WORDS
+from issuance.reconcile.equations import EQUATIONS
 from issuance.settings import ROOT, load_settings
 from issuance.stack.place import Ports
 from issuance.stack.variables import ADDRESS_OF
@@ -73,8 +84,31 @@ def test_every_milestone_state_subject_and_relation_stands_in_it() -> None:
         assert f"| `{name}` |" in text
 
 
-def test_the_picture_reaches_every_state_of_a_plastic() -> None:
+def test_every_state_break_equation_and_bucket_stands_in_it_in_both_languages() -> None:
+    text = read(FILE)
+    for name, (_, zh, en) in CARD_STATES.items():
+        assert f"| `{name}` | {zh} | {en} |" in text
+    for name, (zh, en) in COHORT_STATES.items():
+        assert f"| `{name}` | {zh} | {en} |" in text
+    for kind in BREAK_KINDS.values():
+        assert f"| `{kind.name}` | {kind.zh} | {kind.en} |" in text
+        assert all(kind.remedy), kind.name
+        assert " | ".join(kind.remedy) in text
+    for equation in EQUATIONS:
+        assert f"| **{equation.name}** | {' | '.join(EQUATION_WORDS[equation.name])} |" in text
+        for bucket in equation.buckets:
+            assert f"| {equation.name} | {bucket} | {BUCKET_WORDS[bucket]} |" in text
+
+
+def test_the_states_of_a_cohort_are_those_of_the_ledger() -> None:
+    migrations = "".join(read(path) for path in sorted((ROOT / "issuance/ledger/migrations").glob("*.sql")))
+    allowed = re.findall(r"ADD CONSTRAINT cohort_state_check\s+CHECK \(state IN \(([^)]*)\)\)", migrations)[-1]
+    assert set(re.findall(r"'(\w+)'", allowed)) == set(COHORT_STATES)
+
+
+def test_the_picture_reaches_every_state_of_a_card() -> None:
     assert {state for _, state in moves()} == {state.name for state in PLASTIC_STATES}
+    assert {state for _, state in (*moves(), *CARD_MOVES)} == set(CARD_STATES)
     assert {step for way in WAYS for step in way} <= {*MILESTONES, SENT, DECIDED_LOST}
 
 

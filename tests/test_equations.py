@@ -102,6 +102,7 @@ def test_a_finished_cohort_adds_up(ledger: Connection) -> None:
     assert statement.holds
     assert statement.ended
     assert statement.counts == {"ACTIVE": 4}
+    assert statement.activations == {"social security": 4, "finance": 4, "e-card": 0, "finance alone": 0}
 
 
 def _of(ref: UUID) -> str:

@@ -37,6 +37,7 @@ from issuance.retention.export import export_person
 from issuance.retention.persons import Named
 from issuance.settings import ROOT, Settings
 from issuance.stack.postgres import binary
+from issuance.tracking.breaks import resolve_break, settle_breaks
 from issuance.tracking.notices import send_notices
 from issuance.vault.blocks import PersonErased, Vault
 from issuance.vault.envelopes import open_sealed
@@ -100,14 +101,17 @@ def test_open_breaks_keep_a_cohort(intakes: Intakes) -> None:
     on(intakes, DUE)
     with connect(intakes.url) as connection:
         connection.execute(
-            "INSERT INTO break (break_id, cohort_no, kind, reference, opened_on) SELECT gen_random_uuid(), cohort_no,"
-            " 'CONFLICT', 'r', opens_on FROM cohort WHERE cohort_id = 'breaks'"
+            "CREATE TEMP TABLE found_break AS SELECT 'CONFLICT' AS kind, cohort_no, NULL::uuid AS card_ref,"
+            " NULL::smallint AS attempt, 'r' AS reference, 'one value' AS expected, 'two values' AS actual"
+            " FROM cohort WHERE cohort_id = 'breaks'"
         )
+        settle_breaks(connection, CLOSED, ["CONFLICT"], "true")
+        (break_id,) = connection.execute("SELECT break_id::text FROM break").fetchone() or ("",)
     with pytest.raises(Refused, match="BREAKS_OPEN"):
         erase_cohort(intakes.settings, "breaks", "clerk")
     assert run_retention(intakes.settings, "pipeline") == []
     with connect(intakes.url) as connection:
-        connection.execute("UPDATE break SET closed_on = opened_on")
+        resolve_break(connection, break_id, "clerk", "seen", CLOSED)
     assert len(run_retention(intakes.settings, "pipeline")) == 1
 
 

@@ -144,6 +144,11 @@ class Office:
             yield Message(partner, "partner-notices", {"kind": "REQUESTED", **request, "plastics": plastics})
 
 
+def about_facts(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines about facts, without what was done beside them."""
+    return [line for line in truth if "milestone" in line]
+
+
 @dataclass
 class Run:
     """A whole life in one process: what was sent each day, and the truth about it."""
@@ -190,7 +195,7 @@ def live(cards: int, seed: int = 7, split: bool = False, leaving: int = 0, **fau
             output = company.live(day, [p for p in street if p.to_kind == kind and p.available_on <= day])
             today += output.messages
             given += output.parcels
-            run.truth += output.truth
+            run.truth += about_facts(output.truth)
         street = [p for p in street if p.available_on > day] + given
         waiting += office.take(day, today)
         for batch in [[m] for m in reversed(waiting)] if split else [waiting]:
@@ -427,7 +432,7 @@ def test_a_cancelled_job_is_refused_whichever_comes_first() -> None:
         company.hear(OPENS, [order, cancel] if order_first else [cancel, order])
         lines: list[dict[str, Any]] = []
         while (day := company.next_due()) is not None:
-            lines += company.live(day, []).truth
+            lines += about_facts(company.live(day, []).truth)
         assert [(line["milestone"], line["reason"]) for line in lines] == [
             ("JOB_RECEIVED", None), ("JOB_REFUSED", "CANCELLED"),
         ]  # fmt: skip
@@ -438,7 +443,7 @@ def test_an_unreadable_file_refuses_the_job() -> None:
     company.hear(OPENS, [Message("F-ICBC", "card-jobs", {"job_id": "J", "action": "ORDER"})])
     lines: list[dict[str, Any]] = []
     while (day := company.next_due()) is not None:
-        lines += company.live(day, []).truth
+        lines += about_facts(company.live(day, []).truth)
     assert lines[-1]["reason"] == "DATA_UNREADABLE"
 
 
@@ -532,3 +537,13 @@ def test_reports_are_dated_by_the_day(whole: Run) -> None:
         if message.record == "card_report":
             assert day_of(message.value["reported_at"]) == day
             assert all(day_of(item["occurred_at"]) <= day for item in message.value["items"])
+
+
+def test_a_late_statement_and_missing_chunks_are_sent_when_asked_for() -> None:
+    hrss = world(7, {}, rates_with([]))["hrss"]
+    whole = {"kind": "MISSING", "report_id": None, "stream": None, "function": "ss", "business_day": OPENS}
+    (sent,) = hrss.hear(OPENS + ONE, [Message("HRSS-BJ", "partner-notices", whole)])
+    assert (sent.record, sent.value["function"], sent.value["business_day"]) == ("statement", "ss", OPENS + ONE)
+    assert hrss.hear(OPENS + ONE, [Message("HRSS-BJ", "partner-notices", whole)]) == [sent]
+    chunk = {"kind": "MISSING", "report_id": sent.value["statement_id"], "stream": None, "first": 1, "last": 1}
+    assert hrss.hear(OPENS + ONE, [Message("HRSS-BJ", "partner-notices", chunk)]) == [sent]

@@ -20,6 +20,7 @@ from issuance.ledger.connection import transaction
 from issuance.settings import Settings, load_settings
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+NOTE = click.option("--note", required=True, help="Why; it stands in the audit.")
 REASON = click.option("--reason", required=True, help="Why; it stands in the audit.")
 
 
@@ -38,7 +39,7 @@ def _policies(settings: Settings) -> Any:
 
 @click.group()
 def cohort() -> None:
-    """批次。 Cohorts: list, show, calendar, postpone, withdraw, plan, release, statement."""
+    """批次。 Cohorts: list, show, calendar, postpone, withdraw, plan, release, statement, reopen, close."""
 
 
 @cohort.command(name="list")
@@ -117,13 +118,16 @@ def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
 
 @cohort.command()
 @click.argument("cohort_id")
+@click.option("--partner", "partner_id", help="Only the part for which this partner answers.")
 @AS_JSON
-def statement(cohort_id: str, as_json: bool) -> None:
-    """The closing statement; exit code 1 while an equation does not hold."""
+def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
+    """结清表。 The closing statement; exit code 1 while an equation does not hold."""
     from issuance.commands.statement import print_statement
     from issuance.reconcile.closing import close_statement
+    from issuance.reconcile.partner_view import partner_statement
 
-    found = close_statement(load_settings(), cohort_id)
+    settings = load_settings()
+    found = partner_statement(settings, cohort_id, partner_id) if partner_id else close_statement(settings, cohort_id)
     if as_json:
         emit(found.as_dict(), True)
     else:
@@ -278,6 +282,34 @@ def release(cohort_id: str, wave: int, reason: str | None) -> None:
         "card_dispatch", f"{cohort_id}.{wave}", "wait_for_release", "Reject" if reason else "Approve", reason or ""
     )
     click.echo(f"{user}: {'refused' if reason else 'released'} wave {wave} of {cohort_id}")
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@NOTE
+def reopen(cohort_id: str, note: str) -> None:
+    """重新打开。 Open a closed cohort again; it then stays open until a person closes it."""
+    from issuance.login import current_user
+    from issuance.reconcile.reopening import reopen_cohort
+
+    settings = load_settings()
+    user = current_user(settings)
+    revision = reopen_cohort(settings, cohort_id, user, note)
+    click.echo(f"{user}: {cohort_id} 已重新打开（第 {revision} 版） / is open again, revision {revision}")
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@NOTE
+def close(cohort_id: str, note: str) -> None:
+    """结清。 Close a cohort that a person reopened, by the rule by which the others close by themselves."""
+    from issuance.login import current_user
+    from issuance.reconcile.reopening import close_cohort
+
+    settings = load_settings()
+    user = current_user(settings)
+    revision = close_cohort(settings, cohort_id, user, note)
+    click.echo(f"{user}: {cohort_id} 已结清（第 {revision} 版） / is closed, revision {revision}")
 
 
 COMMANDS = (cohort,)

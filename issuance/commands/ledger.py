@@ -22,7 +22,7 @@ def ledger() -> None:
 @ledger.command()
 @click.option("--json", "as_json", is_flag=True)
 def verify(as_json: bool) -> None:
-    """Rows against their facts, tallies against counts, the audit chain; exit code 1 when something differs."""
+    """Rows against their facts, kept numbers against counts, the audit chain; exit code 1 when something differs."""
     with transaction(load_settings().database_url) as connection:
         findings = verify_ledger(connection)
     emit([{"finding": finding} for finding in findings], as_json)

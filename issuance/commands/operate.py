@@ -109,16 +109,55 @@ def reassign(job_id: str, factory: str | None, reason: str) -> None:
 
 @click.group(name="break")
 def break_() -> None:
-    """差异。 Breaks: list, assign, resolve."""
+    """差异。 Breaks: list, show, assign, resolve."""
 
 
 @break_.command(name="list")
-@click.option("--cohort", "cohort_id")
+@click.option("--cohort", "cohort_id", help="Of one cohort.")
+@click.option("--kind", help="Of one kind; docs/lifecycle.md lists them.")
+@click.option("--owner", help="Whose.")
+@click.option("--severity", type=click.Choice(["high", "normal"]), help="How severe.")
+@click.option("--open", "only_open", is_flag=True, help="Open ones only: the default.")
 @click.option("--all", "everything", is_flag=True, help="Closed ones too.")
 @AS_JSON
-def list_breaks(cohort_id: str | None, everything: bool, as_json: bool) -> None:
-    """Open differences, the oldest first."""
-    emit(_read(queries.list_breaks, cohort_id, everything), as_json)
+def list_breaks(only_open: bool, everything: bool, as_json: bool, **which: str | None) -> None:
+    """Differences, the oldest first: how severe, how old, whose, and what to do next."""
+    from issuance.reconcile.break_list import Wanted
+    from issuance.reconcile.break_list import list_breaks as listed
+
+    if only_open and everything:
+        raise click.UsageError("--open 与 --all 只能选一个。 / --open or --all, not both.")
+    rows = _read(listed, Wanted(**which, closed_too=everything))
+    emit(rows if as_json else [_break_row(row) for row in rows], as_json)
+
+
+def _break_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A break for people."""
+    shown = ("break_id", "cohort_id", "kind", "severity", "age_days", "owner", "reference", "expected", "actual")
+    closed = {"closed": row["closed_on"] and f"{row['closed_on']} {row['closed_by']}"}
+    return {name: row[name] for name in shown} | closed | {"下一步 / next": row["remedy"]}
+
+
+@break_.command(name="show")
+@click.argument("break_id")
+@AS_JSON
+def show_break(break_id: str, as_json: bool) -> None:
+    """One difference: the evidence from both sides, and what happened to it."""
+    from issuance.reconcile.evidence import show_break as shown
+
+    found = _read(shown, break_id)
+    if as_json:
+        emit(found, True)
+        return
+    sides = {"对方 / theirs": found.pop("theirs"), "我方 / ours": found.pop("ours")}
+    history = found.pop("history")
+    emit(found, False)
+    for side, parts in sides.items():
+        for name, rows in parts.items():
+            click.echo(f"\n{side}: {name}")
+            emit(rows, False)
+    click.echo("\n经过 / history")
+    emit(history, False)
 
 
 @break_.command()

@@ -1,27 +1,45 @@
-"""The closing statement as a person reads it."""
+"""The closing statement, of a cohort or of a partner's part of it, as a person reads it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from issuance.lifecycle import CARD_STATES
+from issuance.lifecycle import BREAK_KINDS, CARD_STATES
 from issuance.reconcile.closing import ClosingStatement
+from issuance.reconcile.partner_view import PartnerStatement
 
 
-def print_statement(statement: ClosingStatement) -> None:
+def print_statement(statement: ClosingStatement | PartnerStatement) -> None:
     """Print counts by state, the closing equations and the open breaks."""
     console = Console(highlight=False)
-    console.print(f"\n批次 / cohort [bold]{statement.cohort_id}[/]: {statement.state.lower()}")
+    part = f" · {statement.partner}" if isinstance(statement, PartnerStatement) else ""
+    console.print(f"\n批次 / cohort [bold]{statement.cohort_id}[/]{part}: {statement.state.lower()}")
     states = Table("状态", "state", "cards", title_justify="left")
     for state, count in statement.counts.items():
         states.add_row(CARD_STATES[state][1], state, f"{count:,}")
     console.print(states)
-    equations = Table("equation", "unit", "left", "right", "holds", "buckets")
+    equations = Table(Column("equation", no_wrap=True), "unit", "left", "right", "holds", "buckets")
     for item in statement.balances:
-        buckets = ", ".join(f"{name} {count:,}" for name, count in item.buckets.items() if count)
+        buckets = ", ".join(f"{name} {count:,}" for name, count in (item.buckets | item.beside).items() if count)
         holds = "yes" if item.holds else f"NO ({len(item.differing)} differ)"
         equations.add_row(item.equation.name, item.equation.unit, f"{item.left:,}", f"{item.right:,}", holds, buckets)
     console.print(equations)
-    open_breaks = ", ".join(f"{kind} {count}" for kind, count in statement.breaks.items()) or "none"
-    console.print(f"open breaks: {open_breaks}; open requests: {statement.open_requests}")
+    console.print(f"未决差异 / open breaks: {_kinds(statement.breaks)}")
+    console.print(f"只作关注 / watched only: {_kinds(statement.watched)}")
+    if isinstance(statement, ClosingStatement):
+        console.print(f"三项启用 / activations: {_counts(statement.activations)}")
+        console.print(f"旧卡 / old cards: {_counts(statement.old_cards)}")
+        console.print(f"未答复请求 / open requests: {statement.open_requests}")
+        if statement.kept_open:
+            console.print("由人重新打开 / reopened by {user} on {day}: {note}".format(**statement.kept_open))
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _kinds(breaks: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind} {BREAK_KINDS[kind].zh} {count}" for kind, count in breaks.items()) or "无 / none"

@@ -42,7 +42,8 @@ def leaving(bench: Bench) -> tuple[str, int]:
 def bring(bench: Bench, plastics: Sequence[tuple[str, int]]) -> None:
     """Lay the slips of the hand-overs of some plastics into the box."""
     for handover_id, place, listed in hands.handovers(bench, plastics):
-        hands.slip(bench, "plastics", handover_id.rpartition("-")[2], listed, handover_id=handover_id, to_place=place)
+        name = handover_id.replace("/", "_")
+        hands.slip(bench, "plastics", name, listed, handover_id=handover_id, to_place=place)
 
 
 def check_received(bench: Bench) -> Verdicts:

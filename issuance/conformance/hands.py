@@ -45,7 +45,8 @@ def hand_over(bench: Bench, plastics: Sequence[Plastic], to_place: str, occasion
             "handover_id": f"{bench.check.cohort_id}-{occasion}", "handover_count": len(plastics), "to_place": to_place,
         }  # fmt: skip
         bench.role(bench.check.factory).report("production", [item("HANDED_OVER", one) for one in plastics], **head)
-    bench.until(lambda: len(handovers(bench, plastics)) > 0)
+    wanted = set(plastics)
+    bench.until(lambda: {one for *_, listed in handovers(bench, plastics) for one in listed} >= wanted)
 
 
 def handovers(bench: Bench, plastics: Sequence[Plastic]) -> list[Any]:

@@ -186,6 +186,6 @@ def _count(planted: dict[str, dict[str, int]], kind: str, did: Iterable[Any], fo
 
 def _differences(what: str, truth: set[Any], ledger: set[Any]) -> Iterator[str]:
     for entry in sorted(truth - ledger, key=str):
-        yield f"{what} done and not found: {tuple(entry)}"
+        yield f"{what} done and not found: {entry if isinstance(entry, str) else tuple(entry)}"
     for entry in sorted(ledger - truth, key=str):
-        yield f"{what} found and not done: {tuple(entry)}"
+        yield f"{what} found and not done: {entry if isinstance(entry, str) else tuple(entry)}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 QUIET: Mapping[str, float] = dict.fromkeys(
     ("refuse", "spoil", "refuse-by-holder", "uncollected", "unactivated", "fail", "lose", "return", "withdraw", "delay",
      "correct"), 0.0,
-)  # fmt: skip
+) | {"finance": 1.0}  # fmt: skip
 """Rates of what happens in every cohort, and here only where the scenario says so."""
 
 OF_COHORT = "card_ref IN (SELECT card_ref FROM card WHERE cohort_no = %(cohort)s)"
@@ -284,8 +284,11 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "按序号索要并补齐",
                     "they are asked for by number and sent again",
-                    "SELECT partner || '/' || stream || '/' || n FROM partner_stream, unnest(asked) r,"
-                    " generate_series(lower(r), upper(r) - 1) n WHERE seen @> n",
+                    # the id of each notice names the range that was asked for
+                    "SELECT p.partner || '/' || p.stream || '/' || n FROM outbox o JOIN partner_stream p"
+                    " ON (p.partner, p.stream) = (split_part(ce_id, '/', 1), split_part(ce_id, '/', 4)),"
+                    " generate_series(split_part(ce_id, '/', 5)::bigint, split_part(ce_id, '/', 6)::bigint - 1) n"
+                    " WHERE ce_id LIKE '%%/MISSING//%%/%%/%%/%%' AND seen @> n",
                     happening="gap",
                 ),
             ),
@@ -300,14 +303,48 @@ SCENARIOS: dict[str, Scenario] = {
                     "按片号索要，齐全后才采用",
                     "the chunk is asked for by number; the statement counts when it is whole",
                     "SELECT k.partner || ' ' || k.statement_id || '/' || k.chunk FROM statement_chunk k"
-                    " JOIN statement s USING (partner, statement_id, revision)"
-                    " JOIN outbox o ON o.topic = 'issuance.partner-notices.' || k.partner || '.v1'"
-                    " AND o.key = k.statement_id AND o.ce_id LIKE '%%MISSING%%'",
+                    " JOIN statement s USING (partner, statement_id, revision) JOIN outbox o"
+                    " ON o.ce_id LIKE k.partner || '/MISSING/' || k.statement_id || '/%%' AND k.chunk BETWEEN"
+                    " split_part(ce_id, '/', 5)::int AND split_part(ce_id, '/', 6)::int",
                     happening="chunk hidden",
                 ),
             ),
             world={"hide-chunk": 0.15},
             chunk_items=5,
+        ),
+        Scenario(
+            "late-statement",
+            "对账单逾期",
+            "a statement does not come on its day",
+            {},
+            (
+                Outcome(
+                    "记为差异并索要，到齐后自动关闭",
+                    "a break, and it is asked for; the break closes when it is there",
+                    "SELECT s.partner || ' ' || s.statement_id FROM statement s JOIN break b"
+                    " ON b.kind = 'STATEMENT_LATE'"
+                    " AND b.reference = s.partner || '/' || s.function JOIN break_event e USING (break_id)"
+                    " WHERE e.event = 'CLOSED' AND e.business_day = s.completed_on",
+                    happening="statement late",
+                ),
+            ),
+            world={"state-late": 0.1},
+        ),
+        Scenario(
+            "pension",
+            "金融功能未激活，养老金有风险",
+            "a retiree's account stays inactive, so the pension is at risk",
+            {"finance": 0.4, "uncollected": 0.1},
+            (
+                Outcome(
+                    "提醒本人并作为只关注的差异，不阻碍批次结清",
+                    "the holder is reminded, a break is watched; it does not hold the cohort open",
+                    "SELECT b.card_ref::text FROM break b JOIN decision d ON d.card_ref = b.card_ref"
+                    " AND d.reason = 'PENSION_AT_RISK' WHERE b.kind = 'PENSION_AT_RISK' AND b.closed_on IS NULL"
+                    " AND b.cohort_no = %(cohort)s",
+                    happening="finance never",
+                ),
+            ),
         ),
     )
 }

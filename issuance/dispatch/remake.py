@@ -14,8 +14,9 @@ def plan_remakes(connection: Connection, day: date) -> int:
     """Put plastics without a job into the day's re-make jobs; returns how many plastics.
 
     Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens; its reference carries
-    the amount, so that after an operator's answer a greater one opens another. Whose data was erased is left out: no
-    file could be sealed, and the others shall not wait for it; so is what a suspended factory makes. Locks the waves.
+    the amount and how many waves the cohort has, so that after an operator's answer the next one opens another. Whose
+    data was erased is left out: no file could be sealed, and the others shall not wait for it. Nor is a plastic planned
+    beside one that turned out to be the effective one, nor what a suspended factory makes. Locks the waves.
     """
     connection.execute(
         f"""
@@ -30,6 +31,7 @@ def plan_remakes(connection: Connection, day: date) -> int:
                       WHERE q.card_ref = p.card_ref ORDER BY q.attempt LIMIT 1) first ON true
         WHERE p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL AND NOT {erased()}
           AND p.factory NOT IN (SELECT partner FROM partner_standing WHERE reason = 'SUSPENDED')
+          AND coalesce(c.effective, p.attempt) = p.attempt
           AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave,
                           to_char(%(day)s::date, 'YYYYMMDD'), p.bank, p.factory))
         """,
@@ -52,7 +54,9 @@ def _keep_allowed(connection: Connection, day: date) -> None:
         """
         CREATE TEMP TABLE found_break ON COMMIT DROP AS
         SELECT 'REMAKE_LIMIT' AS kind, cohort_no, NULL::uuid AS card_ref, NULL::smallint AS attempt,
-               cohort_no || '.' || wave || '.' || (used + wanted) AS reference, remakes_allowed::text AS expected,
+               concat_ws('.', cohort_no, wave, used + wanted,
+                         (SELECT count(*) FROM wave v WHERE v.cohort_no = release.cohort_no)) AS reference,
+               remakes_allowed::text AS expected,
                (used + wanted)::text AS actual, wave
         FROM release JOIN (SELECT cohort_no, wave, count(*) AS wanted FROM planned GROUP BY 1, 2) w
              USING (cohort_no, wave),

@@ -127,18 +127,6 @@ def find_cards(connection: Connection, words: str) -> list[dict[str, Any]]:
     )
 
 
-def list_breaks(connection: Connection, cohort_id: str | None, everything: bool) -> list[dict[str, Any]]:
-    """Breaks, open ones first by age."""
-    return rows_of(
-        connection,
-        "SELECT break_id, cohort_id, kind, reference, expected, actual, opened_on, b.closed_on, owner, note"
-        " FROM break b LEFT JOIN cohort USING (cohort_no)"
-        " WHERE (%s::text IS NULL OR cohort_id = %s) AND (%s OR b.closed_on IS NULL)"
-        " ORDER BY b.closed_on NULLS FIRST, opened_on, kind, reference",
-        (cohort_id, cohort_id, everything),
-    )
-
-
 def list_partners(connection: Connection) -> list[dict[str, Any]]:
     """Partners that have reported: counts, refusals, pauses, gaps."""
     return rows_of(

@@ -1,4 +1,4 @@
-"""Proving the ledger: rows against a fresh fold of the journal, tallies against counts, and the canonical digest."""
+"""Proving the ledger: rows against a fold of the journal, kept numbers against counts, and the canonical digest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from issuance.ledger.connection import Connection
 from issuance.ledger.news import verify_audit
+from issuance.ledger.proofs import wrong_numbers
 from issuance.retention.certificates import wrong_certificates
 from issuance.tracking.fold import FOLDS, Fold
 from issuance.tracking.merge import USED_AGAIN
@@ -37,11 +38,11 @@ def ledger_digest(connection: Connection) -> str:
 
 
 def verify_ledger(connection: Connection) -> list[str]:
-    """What does not hold: rows unlike the fold of their facts, tallies unlike counts, audit and certificates."""
+    """What does not hold: rows unlike the fold of their facts, kept numbers unlike counts, audit and certificates."""
     return [
         *_wrong_rows(connection),
         *_wrong_uses(connection),
-        *_wrong_tallies(connection),
+        *wrong_numbers(connection),
         *_wrong_audit(connection),
         *wrong_certificates(connection),
     ]
@@ -102,16 +103,6 @@ def _wrong_uses(connection: Connection) -> Iterator[str]:
     )
     for (consignment_id,) in rows.fetchall():
         yield f"consignment {consignment_id}: used_again differs from its facts"
-
-
-def _wrong_tallies(connection: Connection) -> Iterator[str]:
-    rows = connection.execute(
-        "SELECT cohort_no, state, coalesce(t.cards, 0), coalesce(c.cards, 0) FROM tally t FULL JOIN"
-        " (SELECT cohort_no, state, count(*) AS cards FROM card GROUP BY 1, 2) c USING (cohort_no, state)"
-        " WHERE coalesce(t.cards, 0) <> coalesce(c.cards, 0) ORDER BY 1, 2"
-    )
-    for cohort_no, state, tallied, counted in rows.fetchall():
-        yield f"tally of cohort {cohort_no} {state}: {tallied}, counted {counted}"
 
 
 def _wrong_audit(connection: Connection) -> Iterator[str]:

@@ -19,32 +19,53 @@ def active_at(function: str) -> str:
     """Whether the facts of plastic p make it one that a complete statement l has to list (contract: Statement)."""
     on, off = {"ss": ("ss_activated", "ss_cancelled"), "finance": ("finance_activated", "account_cancelled")}[function]
     whose = " AND p.bank = l.partner" if function == "finance" else ""
+    if function == "ss":  # the old card lapses by the activation of the one in its place
+        whose = (
+            " AND NOT EXISTS (SELECT FROM card n JOIN plastic q USING (card_ref) WHERE n.replaces = p.card_ref"
+            " AND q.ss_activated > p.ss_activated AND mark_at(q.ss_activated) <= l.as_of"
+            " AND q.ss_cancelled IS NULL)"
+        )
     return (
         f"(mark_at(p.{on}) BETWEEN l.as_of - interval '400 days' AND l.as_of"
         f" AND coalesce(mark_at(p.{off}) > l.as_of, true){whose})"
     )
 
 
-DIFFERENCES = f"""
-WITH latest AS ({LATEST}),
-listed AS (
-    SELECT l.partner, l.function, l.statement_id, l.as_of, unnest(cards) AS card_ref, unnest(attempts) AS attempt
-    FROM latest l JOIN statement_chunk USING (partner, statement_id, revision)),
-ours AS (
-    SELECT l.partner, l.function, l.statement_id, p.card_ref, p.attempt
-    FROM latest l JOIN plastic p ON {active_at("ss")} WHERE l.function = 'ss'
-    UNION ALL SELECT l.partner, l.function, l.statement_id, p.card_ref, p.attempt
-    FROM latest l JOIN plastic p ON {active_at("finance")} WHERE l.function = 'finance')
-SELECT i.partner, i.function, i.card_ref, i.attempt, 'theirs' AS side, i.statement_id
-FROM listed i LEFT JOIN ours o USING (partner, function, card_ref, attempt) WHERE o.card_ref IS NULL
-UNION
-SELECT o.partner, o.function, o.card_ref, o.attempt, 'ours', o.statement_id
-FROM ours o LEFT JOIN listed i USING (partner, function, card_ref, attempt) WHERE i.card_ref IS NULL
+LAST_TWO = """
+    SELECT *, row_number() OVER (PARTITION BY partner, function ORDER BY business_day DESC) AS nth FROM (
+        SELECT DISTINCT ON (partner, function, business_day) partner, function, statement_id, revision, as_of,
+               business_day
+        FROM statement ORDER BY partner, function, business_day, revision DESC, as_of DESC) d
 """
+"""The complete statements of every partner and function by day, the newest first (nth 1)."""
+
+DIFFERENCES = f"""
+WITH l AS MATERIALIZED (SELECT * FROM ({LAST_TWO}) d WHERE nth <= 2),
+listed AS (
+    SELECT l.partner, l.function, l.statement_id, l.nth, unnest(cards) AS card_ref, unnest(attempts) AS attempt
+    FROM l JOIN statement_chunk USING (partner, statement_id, revision)),
+ours AS (
+    SELECT l.partner, l.function, l.statement_id, l.nth, p.card_ref, p.attempt
+    FROM l JOIN plastic p ON {active_at("ss")} WHERE l.function = 'ss'
+    UNION ALL SELECT l.partner, l.function, l.statement_id, l.nth, p.card_ref, p.attempt
+    FROM l JOIN plastic p ON {active_at("finance")} WHERE l.function = 'finance'),
+differing AS (
+    SELECT i.partner, i.function, i.card_ref, i.attempt, 'theirs' AS side, i.statement_id, i.nth
+    FROM listed i LEFT JOIN ours o USING (partner, function, nth, card_ref, attempt) WHERE o.card_ref IS NULL
+    UNION
+    SELECT o.partner, o.function, o.card_ref, o.attempt, 'ours', o.statement_id, o.nth
+    FROM ours o LEFT JOIN listed i USING (partner, function, nth, card_ref, attempt) WHERE i.card_ref IS NULL)
+SELECT partner, function, card_ref, attempt, side, max(statement_id) FILTER (WHERE nth = 1) AS statement_id,
+       count(*) = 2 AS again
+FROM differing GROUP BY 1, 2, 3, 4, 5 HAVING min(nth) = 1
+"""
+"""The differences of the newest complete statements; `again`: the statements before had them, too."""
 
 
 def reconcile_activation(settings: Settings) -> int:
-    """Compare, keep differences as pending, and open a break for those that a second complete statement repeats.
+    """Compare, keep differences as pending, and open a break for those that the complete statement before has, too.
+
+    So the order in which statements and facts come changes nothing.
 
     Returns how many differences stand.
     """
@@ -59,27 +80,26 @@ def reconcile(connection: Connection, day: date) -> int:
         return 0
     connection.execute("CREATE TEMP TABLE difference ON COMMIT DROP AS " + DIFFERENCES)
     connection.execute(
-        "DELETE FROM statement_difference d WHERE NOT EXISTS (SELECT FROM difference n WHERE (n.partner, n.function,"
-        " n.card_ref, n.attempt, n.side) = (d.partner, d.function, d.card_ref, d.attempt, d.side))"
-    )
-    connection.execute(
         """
         CREATE TEMP TABLE found_break ON COMMIT DROP AS
         SELECT CASE n.side WHEN 'theirs' THEN 'STATEMENT_UNKNOWN' ELSE 'STATEMENT_MISSING' END AS kind,
-               coalesce(c.cohort_no, 0) AS cohort_no, n.card_ref, n.attempt,
-               n.partner || '/' || n.function || '/' || n.card_ref || '/' || n.attempt AS reference,
+               coalesce(c.cohort_no, 0) AS cohort_no, n.card_ref, n.attempt, r.reference,
                CASE n.side WHEN 'theirs' THEN 'not active' ELSE 'active' END AS expected,
                CASE n.side WHEN 'theirs' THEN 'listed' ELSE 'not listed' END AS actual
         FROM difference n
-        JOIN statement_difference d USING (partner, function, card_ref, attempt, side)
+        CROSS JOIN LATERAL (
+            SELECT n.partner || '/' || n.function || '/' || n.card_ref || '/' || n.attempt AS reference) r
         LEFT JOIN card c ON c.card_ref = n.card_ref
-        WHERE d.statement_id <> n.statement_id
+        WHERE n.again
            OR EXISTS (SELECT FROM break b WHERE b.kind IN ('STATEMENT_UNKNOWN', 'STATEMENT_MISSING')
-                      AND b.closed_on IS NULL
-                      AND b.reference = n.partner || '/' || n.function || '/' || n.card_ref || '/' || n.attempt)
+                      AND coalesce(b.closed_by, '') <> 'evidence' AND b.reference = r.reference)
         """
     )
-    connection.execute("INSERT INTO statement_difference SELECT * FROM difference ON CONFLICT DO NOTHING")
+    connection.execute("DELETE FROM statement_difference")
+    connection.execute(
+        "INSERT INTO statement_difference SELECT partner, function, card_ref, attempt, side, statement_id"
+        " FROM difference"
+    )
     settle_breaks(connection, day, ["STATEMENT_UNKNOWN", "STATEMENT_MISSING"], "true")
     connection.execute("UPDATE statement SET reconciled_on = %s WHERE reconciled_on IS NULL", (day,))
     row = connection.execute("SELECT count(*) FROM difference").fetchone()

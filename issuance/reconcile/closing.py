@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
-from issuance.lifecycle import ENDED_STATES
+from issuance.lifecycle import ENDED_STATES, HOLDING_KINDS
 from issuance.partners import load_registry
 from issuance.policy import Policy, load_policy
 from issuance.reconcile.equations import EQUATIONS, Balance, balance, list_stated
@@ -27,10 +29,17 @@ class ClosingStatement:
     counts: dict[str, int]
     balances: Sequence[Balance]
     breaks: dict[str, int]
+    """Open breaks by kind over which a cohort is not closed."""
+    watched: dict[str, int]
+    """Open breaks by kind that do not hold a cohort open (lifecycle: holds)."""
     old_cards: dict[str, int]
+    activations: dict[str, int]
+    """Effective plastics by which of the three functions are active."""
     open_requests: int
     withdrawn: dict[str, Any] | None = None
     """By whom, when and why the cohort was withdrawn before it opened; such a one may have no cards."""
+    kept_open: dict[str, Any] | None = None
+    """By whom, when and why it was reopened by hand: then it is not closed by itself."""
 
     @property
     def holds(self) -> bool:
@@ -52,9 +61,11 @@ class ClosingStatement:
             "counts": self.counts,
             "equations": [balance.as_dict() for balance in self.balances],
             "breaks": self.breaks,
+            "watched": self.watched,
             "old_cards": self.old_cards,
+            "activations": self.activations,
             "open_requests": self.open_requests,
-        } | ({"withdrawn": self.withdrawn} if self.withdrawn else {})
+        } | {name: value for name in ("withdrawn", "kept_open") if (value := getattr(self, name))}
 
 
 def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
@@ -66,36 +77,55 @@ def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
 
 def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> ClosingStatement:
     """The same in an open transaction, which it leaves with its temporary tables."""
-    row = connection.execute(
-        "SELECT cohort_no, state, withdrawal FROM cohort WHERE cohort_id = %s", (cohort_id,)
-    ).fetchone()
-    if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
-    cohort_no, state, withdrawn = row
-    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing")
-    connection.execute(
-        "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (cohort_no,)
-    )
-    connection.execute("ANALYZE work")
-    stand_cards(connection, policy, business_day(connection))
-    list_stated(connection, cohort_no)
+    cohort_no, state, withdrawn, kept_open = stand_cohort(connection, cohort_id, policy)
     counts = connection.execute(
         "SELECT state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1 ORDER BY 1", (cohort_no,)
     ).fetchall()
-    breaks = connection.execute(
-        "SELECT kind, count(*) FROM break WHERE cohort_no = %s AND closed_on IS NULL GROUP BY 1 ORDER BY 1",
-        (cohort_no,),
-    ).fetchall()
+    breaks = open_breaks(connection, cohort_no)
     return ClosingStatement(
         cohort_id,
         state,
         {str(name): int(count) for name, count in counts},
         [balance(connection, equation, cohort_no) for equation in EQUATIONS],
-        {str(kind): int(count) for kind, count in breaks},
+        {kind: count for kind, count in breaks.items() if kind in HOLDING_KINDS},
+        {kind: count for kind, count in breaks.items() if kind not in HOLDING_KINDS},
         _old_cards(connection),
+        _activations(connection),
         len(open_requests(connection, cohort_no)),
         withdrawn,
+        kept_open,
     )
+
+
+def stand_cohort(connection: Connection, cohort_id: str, policy: Policy) -> tuple[int, str, Any, Any]:
+    """Make the temporary tables `standing`, `card_standing` and `listed` of a cohort; returns its number, state,
+    withdrawal and by whom it is kept open.
+
+    Raises:
+        Refused: there is no such cohort.
+    """
+    row = connection.execute(
+        "SELECT cohort_no, state, withdrawal, kept_open FROM cohort WHERE cohort_id = %s", (cohort_id,)
+    ).fetchone()
+    if row is None:
+        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing")
+    connection.execute(
+        "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (row[0],)
+    )
+    connection.execute("ANALYZE work")
+    stand_cards(connection, policy, business_day(connection))
+    list_stated(connection, row[0])
+    return row[0], row[1], row[2], row[3]
+
+
+def open_breaks(connection: Connection, cohort_no: int) -> dict[str, int]:
+    """The open breaks of a cohort by kind."""
+    rows = connection.execute(
+        "SELECT kind, count(*) FROM break WHERE cohort_no = %s AND closed_on IS NULL GROUP BY 1 ORDER BY 1",
+        (cohort_no,),
+    ).fetchall()
+    return {str(kind): int(count) for kind, count in rows}
 
 
 def _old_cards(connection: Connection) -> dict[str, int]:
@@ -107,6 +137,15 @@ def _old_cards(connection: Connection) -> dict[str, int]:
         " count(*) FILTER (WHERE ss_activated IS NULL) FROM standing WHERE effective"
     ).fetchone() or (0, 0, 0, 0)
     return dict(zip(("lapsed", "not yet reported", "used afterwards", "none"), row, strict=True))
+
+
+def _activations(connection: Connection) -> dict[str, int]:
+    """The three activations of effective plastics; finance implies social security, so alone it is a break."""
+    row = connection.execute(
+        "SELECT count(ss_activated), count(finance_activated), count(ecard_signed),"
+        " count(*) FILTER (WHERE finance_activated IS NOT NULL AND ss_activated IS NULL) FROM standing WHERE effective"
+    ).fetchone() or (0, 0, 0, 0)
+    return dict(zip(("social security", "finance", "e-card", "finance alone"), row, strict=True))
 
 
 def open_requests(connection: Connection, cohort_no: int) -> list[Any]:
@@ -146,25 +185,38 @@ def _settle_cohort(settings: Settings, cohort_id: str, policy: Policy) -> bool:
             return False
         statement = read_statement(connection, cohort_id, policy)
         finished = statement.ended and statement.holds
-        if finished == (statement.state == "CLOSED"):
+        if finished == (statement.state == "CLOSED") or statement.kept_open:
             return False
-        day = business_day(connection)
-        reopened = "WITHDRAWN" if statement.withdrawn else "DISPATCHED"
-        revision = connection.execute(
-            "UPDATE cohort SET state = %s, closed_on = %s, revision = revision + 1 WHERE cohort_id = %s"
-            " RETURNING revision",
-            ("CLOSED" if finished else reopened, day if finished else None, cohort_id),
-        ).fetchone() or (0,)
-        event = "CLOSED" if finished else "REOPENED"
-        tell_cohort(connection, cohort_id, event, day, occasion=str(revision[0]), details=statement.as_dict())
+        turn_cohort(connection, statement, finished)
     return True
 
 
+def turn_cohort(
+    connection: Connection, statement: ClosingStatement, close: bool, by: dict[str, Any] | None = None
+) -> int:
+    """Close or reopen a cohort: a new revision, told with the statement. Returns the revision.
+
+    `by` names the person (user, note, day) who reopens it; it then stays open until a person closes it.
+    """
+    day = business_day(connection)
+    reopened = "WITHDRAWN" if statement.withdrawn else "DISPATCHED"
+    (revision,) = connection.execute(
+        "UPDATE cohort SET state = %s, closed_on = %s, kept_open = %s, revision = revision + 1 WHERE cohort_id = %s"
+        " RETURNING revision",
+        ("CLOSED" if close else reopened, day if close else None, by and Jsonb(by), statement.cohort_id),
+    ).fetchone() or (0,)
+    details = statement.as_dict() | {"revision": revision} | ({"by": by} if by else {})
+    event = "CLOSED" if close else "REOPENED"
+    tell_cohort(connection, statement.cohort_id, event, day, occasion=str(revision), details=details)
+    return int(revision)
+
+
 def _plainly_open(connection: Connection, cohort_id: str) -> bool:
-    """Whether the tallies alone say that a cohort under way cannot be closed yet; spares the equations."""
+    """Whether a cohort under way is kept open, or its tallies alone say that it has not ended; spares the equations."""
     row = connection.execute(
-        "SELECT FROM tally JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND cohort.state <> 'CLOSED'"
-        " AND cards > 0 AND NOT tally.state = ANY (%s) LIMIT 1",
-        (cohort_id, sorted(ENDED_STATES)),
+        "SELECT FROM cohort LEFT JOIN tally ON tally.cohort_no = cohort.cohort_no AND cards > 0"
+        " AND NOT tally.state = ANY (%s) WHERE cohort_id = %s AND cohort.state <> 'CLOSED'"
+        " AND (tally.state IS NOT NULL OR kept_open IS NOT NULL) LIMIT 1",
+        (sorted(ENDED_STATES), cohort_id),
     ).fetchone()
     return row is not None

@@ -1,7 +1,8 @@
 """The closing equations as data: a left side from one record, a classification on the right from others.
 
-Each side is a query for one cohort with columns (entity, bucket); an entity is the text that an operator sees when it
-differs. An equation holds when both sides name the same entities, each once, and no bucket marked as open is filled.
+Each side is a query for one cohort with columns (entity, bucket, partner); an entity is the text that an operator sees
+when it differs. An equation holds when both sides name the same entities, each once, and no bucket marked as open is
+filled. An entity belongs to one partner, who has to answer for it; so the parts of the partners sum up to the whole.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Equation:
     right: str
     buckets: tuple[str, ...]
     open_buckets: frozenset[str] = frozenset()
+    answers: tuple[str, ...] = ()
+    """Kinds of the partners among whom its entities are divided; none: the rows are the submitter's."""
     beside: str = ""
     """A third query: entities that are no part of the left side, shown in a bucket beside those of the right."""
 
@@ -87,16 +90,24 @@ def _fact_key(fact: str) -> str:
 FACT_STANDS = f"NOT f.corrects AND {_fact_key('f')} NOT IN (SELECT {_fact_key('k')} FROM fact k WHERE k.corrects)"
 """A fact of the journal (f) that no correction annuls."""
 
-OF_COHORT = "JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s"
+OF_COHORT = "JOIN card c USING (card_ref) LEFT JOIN plastic p USING (card_ref, attempt) WHERE c.cohort_no = %(cohort)s"
+KEEPER = (
+    "CASE WHEN left(consignment_id, 2) = 'M:' THEN split_part(consignment_id, ':', 2)"
+    " WHEN c.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE p.bank END"
+)
+"""Who has a plastic in a consignment (of card c) after its hand-over: the carrier, HRSS or the bank, by the plan."""
+SENT_BACK = "f.milestone = 'SENT_BACK'"
+RECEIVER = "CASE WHEN {back} THEN coalesce(p.factory, p.bank) ELSE " + KEEPER + " END"
+"""Who has to acknowledge a hand-over: what is sent back ({back}) goes to the factory's store."""
 
 INTAKE = Equation(
     "intake",
     "row",
     # what the submitter sealed and declared, line by line
-    "SELECT p.submission || ' ' || p.file || ':' || line, 'declared' FROM part p JOIN submission s"
+    "SELECT p.submission || ' ' || p.file || ':' || line, 'declared', '' FROM part p JOIN submission s"
     " ON (s.cohort_no, s.number) = (p.cohort_no, p.submission) AND s.state = 'ACCEPTED',"
     " unnest(p.lines) AS run, generate_series(lower(run), upper(run) - 1) AS line WHERE p.cohort_no = %(cohort)s",
-    "SELECT r.submission || ' ' || r.file || ':' || r.line, r.outcome FROM row_outcome r JOIN submission s"
+    "SELECT r.submission || ' ' || r.file || ':' || r.line, r.outcome, '' FROM row_outcome r JOIN submission s"
     " ON (s.cohort_no, s.number) = (r.cohort_no, r.submission) AND s.state = 'ACCEPTED'"
     " WHERE r.cohort_no = %(cohort)s",
     ("accepted", "quarantined", "duplicate"),
@@ -104,71 +115,78 @@ INTAKE = Equation(
 ORDER = Equation(
     "order",
     "card",
-    "SELECT r.card_ref || ' ' || r.file || ':' || r.line, 'accepted' FROM row_outcome r JOIN submission s"
-    " ON (s.cohort_no, s.number) = (r.cohort_no, r.submission) AND s.state = 'ACCEPTED'"
-    " WHERE r.cohort_no = %(cohort)s AND r.outcome = 'accepted'",
-    f"SELECT c.card_ref || ' ' || c.file || ':' || c.line, {ORDER_BUCKET} FROM card c WHERE c.cohort_no = %(cohort)s",
+    "SELECT r.card_ref || ' ' || r.file || ':' || r.line, 'accepted', coalesce(c.bank, '') FROM row_outcome r"
+    " JOIN submission s ON (s.cohort_no, s.number) = (r.cohort_no, r.submission) AND s.state = 'ACCEPTED'"
+    " LEFT JOIN card c USING (card_ref) WHERE r.cohort_no = %(cohort)s AND r.outcome = 'accepted'",
+    f"SELECT c.card_ref || ' ' || c.file || ':' || c.line, {ORDER_BUCKET}, c.bank FROM card c"
+    " WHERE c.cohort_no = %(cohort)s",
     ORDER_BUCKETS,
+    answers=("bank",),
 )
 JOB = Equation(
     "job",
     "plastic",
     # frozen at release
-    "SELECT i.job_id || ' ' || i.card_ref || '/' || i.attempt, 'frozen' FROM job_item i JOIN job j USING (job_id)"
-    " JOIN release USING (cohort_no, wave) WHERE j.cohort_no = %(cohort)s",
+    "SELECT i.job_id || ' ' || i.card_ref || '/' || i.attempt, 'frozen', j.factory FROM job_item i"
+    " JOIN job j USING (job_id) JOIN release USING (cohort_no, wave) WHERE j.cohort_no = %(cohort)s",
     "SELECT s.job_id || ' ' || s.card_ref || '/' || s.attempt, CASE"
     " WHEN s.item_refused IS NOT NULL AND mark_reason(s.item_refused) = 'CANCELLED' THEN 'cancelled in time'"
     " WHEN s.refused IS NOT NULL THEN 'refused' WHEN s.accepted IS NOT NULL THEN 'accepted by the factory'"
-    " ELSE 'unanswered' END FROM standing s WHERE s.job_id IN (SELECT job_id FROM job JOIN release"
-    " USING (cohort_no, wave))",
+    " ELSE 'unanswered' END, coalesce(s.factory, '') FROM standing s"
+    " WHERE s.job_id IN (SELECT job_id FROM job JOIN release USING (cohort_no, wave))",
     ("accepted by the factory", "refused", "cancelled in time", "unanswered"),
     frozenset({"unanswered"}),
+    ("factory",),
 )
 MAKING = Equation(
     "making",
     "plastic",
     # accepted by the factory, by the journal: an acceptance of its own, or its job's without a refusal of its own
-    f"SELECT DISTINCT {PLASTIC}, 'accepted' FROM (SELECT f.card_ref, f.attempt FROM fact f"
+    f"SELECT DISTINCT {PLASTIC}, 'accepted', coalesce(p.factory, '') FROM (SELECT f.card_ref, f.attempt FROM fact f"
     f" WHERE f.milestone = 'ITEM_ACCEPTED' AND {FACT_STANDS} UNION SELECT i.card_ref, i.attempt FROM fact f"
     " JOIN job_item i USING (job_id) WHERE f.milestone = 'JOB_ACCEPTED') a"
-    f" JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s AND NOT EXISTS (SELECT FROM fact f"
+    f" {OF_COHORT} AND NOT EXISTS (SELECT FROM fact f"
     f" WHERE (f.card_ref, f.attempt) = (a.card_ref, a.attempt) AND f.milestone = 'ITEM_REFUSED' AND {FACT_STANDS})",
     f"SELECT s.card_ref || '/' || s.attempt, CASE WHEN s.spoiled IS NOT NULL THEN 'spoiled'"
     " WHEN s.destroyed IS NOT NULL AND s.c_id IS NULL THEN 'destroyed before hand-over'"
     " WHEN s.ss_cancelled IS NOT NULL AND s.c_id IS NULL THEN 'cancelled' WHEN s.c_id IS NOT NULL THEN 'handed over'"
-    f" ELSE {MAKING_BUCKET} END FROM standing s WHERE s.accepted IS NOT NULL",
+    f" ELSE {MAKING_BUCKET} END, coalesce(s.factory, '') FROM standing s WHERE s.accepted IS NOT NULL",
     ("in production", "handed over", "spoiled", "destroyed before hand-over", "cancelled"),
+    answers=("factory",),
 )
 HAND_OVER = Equation(
     "hand-over",
     "plastic in a consignment",
     # what givers listed, by the journal; their signed counts are matched by the break HANDOVER_COUNT
-    f"SELECT DISTINCT {CARRIAGE}, 'given' FROM fact f {OF_COHORT} AND f.subject = 'carriage'"
-    f" AND f.milestone IN ('HANDED_OVER', 'SENT_BACK') AND {FACT_STANDS}",
-    f"SELECT {CARRIAGE}, CASE WHEN a.received_at_place IS NOT NULL OR m.posted IS NOT NULL OR m.delivered IS NOT NULL"
+    f"SELECT {CARRIAGE}, 'given', min({RECEIVER.format(back=SENT_BACK)}) FROM fact f {OF_COHORT}"
+    f" AND f.subject = 'carriage' AND f.milestone IN ('HANDED_OVER', 'SENT_BACK') AND {FACT_STANDS} GROUP BY 1",
+    f"SELECT {CARRIAGE}, CASE WHEN a.received_at_place IS NOT NULL OR a.posted IS NOT NULL OR a.delivered IS NOT NULL"
     " THEN 'acknowledged by the receiver' WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
-    " AND b.reference = a.consignment_id AND b.closed_on IS NULL) THEN 'missing' ELSE 'on the way' END"
-    " FROM carriage a LEFT JOIN consignment m USING (consignment_id)"
+    " AND b.reference = a.consignment_id AND b.closed_on IS NULL) THEN 'missing' ELSE 'on the way' END,"
+    f" {RECEIVER.format(back='a.sent_back IS NOT NULL')} FROM letter_news a"
     f" {OF_COHORT} AND (a.handed_over IS NOT NULL OR a.sent_back IS NOT NULL)",
     ("acknowledged by the receiver", "on the way", "missing"),
     frozenset({"missing"}),
+    ("bank", "hrss", "carrier", "factory"),
 )
 COLLECTION = Equation(
     "collection",
     "plastic in a consignment",
     # what receivers signed for (mail: what was posted), by the journal
-    f"SELECT DISTINCT {CARRIAGE}, 'received' FROM (SELECT f.card_ref, f.attempt, f.consignment_id FROM fact f"
+    f"SELECT DISTINCT {CARRIAGE}, 'received', {KEEPER} FROM"
+    " (SELECT f.card_ref, f.attempt, f.consignment_id FROM fact f"
     f" WHERE f.milestone = 'RECEIVED_AT_PLACE' AND {FACT_STANDS} UNION SELECT a.card_ref, a.attempt, a.consignment_id"
-    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED' AND {FACT_STANDS}) r"
+    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED'"
+    f" AND coalesce(same_use(f.mark, a.handed_over), true) AND {FACT_STANDS}) r"
     f" {OF_COHORT}",
     f"SELECT {CARRIAGE}, CASE"
-    " WHEN s.c_id <> a.consignment_id THEN CASE WHEN m.returned IS NOT NULL THEN 'returned' ELSE 'handed on' END"
+    " WHEN s.c_id <> a.consignment_id THEN CASE WHEN a.returned IS NOT NULL THEN 'returned' ELSE 'handed on' END"
     " WHEN s.taken IS NOT NULL THEN 'collected' WHEN s.destroyed IS NOT NULL THEN 'destroyed'"
-    " WHEN s.refused_by_holder IS NOT NULL THEN 'refused by holder' WHEN m.lost IS NOT NULL THEN 'lost'"
-    " WHEN m.returned IS NOT NULL THEN 'returned' WHEN a.sent_back IS NOT NULL THEN 'sent back' ELSE 'waiting' END"
-    " FROM carriage a LEFT JOIN consignment m USING (consignment_id)"
+    " WHEN s.refused_by_holder IS NOT NULL THEN 'refused by holder' WHEN a.lost IS NOT NULL THEN 'lost'"
+    " WHEN a.returned IS NOT NULL THEN 'returned' WHEN a.sent_back IS NOT NULL THEN 'sent back' ELSE 'waiting' END,"
+    f" {KEEPER} FROM letter_news a"
     f" LEFT JOIN standing s USING (card_ref, attempt) {OF_COHORT}"
-    " AND (a.received_at_place IS NOT NULL OR m.posted IS NOT NULL)",
+    " AND (a.received_at_place IS NOT NULL OR a.posted IS NOT NULL)",
     (
         "collected",
         "waiting",
@@ -179,6 +197,7 @@ COLLECTION = Equation(
         "lost",
         "destroyed",
     ),
+    answers=("bank", "hrss", "carrier"),
 )
 
 
@@ -207,7 +226,7 @@ def activation(function: str) -> Equation:
     share = "coalesce((s.cohorts ->> %(cohort)s::text)::bigint, 0)"
     shares = (
         f"SELECT s.partner || ' ' || s.statement_id || ': ' || count(l.card_ref) || ' of ' || {share} || ' listed'"
-        f" AS entity, {share} - count(l.card_ref) AS lacking FROM ({LATEST}) s"
+        f" AS entity, {share} - count(l.card_ref) AS lacking, s.partner FROM ({LATEST}) s"
         f" LEFT JOIN {listed} USING (partner, statement_id) WHERE s.function = '{function}'"
         " GROUP BY s.partner, s.statement_id, s.cohorts"
     )
@@ -219,50 +238,57 @@ def activation(function: str) -> Equation:
         f"activation ({function})",
         "plastic",
         # what is listed, and what its share of the total says beyond that
-        f"SELECT l.card_ref || '/' || l.attempt, 'listed' FROM {listed}"
-        f" UNION ALL SELECT entity, 'total' FROM ({shares}) t, generate_series(1, lacking)",
+        f"SELECT l.card_ref || '/' || l.attempt, 'listed', l.partner FROM {listed}"
+        f" UNION ALL SELECT entity, 'total', partner FROM ({shares}) t, generate_series(1, lacking)",
         f"SELECT l.card_ref || '/' || l.attempt, CASE WHEN {active_at(function)} THEN 'agreed with the ledger'"
-        f" WHEN {unexplained} THEN 'unknown to us' ELSE 'pending' END FROM {listed}"
+        f" WHEN {unexplained} THEN 'unknown to us' ELSE 'pending' END, l.partner FROM {listed}"
         " LEFT JOIN plastic p ON p.card_ref = l.card_ref AND p.attempt = l.attempt"
-        f" UNION ALL SELECT entity, NULL FROM ({shares}) t, generate_series(1, -lacking)",
+        f" UNION ALL SELECT entity, NULL, partner FROM ({shares}) t, generate_series(1, -lacking)",
         ("agreed with the ledger", "pending", "unknown to us"),
         frozenset({"unknown to us", MISSING}),
-        f"SELECT card_ref || '/' || attempt, '{MISSING}' FROM break WHERE kind = 'STATEMENT_MISSING'"
-        f" AND closed_on IS NULL AND cohort_no = %(cohort)s AND reference LIKE '%%/{function}/%%'",
+        ("hrss",) if function == "ss" else ("bank",),
+        f"SELECT card_ref || '/' || attempt, '{MISSING}', split_part(reference, '/', 1) FROM break"
+        " WHERE kind = 'STATEMENT_MISSING' AND closed_on IS NULL AND cohort_no = %(cohort)s"
+        f" AND reference LIKE '%%/{function}/%%'",
     )
 
 
 EQUATIONS = (INTAKE, ORDER, JOB, MAKING, HAND_OVER, COLLECTION, activation("ss"), activation("finance"))
 
 
-def balance(connection: Connection, equation: Equation, cohort_no: int) -> Balance:
+PART = " WHERE %(partner)s::text IS NULL OR partner = %(partner)s"
+
+
+def balance(
+    connection: Connection, equation: Equation, cohort_no: int, hrss: str = "", partner: str | None = None
+) -> Balance:
     """Evaluate one equation; the tables `standing` and `listed` must hold what is the cohort's.
 
-    Differing: entities that one side lacks or has twice, stand in no bucket, or in one where nothing may stand.
+    With a partner, that partner's part alone (`hrss` is the city's). Differing: entities that one side lacks or has
+    twice, stand in no bucket, or in one where nothing may stand.
     """
-    values = {"cohort": cohort_no, "open": list(equation.open_buckets)}
+    values = {"cohort": cohort_no, "open": list(equation.open_buckets), "hrss": hrss, "partner": partner}
+    left, right = (f"({side}) AS s (entity, bucket, partner){PART}" for side in (equation.left, equation.right))
     rows = connection.execute(
-        f"WITH l AS (SELECT entity, count(*) AS n FROM ({equation.left}) AS l (entity, bucket) GROUP BY entity),"
-        f" r AS (SELECT entity, min(bucket) AS bucket, count(*) AS n FROM ({equation.right}) AS r (entity, bucket)"
-        " GROUP BY entity)"
+        f"WITH l AS (SELECT entity, count(*) AS n FROM {left} GROUP BY entity),"
+        f" r AS (SELECT entity, min(bucket) AS bucket, count(*) AS n FROM {right} GROUP BY entity)"
         " SELECT entity, coalesce(l.n, 0), coalesce(r.n, 0), r.bucket FROM l FULL JOIN r USING (entity)"
         " WHERE l.n IS DISTINCT FROM r.n OR r.n > 1 OR r.bucket IS NULL OR r.bucket = ANY (%(open)s) ORDER BY entity",
         values,
     ).fetchall()
-    (left,) = connection.execute(f"SELECT count(*) FROM ({equation.left}) l", values).fetchone() or (0,)
-    counts = _count_buckets(connection, equation.right, values)
+    (count,) = connection.execute(f"SELECT count(*) FROM {left}", values).fetchone() or (0,)
+    counts = _count_buckets(connection, right, values)
     buckets = {bucket: counts.pop(bucket, 0) for bucket in equation.buckets} | counts
     beside: dict[str, int] = {}
     differing = [row[0] for row in rows]
     if equation.beside:
-        beside = {MISSING: 0} | _count_buckets(connection, equation.beside, values)
-        found = connection.execute(f"SELECT entity FROM ({equation.beside}) AS b (entity, bucket) ORDER BY 1", values)
+        side = f"({equation.beside}) AS s (entity, bucket, partner){PART}"
+        beside = {MISSING: 0} | _count_buckets(connection, side, values)
+        found = connection.execute(f"SELECT entity FROM {side} ORDER BY 1", values)
         differing += [row[0] for row in found.fetchall()]
-    return Balance(equation, left, buckets, differing, beside)
+    return Balance(equation, count, buckets, differing, beside)
 
 
 def _count_buckets(connection: Connection, side: str, values: dict[str, Any]) -> dict[str, int]:
-    rows = connection.execute(
-        f"SELECT coalesce(bucket, 'none'), count(*) FROM ({side}) AS r (entity, bucket) GROUP BY 1", values
-    ).fetchall()
+    rows = connection.execute(f"SELECT coalesce(bucket, 'none'), count(*) FROM {side} GROUP BY 1", values).fetchall()
     return {str(bucket): int(count) for bucket, count in rows}

@@ -152,7 +152,7 @@ def ask_missing_chunks(connection: Connection, day: date) -> list[Outgoing]:
             "MISSING",
             statement_id,
             {"first": gap.lower, "last": gap.upper - 1},
-            f"{revision}/{gap.lower}/{day}",
+            f"{revision}/{gap.lower}/{gap.upper - 1}/{day}",
         )
         for partner, statement_id, revision, missing in rows
         for gap in missing

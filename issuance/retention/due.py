@@ -9,12 +9,14 @@ from typing import Any
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day
+from issuance.lifecycle import HOLDING_KINDS
 from issuance.policy import load_policy
 from issuance.settings import Settings
 
 COHORTS = """
 SELECT c.cohort_no, c.cohort_id, c.city, lower(c.state), coalesce(c.closed_on, refused.day),
-       (SELECT count(*) FROM break b WHERE b.cohort_no = c.cohort_no AND b.closed_on IS NULL),
+       (SELECT count(*) FROM break b WHERE b.cohort_no = c.cohort_no AND b.closed_on IS NULL
+        AND b.kind = ANY (%(holding)s)),
        e.begun_on, e.finished_on,
        (SELECT max(certificate_no) FROM certificate f WHERE f.erasure_no = e.erasure_no)
 FROM cohort c LEFT JOIN erasure e ON e.cohort_no = c.cohort_no AND e.whole
@@ -54,7 +56,7 @@ class Retention:
 def list_retention(connection: Connection, settings: Settings, cohort_id: str | None = None) -> list[Retention]:
     """How every cohort, or one, stands on the business day."""
     today = business_day(connection)
-    rows = connection.execute(COHORTS, {"cohort": cohort_id}).fetchall()
+    rows = connection.execute(COHORTS, {"cohort": cohort_id, "holding": list(HOLDING_KINDS)}).fetchall()
     found = []
     for no, name, city, state, ended_on, breaks, begun_on, erased_on, certificate in rows:
         days = load_policy(settings.policies_dir, city).retention_days

@@ -36,6 +36,11 @@ def remake_card(connection: Connection, card_ref: str, reason: str, note: str, u
     if not recorded.rowcount:
         raise Refused("REMADE_ALREADY", f"卡 {ref} 已在补制。 / card {ref} is already made again.")
     connection.execute("INSERT INTO changed_card VALUES (%s)", (ref,))
+    connection.execute(
+        "INSERT INTO changed_consignment SELECT consignment_id, '-infinity' FROM carriage"
+        " WHERE (card_ref, attempt) = (%s, %s)",
+        (ref, attempt),
+    )
     audit(connection, user, "remake", f"{ref}/{attempt}", day, {"reason": reason, "note": note})
     return attempt
 

@@ -7,10 +7,12 @@ from datetime import date
 from issuance.clock import add_working_days
 from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal import Sealer
-from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.connection import Connection, business_day, business_now, transaction
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import load_registry
 from issuance.policy import Policy, load_policy
+from issuance.reconcile.beyond_order import watch_making
+from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import ask_missing_chunks
 from issuance.settings import Settings
 from issuance.tracking.breaks import find_breaks, settle_breaks
@@ -33,6 +35,8 @@ def run_clocks(settings: Settings) -> int:
         written += watch_jobs(connection, policy, day)
         written += watch_custody(connection, policy, day, registry.hrss)
         written += watch_requests(connection, day)
+        written += watch_making(connection, day)
+        written += watch_statements(connection, registry, business_now(connection), day)
     written += seal_remakes(settings)
     written += send_notices(settings)
     return written

@@ -27,22 +27,29 @@ SELECT 'HANDOVER_COUNT', cohort_no, NULL::uuid, NULL::smallint, consignment_id,
 FROM (
     SELECT h.consignment_id, min(c.cohort_no) AS cohort_no, count(handed) AS listed,
         count(received_at_place) AS received,
+        count(*) FILTER (WHERE gone AND received_at_place IS NULL) AS lost,
         min((mark_content(handed) ->> 'handover_count')::int) AS given,
         max((mark_content(handed) ->> 'handover_count')::int) AS given_most,
         min((mark_content(received_at_place) ->> 'handover_count')::int) AS taken,
-        min(handed_over) AS begun, bool_or(p.destroyed IS NULL) AS stands,
+        min(handed_over) AS begun, bool_or(p.destroyed IS NULL AND NOT gone) AS stands,
         array_agg(h.card_ref || '/' || h.attempt ORDER BY h.card_ref)
-            FILTER (WHERE (handed IS NULL) <> (received_at_place IS NULL)) AS doubtful,
+            FILTER (WHERE (handed IS NULL) <> (received_at_place IS NULL) AND NOT gone) AS doubtful,
         min(CASE WHEN c.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE c.bank END) AS receiver
-    FROM (SELECT a.*, coalesce(a.handed_over, a.sent_back) AS handed FROM look JOIN carriage a USING (consignment_id)
-          WHERE a.consignment_id LIKE 'H:%%') h
+    FROM (SELECT a.*, coalesce(a.handed_over, a.sent_back) AS handed, EXISTS (SELECT FROM decision d
+              WHERE (d.card_ref, d.attempt, d.kind, d.reason) = (a.card_ref, a.attempt, 'REMAKE', 'LOST_IN_HANDOVER'))
+              AS gone
+          FROM look JOIN carriage a USING (consignment_id) WHERE a.consignment_id LIKE 'H:%%') h
     JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
     GROUP BY h.consignment_id) counted
-WHERE received > 0 AND (listed <> coalesce(given, -1) OR given <> given_most OR listed <> received OR received <> taken)
+WHERE received > 0 AND (listed <> coalesce(given, -1) OR given <> given_most OR listed <> received + lost
+                        OR received <> taken)
    OR received > 0 AND doubtful IS NOT NULL
    OR received = 0 AND stands AND {DUE.format(mark="begun")}
 """
-"""A hand-over whose counts differ, signed and listed by either side; and one that nobody received in time."""
+"""A hand-over whose counts differ, signed and listed by either side; and one that nobody received in time.
+
+A plastic that an operator has decided was lost in it accounts for itself.
+"""
 
 SILENT_LETTERS = f"""
 SELECT 'HANDOVER_COUNT', c.cohort_no, NULL::uuid, NULL::smallint, l.consignment_id, 'posted', 'no news',
@@ -71,7 +78,8 @@ OPEN_ENDED = f"""
 SELECT a.consignment_id, a.handed_over AS mark
 FROM look JOIN letter_news a USING (consignment_id) JOIN plastic p USING (card_ref, attempt)
 WHERE a.received_at_place IS NULL AND coalesce(a.posted, a.delivered, a.returned, a.lost) IS NULL
-  AND p.destroyed IS NULL AND a.handed_over IS NOT NULL
+  AND p.destroyed IS NULL AND a.handed_over IS NOT NULL AND NOT EXISTS (SELECT FROM decision d
+      WHERE (d.card_ref, d.attempt, d.kind, d.reason) = (a.card_ref, a.attempt, 'REMAKE', 'LOST_IN_HANDOVER'))
 UNION ALL {UNMATCHED}
 """
 """What waits for the other side, and since when."""

@@ -192,15 +192,23 @@ def mark_changed(connection: Connection) -> None:
 
 
 def insert_refused_items(connection: Connection, reports: Sequence[SoundReport], merged: Merged, day: date) -> None:
-    """Keep the refused items: report, position and code, no content."""
+    """Keep the refused items: report, position, code, and which plastic one was about that is none of theirs."""
     rows = [
-        (reports[n].reporter.id, reports[n].value["report_id"], refusal.item, refusal.code, day)
+        (reports[n].reporter.id, reports[n].value["report_id"], refusal.item, refusal.code, day,
+         *_about(reports[n].value["items"][refusal.item], refusal.code))
         for n, refusals in merged.refused.items()
         for refusal in refusals
-    ]
+    ]  # fmt: skip
     if rows:
         with connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO refused_item VALUES (%s, %s, %s, %s, %s)", rows)
+            cursor.executemany(f"INSERT INTO refused_item VALUES ({', '.join(['%s'] * 10)})", rows)
+
+
+def _about(item: dict[str, Any], code: str) -> tuple[Any, ...]:
+    """(card_ref, attempt, milestone, corrects, reported_at) of an item that is sound by itself: references only."""
+    if code not in ("PLASTIC_UNKNOWN", "NO_RELATION"):
+        return (None,) * 5
+    return item["card_ref"], item["attempt"], item["milestone"], item["corrects"], item["occurred_at"]
 
 
 def _note_refused(merged: Merged, refusals: Iterable[ItemRefusal]) -> None:

@@ -69,9 +69,32 @@ SELECT *,
 FROM states
 """
 
-CARDS = """
+FINANCE = "(s.finance_activated IS NOT NULL AND s.account_cancelled IS NULL)"
+OWED_A_PENSION = (
+    "c.category = 'retiree' AND c.withdrawn IS NULL"
+    " AND coalesce(s.state, 'WAITING') NOT IN ('DESTROYED', 'CANCELLED', 'LOST_BY_HOLDER')"
+)
+PENSION = f"""
+CASE WHEN {OWED_A_PENSION} AND s.state IN ('COLLECTED', 'ACTIVE', 'SUSPENDED') AND NOT {FINANCE}
+     THEN shanghai_day(mark_at(least(s.taken, s.ss_activated))) + %(pension_days)s END AS pension_due,
+{OWED_A_PENSION} AND w.bank IS NOT NULL AND NOT coalesce(s.bank = w.bank AND {FINANCE}, false) AS pension_switched
+"""
+"""When a retiree's pension, paid into the card's account, is at risk; after a switch of banks at once (domain.md)."""
+SWITCHES = """
+LEFT JOIN (SELECT DISTINCT ON (card_ref) card_ref, terms ->> 'bank' AS bank FROM holder_event JOIN work USING (card_ref)
+           WHERE event = 'BANK_SWITCHED' AND followed_on IS NOT NULL AND terms ? 'bank'
+           ORDER BY card_ref, occurred_at DESC, source DESC, event_id DESC) w ON w.card_ref = c.card_ref
+"""
+"""The bank that each holder has switched to last."""
+
+CARDS = (
+    """
 CREATE TEMP TABLE card_standing ON COMMIT DROP AS
-SELECT *, CASE WHEN clock > %(day)s THEN clock END AS next_due FROM (
+SELECT *,
+    least(CASE WHEN clock > %(day)s THEN clock END, CASE WHEN pension_due > %(day)s THEN pension_due END) AS next_due,
+    CASE WHEN state = 'REPLACED' THEN NULL WHEN pension_switched THEN 'BANK_SWITCHED'
+         WHEN pension_due <= %(day)s THEN 'FINANCE_INACTIVE' END AS pension_risk
+FROM (
 SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.since_mark,
     CASE
         WHEN s.card_ref IS NULL AND c.withdrawn = 'DEATH' THEN 'CANCELLED_BEFORE_MAKING'
@@ -97,10 +120,17 @@ SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.
         WHEN s.state = 'POSTED' THEN shanghai_day(mark_at(s.c_last_news)) + %(lost_after_days)s
         WHEN s.state = 'SUSPENDED' THEN shanghai_day(mark_at(s.since_mark)) + %(temporary_loss_days)s
         WHEN s.card_ref IS NULL OR s.state IN ('PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED') THEN c.due_on + 1
-    END AS clock
+    END AS clock,
+    """
+    + PENSION
+    + """
 FROM card c JOIN work USING (card_ref) LEFT JOIN standing s ON s.card_ref = c.card_ref AND s.effective
+"""
+    + SWITCHES
+    + """
 ) cards
 """
+)
 
 
 def stand_cards(connection: Connection, policy: Policy, day: date) -> None:
@@ -116,6 +146,7 @@ def policy_values(policy: Policy, day: date) -> dict[str, object]:
     return {
         "day": day,
         "not_activated_days": policy.not_activated_days,
+        "pension_days": policy.pension_days,
         "reminder_days": list(policy.reminder_days),
         "keep_days": policy.keep_days,
         "lost_after_days": policy.lost_after_days,

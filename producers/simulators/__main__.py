@@ -50,14 +50,14 @@ class Stage:
             output = self._company.live(day, self._street.take(day))
             self._lived = day
             # Truth first: what is sent and then interrupted was done.
-            self._truth.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in output.truth)
-            self._truth.flush()
+            self._tell(output.truth)
             self._exchange.send(output.messages)
             self._street.give(output.parcels)
             sent = len(output.messages)
         lived = time.monotonic()
         heard = self._exchange.read_to_end()
         again = self._company.hear(day, heard)
+        self._tell(self._company.take_happenings())
         self._exchange.send(again)
         self._street.give(self._company.take_parcels(day))
         spent = 1000 * (lived - began), 1000 * (time.monotonic() - lived)
@@ -65,6 +65,10 @@ class Stage:
         log.info("day=%s sent=%d again=%d heard=%d lived_ms=%.0f heard_ms=%.0f", *counts, *spent)
         due = [when for when in (self._company.next_due(), self._street.next_after(day)) if when is not None]
         return {"sent": sent + len(again), "next_due": min(due).isoformat() if due else None}
+
+    def _tell(self, truth: Sequence[dict[str, Any]]) -> None:
+        self._truth.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in truth)
+        self._truth.flush()
 
 
 def _told(line: str) -> date:

@@ -87,6 +87,8 @@ class Bank:
         if social and choices.happens("finance", *plastic.key):
             wished = collected_on + choices.days(FINANCE_DAYS, "finance day", *plastic.key)
             self._desk.at(max(wished, social), partial(self._activate, plastic.key))
+        else:
+            self._desk.happened("finance never", plastic.card_ref)
 
     def _activate(self, key: Key, day: date) -> None:
         if key not in self._custody.stopped:

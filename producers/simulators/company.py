@@ -64,16 +64,18 @@ class Member:
             self.player.hear(day, message.family, value)
         elif value["kind"] == "REQUESTED":
             self._take_request(day, message)
-        elif value["kind"] == "MISSING" and (value.get("stream") or self._states(value)):
-            return [] if self.desk.choices.happens("deaf", self.desk.partner) else self._resend(message)
+        elif value["kind"] == "MISSING":
+            return [] if self.desk.choices.happens("deaf", self.desk.partner) else self._asked_again(day, message)
         elif value["kind"] in COMPLAINTS:
             self._complain(message)
         self._wake(day)
         return []
 
-    def _states(self, value: Mapping[str, Any]) -> bool:
-        """Whether a notice asks for chunks of a statement of ours."""
-        return self.statements is not None and self.statements.knows(value.get("report_id"))
+    def _asked_again(self, day: date, message: Message) -> list[Outgoing]:
+        """A whole statement, chunks of one, or reports of a stream; an unanswered job answers itself."""
+        if message.value.get("function") and self.statements:
+            return self.statements.asked(day)
+        return self._resend(message) if message.value.get("stream") or message.value.get("report_id") else []
 
     def _take_request(self, day: date, message: Message) -> None:
         request_id, request = message.value["request_id"], message.value["request"]
@@ -131,6 +133,10 @@ class Company:
     def take_parcels(self, day: date) -> list[Parcel]:
         """What was given in answer to messages; it is there tomorrow."""
         return [parcel for member in self.members.values() for parcel in member.desk.take_parcels(day)]
+
+    def take_happenings(self) -> list[dict[str, Any]]:
+        """What was done in answer to messages."""
+        return [line for member in self.members.values() for line in member.desk.take_happenings()]
 
     def next_due(self) -> date | None:
         """The next day on which any of them has something to do."""

@@ -14,7 +14,7 @@ RATES: Mapping[str, float] = MappingProxyType(
         "uncollected": 0.003,
         "proxy": 0.25,
         "unactivated": 0.005,
-        "finance": 0.6,
+        "finance": 0.97,  # pensions are paid into the card's account
         "ecard": 0.5,
         "fail": 0.05,  # of deliveries, at the first attempt
         "lose": 0.01,  # of letters with a first plastic on its first trip
@@ -38,7 +38,7 @@ RATES: Mapping[str, float] = MappingProxyType(
         "drop": 0.0,  # of reports: sent only when asked for
         "stray": 0.0,  # of collections: another bank reports them, too
         "hide-chunk": 0.0,  # of statements' chunks: sent only when asked for
-        "state-late": 0.0,  # of statements
+        "state-late": 0.0,  # of statements: sent only when asked for
         "revise": 0.0,  # of statements: sent again as the next revision
         # faults of a client that breaks the contract; a play is sound without them
         "miscount": 0.0,  # receipts of job files and hand-overs say one more
@@ -84,7 +84,6 @@ USE_OLD_DAYS = 5
 LOSE_DAYS_ACTIVE = 6
 """From activation to a temporary loss report; the formal one comes three days later."""
 FORMAL_DAYS = 3
-STATE_LATE_DAYS = 2
 WITHDRAW_DAYS = (1, 12)
 SPOILED_ATTEMPTS = 2
 """Only the first attempts are spoiled, so that every card comes to an end."""

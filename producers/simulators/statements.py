@@ -9,7 +9,7 @@ from typing import NamedTuple
 from issuance.tracking.reports import hash_total
 from producers.simulators.choices import Key
 from producers.simulators.desk import Desk
-from producers.simulators.rates import LAST_STATEMENTS, STATE_LATE_DAYS, STATEMENT_WINDOW_DAYS
+from producers.simulators.rates import LAST_STATEMENTS, STATEMENT_WINDOW_DAYS
 from producers.simulators.records import Outgoing
 
 ITEMS = 1000
@@ -75,34 +75,31 @@ class Statements:
         self._quiet = 0 if self._busy else self._quiet + 1
         self._worked = self._desk.worked
         self._due_on = day + timedelta(7) if self._quiet < LAST_STATEMENTS else None
+        if self._desk.choices.happens("state-late", self._desk.partner, day):
+            return  # forgotten, until somebody asks
         for revision in (1, 2) if self._desk.choices.happens("revise", day) else (1,):
             chunks = list(self._chunks(day, revision))
             self._sent[chunks[0].key] = chunks
-            self._send(day, chunks)
-
-    def _send(self, day: date, chunks: list[Outgoing]) -> None:
-        """Send a statement, some of it late or not until it is asked for."""
-        sent = [chunk for chunk in chunks if len(chunks) == 1 or not self._hidden(chunk)]
-        if self._desk.choices.happens("state-late", self._desk.partner, day):
-            self._desk.happened("statement late", f"{self._desk.partner} {chunks[0].key}")
-            self._desk.at(day + timedelta(STATE_LATE_DAYS), lambda _: self._desk.outgoing.extend(sent))
-        else:
-            self._desk.outgoing += sent
+            self._desk.outgoing += [chunk for chunk in chunks if not self._hidden(chunk)]
 
     def _hidden(self, chunk: Outgoing) -> bool:
-        """Whether a chunk is forgotten until it is asked for."""
-        hidden = self._desk.choices.happens("hide-chunk", self._desk.partner, chunk.ce_id)
+        """Whether a chunk is forgotten until it is asked for; the first one is not."""
+        hidden = chunk.value["chunk"] > 1 and self._desk.choices.happens("hide-chunk", self._desk.partner, chunk.ce_id)
         if hidden:
             self._desk.happened("chunk hidden", f"{self._desk.partner} {chunk.key}/{chunk.value['chunk']}")
         return hidden
 
-    def knows(self, statement_id: str | None) -> bool:
-        """Whether a statement of this id was sent."""
-        return statement_id in self._sent
-
     def again(self, statement_id: str, first: int, last: int) -> list[Outgoing]:
         """These chunks once more."""
         return self._sent.get(statement_id, [])[max(first - 1, 0) : last]
+
+    def asked(self, day: date) -> list[Outgoing]:
+        """A late statement that is asked for: what is active today."""
+        chunks = list(self._chunks(day, 1))
+        name = chunks[0].key
+        if name not in self._sent:
+            self._desk.happened("statement late", f"{self._desk.partner} {name}")
+        return self._sent.setdefault(name, chunks)
 
     def _chunks(self, day: date, revision: int) -> Iterator[Outgoing]:
         business_day, as_of = self._desk.choices.stated_at(day, self._schedule.hour)

@@ -1,0 +1,38 @@
+"""What a factory says it made and had no order for: refused items are the evidence, since such a fact is not merged."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from issuance.ledger.connection import Connection
+from issuance.tracking.breaks import settle_breaks
+
+KIND = "MADE_NOT_ORDERED"
+
+SAID = """
+SELECT r.partner, r.card_ref, r.attempt, r.code FROM refused_item r
+WHERE r.milestone = 'MADE' AND NOT r.corrects AND NOT EXISTS (
+    SELECT FROM refused_item x WHERE (x.partner, x.card_ref, x.attempt) = (r.partner, r.card_ref, r.attempt)
+    AND (x.milestone = 'DESTROYED' AND NOT x.corrects
+         OR x.milestone = 'MADE' AND x.corrects AND x.reported_at = r.reported_at))
+"""
+"""Reports of MADE that stand: neither taken back by a correction nor explained by a destruction."""
+
+
+def watch_making(connection: Connection, day: date) -> int:
+    """A break for every plastic that a factory made without an order of ours; returns how many changed.
+
+    It closes by itself when the factory corrects its report or reports the plastic as destroyed (whose items are
+    refused and kept just so). What it was ordered and made beyond that is MADE_BEYOND_ORDER (tracking.decisions).
+    """
+    connection.execute("DROP TABLE IF EXISTS found_break")
+    connection.execute(
+        f"CREATE TEMP TABLE found_break ON COMMIT DROP AS SELECT DISTINCT '{KIND}' AS kind,"
+        " coalesce(c.cohort_no, 0) AS cohort_no, s.card_ref, s.attempt,"
+        " s.partner || ' ' || s.card_ref || '/' || s.attempt AS reference, 'an order of ' || s.partner AS expected,"
+        " CASE s.code WHEN 'NO_RELATION' THEN 'made, and ordered of ' || coalesce(p.factory, 'nobody')"
+        " ELSE 'made, and never ordered' END AS actual"
+        f" FROM ({SAID}) s LEFT JOIN card c USING (card_ref)"
+        " LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (s.card_ref, s.attempt)"
+    )
+    return settle_breaks(connection, day, [KIND], "true")

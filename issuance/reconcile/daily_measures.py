@@ -1,0 +1,121 @@
+"""What a daily report counts: states, milestones of the day, breaks and equations, by cohort and partner.
+
+References and counts only. A count belongs to one partner (reconcile.partner_view), '' where it is nobody's: the rows
+of all partners sum up to the cohort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import NamedTuple
+
+from issuance.ledger.connection import Connection, business_day
+from issuance.partners import Registry
+from issuance.policy import Policy
+from issuance.reconcile.closing import stand_cohort
+from issuance.reconcile.equations import EQUATIONS, Equation
+from issuance.reconcile.partner_view import BREAK_PARTNER, OF_BREAK
+
+
+class Measure(NamedTuple):
+    """One count. `as_of` is the day itself, or, for what stands, the day on which it was looked at."""
+
+    business_day: date
+    as_of: date
+    cohort_id: str
+    """Empty: of no cohort."""
+    partner: str
+    """Empty: of no partner."""
+    measure: str
+    """state | milestone | correction | break | equation"""
+    name: str
+    part: str
+    """Of a break what happened (opened, reopened, closed, resolved, open), of an equation left, a bucket, differing."""
+    amount: int
+    holds: bool | None
+    """Of an equation's left side: whether the partner's part holds."""
+
+
+ARRIVED = """
+SELECT coalesce(o.cohort_id, '') AS cohort_id, r.partner, CASE WHEN f.corrects THEN 'correction' ELSE 'milestone' END,
+       f.milestone, count(DISTINCT (f.card_ref, f.attempt, f.job_id, f.consignment_id, f.mark))
+FROM fact f JOIN report r USING (report_no)
+LEFT JOIN card c ON c.card_ref = coalesce(f.card_ref, CASE WHEN f.subject = 'mail' THEN (
+    SELECT a.card_ref FROM carriage a WHERE a.consignment_id = f.consignment_id LIMIT 1) END)
+LEFT JOIN job j ON j.job_id = f.job_id
+LEFT JOIN cohort o ON o.cohort_no = coalesce(c.cohort_no, j.cohort_no)
+WHERE f.arrived_on = %(day)s GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+"""
+TURNED = f"""
+SELECT coalesce(o.cohort_id, ''), x.partner, x.kind, lower(x.event), count(*) FROM (
+    SELECT b.cohort_no, {BREAK_PARTNER} AS partner, b.kind, e.event FROM break_event e JOIN break b USING (break_id)
+    {OF_BREAK} WHERE e.business_day = %(day)s AND e.event IN ('OPENED', 'REOPENED', 'CLOSED', 'RESOLVED')) x
+LEFT JOIN cohort o USING (cohort_no) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+"""
+OPEN = f"""
+SELECT coalesce(o.cohort_id, ''), x.partner, x.kind, 'open', count(*) FROM (
+    SELECT b.cohort_no, {BREAK_PARTNER} AS partner, b.kind FROM break b {OF_BREAK} WHERE b.closed_on IS NULL) x
+LEFT JOIN cohort o USING (cohort_no) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+LIVELY = """
+SELECT cohort_id FROM cohort o WHERE state NOT IN ('REGISTERED', 'REFUSED') AND (state <> 'CLOSED'
+    OR closed_on = %(day)s OR EXISTS (SELECT FROM break_event e JOIN break b USING (break_id)
+                                      WHERE b.cohort_no = o.cohort_no AND e.business_day = %(day)s))
+ORDER BY cohort_id
+"""
+"""Cohorts whose states and equations a report shows: those that are not closed, and those of which the day tells."""
+
+
+def measure_day(
+    connection: Connection, registry: Registry, policy: Policy, day: date, standing: bool
+) -> Iterator[Measure]:
+    """The counts of a day; with `standing` also what stands now: states, open breaks, equations."""
+    values = {"day": day, "hrss": registry.hrss}
+    for cohort_id, partner, measure, name, count in connection.execute(ARRIVED, values).fetchall():
+        yield Measure(day, day, cohort_id, partner, measure, name, "", count, None)
+    for cohort_id, partner, name, part, count in connection.execute(TURNED, values).fetchall():
+        yield Measure(day, day, cohort_id, partner, "break", name, part, count, None)
+    if standing:
+        yield from _standing(connection, registry, policy, day)
+
+
+def _standing(connection: Connection, registry: Registry, policy: Policy, day: date) -> Iterator[Measure]:
+    now = business_day(connection)
+    for cohort_id, partner, name, part, count in connection.execute(OPEN, {"hrss": registry.hrss}).fetchall():
+        yield Measure(day, now, cohort_id, partner, "break", name, part, count, None)
+    for (cohort_id,) in connection.execute(LIVELY, {"day": day}).fetchall():
+        cohort_no = stand_cohort(connection, cohort_id, policy)[0]
+        rows = connection.execute(
+            "SELECT bank, state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1, 2 ORDER BY 1, 2", (cohort_no,)
+        ).fetchall()
+        for partner, state, count in rows:
+            yield Measure(day, now, cohort_id, partner, "state", state, "", count, None)
+        for equation in EQUATIONS:
+            for partner, part, count, holds in _parts(connection, equation, cohort_no, registry.hrss):
+                yield Measure(day, now, cohort_id, partner, "equation", equation.name, part, count, holds)
+
+
+def _parts(
+    connection: Connection, equation: Equation, cohort_no: int, hrss: str
+) -> Iterator[tuple[str, str, int, bool | None]]:
+    """(partner, left | bucket | differing, count, whether the partner's part holds) of one equation."""
+    beside = f" UNION ALL SELECT * FROM ({equation.beside}) b" if equation.beside else ""
+    rows = connection.execute(
+        f"WITH le AS (SELECT * FROM ({equation.left}) AS s (entity, bucket, partner)),"
+        f" ri AS (SELECT * FROM ({equation.right}) AS s (entity, bucket, partner)),"
+        f" be AS (SELECT NULL AS entity, NULL AS bucket, NULL AS partner WHERE false{beside}),"
+        " l AS (SELECT partner, entity, count(*) AS n FROM le GROUP BY 1, 2),"
+        " r AS (SELECT partner, entity, min(bucket) AS bucket, count(*) AS n FROM ri GROUP BY 1, 2),"
+        " differing AS (SELECT partner, count(*) AS n FROM (SELECT partner FROM l FULL JOIN r USING (partner, entity)"
+        " WHERE l.n IS DISTINCT FROM r.n OR r.n > 1 OR r.bucket IS NULL OR r.bucket = ANY (%(open)s)"
+        " UNION ALL SELECT partner FROM be) d GROUP BY 1),"
+        " parts AS (SELECT partner, 'left' AS part, count(*) AS n FROM le GROUP BY 1"
+        " UNION ALL SELECT partner, coalesce(bucket, 'none'), count(*) FROM ri GROUP BY 1, 2"
+        " UNION ALL SELECT partner, bucket, count(*) FROM be GROUP BY 1, 2"
+        " UNION ALL SELECT partner, 'differing', n FROM differing)"
+        " SELECT partner, part, parts.n, CASE part WHEN 'left' THEN d.n IS NULL END"
+        " FROM parts LEFT JOIN differing d USING (partner) ORDER BY 1, part <> 'left', part = 'differing', 2",
+        {"cohort": cohort_no, "open": list(equation.open_buckets), "hrss": hrss},
+    ).fetchall()
+    yield from rows

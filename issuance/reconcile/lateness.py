@@ -1,0 +1,95 @@
+"""Late statements: the registry says when each function's full list is due; past it, a break, and it is asked for."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from issuance.clock import SHANGHAI, instant_on
+from issuance.ledger.connection import Connection
+from issuance.ledger.outbox import Outgoing, write_outbox
+from issuance.partners import Registry
+from issuance.tracking.breaks import settle_breaks
+from issuance.tracking.decisions import paused
+from issuance.wire.notices import partner_notice
+
+KIND = "STATEMENT_LATE"
+
+
+class Due(NamedTuple):
+    """The last day on which statements of a function were due, and of which partners."""
+
+    function: str
+    day: date
+    partners: list[str]
+
+
+def last_due(weekday: int, hour: int, now: datetime) -> date:
+    """The newest day (Asia/Shanghai, weekday 0 = Monday) whose hour is past at an instant; pure."""
+    today = now.astimezone(SHANGHAI).date()
+    day = today - timedelta(days=(today.weekday() - weekday) % 7)
+    return day if instant_on(day, hour) < now else day - timedelta(days=7)
+
+
+def dues(registry: Registry, now: datetime) -> list[Due]:
+    """What was due last, by function of the registry."""
+    return [
+        Due(function, last_due(rule["weekday"], rule["hour"], now),
+            [partner.id for partner in registry.of_kind(rule["partner_kind"])])
+        for function, rule in registry.statements.items()
+    ]  # fmt: skip
+
+
+OWED = """
+SELECT '{kind}' AS kind, 0 AS cohort_no, NULL::uuid AS card_ref, NULL::smallint AS attempt,
+       u.partner || '/' || u.function AS reference, 'a statement for ' || u.day AS expected,
+       coalesce((SELECT count(*) || ' of ' || max(k.chunks) || ' chunks' FROM statement_chunk k
+                 WHERE (k.partner, k.function) = (u.partner, u.function) AND k.business_day >= u.day
+                 GROUP BY k.statement_id, k.revision ORDER BY k.statement_id DESC, k.revision DESC LIMIT 1),
+                'nothing') AS actual,
+       u.partner, u.function, u.day
+FROM unnest(%(partners)s::text[], %(functions)s::text[], %(days)s::date[]) AS u (partner, function, day)
+WHERE NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.function) = (u.partner, u.function)
+                  AND s.business_day >= u.day)
+  AND EXISTS (SELECT FROM sealed_job f JOIN job j USING (job_id) JOIN cohort o ON o.cohort_no = j.cohort_no
+              WHERE f.sent_on < u.day AND o.state = 'DISPATCHED' AND (j.bank = u.partner OR u.partner = %(hrss)s))
+  AND (NOT {paused} OR EXISTS (
+      SELECT FROM break b WHERE b.kind = '{kind}' AND b.reference = u.partner || '/' || u.function
+      AND coalesce(b.closed_by, '') <> 'evidence'))
+"""
+"""The statements that are owed and not complete. A partner owes them from the day after its first job was sent, as long
+as a cohort with cards of its is under way; while it is paused, its clock stands still."""
+
+
+def watch_statements(connection: Connection, registry: Registry, now: datetime, day: date) -> int:
+    """A break for every late statement, which closes when a complete one arrives; asked for once a day.
+
+    Of a statement of which chunks are there the chunks are asked for by number instead (reconcile.statements).
+    Returns how many breaks changed and notices were written.
+    """
+    owed = [(partner, due.function, due.day) for due in dues(registry, now) for partner in due.partners]
+    partners, functions, days = zip(*owed, strict=True) if owed else ((), (), ())
+    connection.execute("DROP TABLE IF EXISTS found_break")
+    connection.execute(
+        "CREATE TEMP TABLE found_break ON COMMIT DROP AS " + OWED.format(kind=KIND, paused=paused("u.partner")),
+        {"partners": list(partners), "functions": list(functions), "days": list(days), "hrss": registry.hrss},
+    )
+    asked = connection.execute(
+        f"SELECT partner, function, day FROM found_break WHERE actual = 'nothing' AND NOT {paused('partner')}"
+        " ORDER BY partner, function"
+    ).fetchall()
+    written = _ask(connection, asked, day)
+    return settle_breaks(connection, day, [KIND], "true") + written
+
+
+def _ask(connection: Connection, owed: list[Any], day: date) -> int:
+    """Ask for these statements, each once a day; returns how many notices are new."""
+    told: list[Outgoing] = [
+        partner_notice(partner, "MISSING", None, {"function": function, "business_day": due}, f"{function}/{due}/{day}")
+        for partner, function, due in owed
+    ]
+    known = connection.execute(
+        "SELECT count(*) FROM outbox WHERE ce_id = ANY (%s)", ([message.ce_id for message in told],)
+    ).fetchone() or (0,)
+    write_outbox(connection, told, day)
+    return len(told) - int(known[0])
