@@ -8,7 +8,19 @@ import sys
 
 import click
 
-from issuance.commands import cohort, demo, keys, ledger, operate, person, quarantine, report, retention, submit
+from issuance.commands import (
+    cohort,
+    demo,
+    keys,
+    ledger,
+    operate,
+    partner,
+    person,
+    quarantine,
+    report,
+    retention,
+    submit,
+)
 from issuance.errors import IssuanceError
 from issuance.stack.command import stack
 
@@ -25,6 +37,7 @@ for command in (
     *keys.COMMANDS,
     *ledger.COMMANDS,
     *operate.COMMANDS,
+    *partner.COMMANDS,
     *person.COMMANDS,
     *quarantine.COMMANDS,
     *report.COMMANDS,

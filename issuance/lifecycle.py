@@ -155,6 +155,7 @@ PAUSES: dict[str, tuple[str, str]] = {
     # codes of the notice PAUSED; the figures are wire.refusals.Limits
     "RUN": ("连续多条报文未被采用", "too many messages in a row of which nothing was applied"),
     "RATIO": ("被拒收的比例过高", "too large a share of the items was refused"),
+    "SUSPENDED": ("已停用", "the partner is suspended"),
 }
 
 

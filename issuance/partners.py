@@ -35,6 +35,12 @@ PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
 }
 """Every partner also reads its own partner-notices topic."""
 
+SECTIONS = {
+    "factory": "factories", "bank": "banks", "hrss": "hrss", "carrier": "carriers", "platform": "platforms",
+    "notifier": "notifiers",
+}  # fmt: skip
+"""Kind of partner: the section of the registry file that names those of the kind."""
+
 GRANTABLE = (
     "name", "id_number", "social_security_number", "phone", "address", "postcode", "old_card_number", "photo_ref",
 )  # fmt: skip
@@ -55,6 +61,8 @@ class Partner:
     """Days on which nothing is made; factories only."""
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Personal fields that it may see in job files, and why each; factories only."""
+    suspended: bool = False
+    """It may neither read nor write, and gets no new jobs."""
 
     def topics(self) -> list[tuple[str, str]]:
         """(topic, read|write) of every topic this partner may touch."""
@@ -77,17 +85,25 @@ class Registry:
     statements: dict[str, dict[str, Any]]
     partners: dict[str, Partner]
     factory_of_bank: dict[str, str]
-    """The factory that makes each bank's cards."""
+    """The factory that makes each bank's cards: its primary one, the backup while that is suspended."""
     backup_of_bank: dict[str, str]
     """The backup factory of banks that name one of their own."""
+    suspended: Mapping[str, str] = field(default_factory=dict)
+    """Partners that are suspended, and why."""
 
     def of_kind(self, kind: str) -> list[Partner]:
         """The partners of a kind, in registry order."""
         return [partner for partner in self.partners.values() if partner.kind == kind]
 
     def backup_of(self, bank: str) -> str:
-        """The factory that makes a bank's cards when its own cannot."""
-        return self.backup_of_bank.get(bank, self.backup_factory)
+        """The factory that makes a bank's cards when its own cannot; its own while the other one is suspended."""
+        backup = self.backup_of_bank.get(bank, self.backup_factory)
+        return self.factory_of_bank[bank] if backup in self.suspended else backup
+
+    def spare_of(self, bank: str) -> str | None:
+        """The factory to which a bank's cards may be moved beside the one that makes them, if there is one."""
+        backup = self.backup_of(bank)
+        return None if backup == self.factory_of_bank[bank] else backup
 
     @cached_property
     def hrss(self) -> str:
@@ -124,6 +140,7 @@ def _read_registry(path: Path, changed: int) -> Registry:
             lines=[line for line, _ in mistakes],
         )
     primary = {bank: entry["primary"] for bank, entry in data["banks"].items()}
+    suspended: dict[str, str] = data.get("suspended") or {}
     factories = [
         Partner(
             name,
@@ -132,19 +149,29 @@ def _read_registry(path: Path, changed: int) -> Registry:
             capacity=entry["capacity"],
             maintenance=frozenset(day for text in entry.get("maintenance", ()) for day in days_of(text)),
             fields=entry.get("fields", data["factory_fields"]),
+            suspended=name in suspended,
         )
         for name, entry in data["factories"].items()
     ]
-    kinds = {"bank": "banks", "hrss": "hrss", "carrier": "carriers", "platform": "platforms", "notifier": "notifiers"}
-    others = [Partner(name, kind) for kind, key in kinds.items() for name in data[key]]
+    others = [
+        Partner(name, kind, suspended=name in suspended)
+        for kind, key in SECTIONS.items()
+        if kind != "factory"
+        for name in data[key]
+    ]
+    backup = {bank: entry["backup"] for bank, entry in data["banks"].items() if "backup" in entry}
+    standby = data["backup_factory"]
     return Registry(
         city=data["city"],
         sealing_algorithm=data["sealing_algorithm"],
-        backup_factory=data["backup_factory"],
+        backup_factory=standby,
         statements=data["statements"],
         partners={partner.id: partner for partner in [*factories, *others]},
-        factory_of_bank=primary,
-        backup_of_bank={bank: entry["backup"] for bank, entry in data["banks"].items() if "backup" in entry},
+        factory_of_bank={
+            bank: backup.get(bank, standby) if factory in suspended else factory for bank, factory in primary.items()
+        },
+        backup_of_bank=backup,
+        suspended=suspended,
     )
 
 
@@ -187,8 +214,27 @@ def _mistakes(marked: Marked) -> Iterator[tuple[int, str]]:
             yield line, f"{bank}: 备用厂 {named['backup']} 不是制卡厂 / its backup {named['backup']} is no factory"
         if named["primary"] == (named["backup"] or marked.data["backup_factory"]):
             yield line, f"{bank}: 主厂与备用厂相同 / its primary and its backup are one factory"
+    yield from _wrong_suspensions(marked)
     if marked.data["backup_factory"] not in factories:
         yield marked.line_of(("backup_factory",)), "backup_factory 不是制卡厂 / backup_factory is no factory"
+
+
+def _wrong_suspensions(marked: Marked) -> Iterator[tuple[int, str]]:
+    """What is wrong in `suspended`: who is named is a partner, has a reason, and a bank keeps one of its factories."""
+    data = marked.data
+    suspended: Mapping[str, Any] = data.get("suspended") or {}
+    names = {name for section in SECTIONS.values() for name in data[section]}
+    for name, note in suspended.items():
+        line = marked.line_of(("suspended", name))
+        if name not in names:
+            yield line, f"{name} 不是合作方 / suspended, and no partner"
+        if not str(note or "").strip():
+            yield line, f"{name}: 暂停须写明原因 / is suspended without a reason"
+    for bank, entry in data["banks"].items():
+        both = {(entry or {}).get("primary"), (entry or {}).get("backup", data["backup_factory"])}
+        if both <= set(suspended):
+            line = marked.line_of(("suspended", min(map(str, both))))
+            yield line, f"{bank}: 主厂与备用厂均已暂停 / its primary and its backup are both suspended"
 
 
 def _wrong_fields(fields: Mapping[str, Any]) -> Iterator[str]:

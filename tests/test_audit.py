@@ -23,7 +23,8 @@ from issuance.wire.refusals import Message, pause_partner, refuse_message
 
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "cohort ages", "cohort due", "card show",
-    "card find", "job list", "quarantine list", "break list", "break show", "partner list", "dlq list", "keys list",
+    "card find", "job list", "quarantine list", "break list", "break show", "partner list", "partner show", "dlq list",
+    "keys list",
     "topics list", "ledger verify", "ledger digest", "stack status", "stack logs", "retention list",
     "retention certificate",
 }  # fmt: skip
@@ -45,6 +46,11 @@ ACTS = {
     "break assign": {"assign"},
     "break resolve": {"resolve"},
     "partner resume": {"resume"},
+    "partner check": {"check partner"},
+    "partner add": {"add partner"},
+    "partner rotate": {"rotate partner"},
+    "partner suspend": {"suspend partner"},
+    "partner remove": {"remove partner"},
     "dlq replay": {"replay"},
     "quarantine export": {"export quarantine"},
     "keys add": {"add key"},

@@ -1,4 +1,4 @@
-"""`issuance card`, `job`, `break`, `partner`, `dlq`: what operators see and do."""
+"""`issuance card`, `job`, `break`, `dlq`: what operators see and do."""
 
 from __future__ import annotations
 
@@ -191,35 +191,6 @@ def _act(act: Any, subject: str, text: str) -> None:
 
 
 @click.group()
-def partner() -> None:
-    """合作方。 Partners."""
-
-
-@partner.command(name="list")
-@AS_JSON
-def list_partners(as_json: bool) -> None:
-    """Who reported how much, who is paused."""
-    emit(_read(queries.list_partners), as_json)
-
-
-@partner.command()
-@click.argument("partner_id")
-def resume(partner_id: str) -> None:
-    """Read a paused partner's messages again, with a new count."""
-    from issuance.errors import Refused
-    from issuance.login import current_user
-    from issuance.wire.refusals import resume_partner
-
-    settings = load_settings()
-    user = current_user(settings)
-    with transaction(settings.database_url) as connection:
-        if not resume_partner(connection, partner_id, business_day(connection)):
-            raise Refused("NOT_PAUSED", f"{partner_id} 未被暂停。 / {partner_id} is not paused.")
-        audit(connection, user, "resume", partner_id, business_day(connection))
-    click.echo(f"{user}: {partner_id} is read again")
-
-
-@click.group()
 def dlq() -> None:
     """死信。 Dead letters."""
 
@@ -249,4 +220,4 @@ def replay(topic: str, partition: int, offset: int) -> None:
     click.echo(f"{user}: sent again")
 
 
-COMMANDS = (card, job, break_, partner, dlq)
+COMMANDS = (card, job, break_, dlq)

@@ -16,6 +16,7 @@ from issuance.commands.output import emit
 from issuance.errors import Refused
 from issuance.intake.columns import CODES
 from issuance.intake.regions import known_regions
+from issuance.ledger.checks import CHECKS
 from issuance.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def read_package(
     if fields["amends"]:
         fields |= _standing_fields(settings, str(fields["cohort"]))
     _refuse_missing(fields, paths)
+    _refuse_reserved(str(fields["cohort"]))
     return _package(fields), paths, fields["photos"]
 
 
@@ -116,6 +118,15 @@ def _refuse_missing(fields: dict[str, Any], paths: list[Path]) -> None:
     if absent:
         raise Refused(
             "FILE_MISSING", f"没有文件 {', '.join(absent)}。 / no such file: {', '.join(absent)}.", files=absent
+        )
+
+
+def _refuse_reserved(cohort_id: str) -> None:
+    if cohort_id.startswith(CHECKS):
+        raise Refused(
+            "COHORT_ID_RESERVED",
+            f"以 {CHECKS} 开头的批次编号留给一致性检查：请另取编号。"
+            f" / cohort IDs that begin with {CHECKS} are those of conformance checks: take another.",
         )
 
 

@@ -165,7 +165,7 @@ def _demand(registry: Registry, cohort: CohortAhead, bank: str, due_on: date, ca
     _require(registry, bank)
     opens_on = cohort.opens_on if cohort.opens_on > day else None
     return Demand(
-        cohort.cohort_id, bank, due_on, cards, registry.factory_of_bank[bank], registry.backup_of(bank), opens_on
+        cohort.cohort_id, bank, due_on, cards, registry.factory_of_bank[bank], registry.spare_of(bank), opens_on
     )
 
 
@@ -181,10 +181,8 @@ def _require(registry: Registry, partner: str) -> None:
 
 def spread(cards: int, registry: Registry) -> dict[str, int]:
     """Cards over banks in proportion to the capacity of their primary factories; sums to `cards`, no zeros."""
-    weights = {
-        bank: registry.partners[factory].capacity / len(registry.partners[factory].banks)
-        for bank, factory in registry.factory_of_bank.items()
-    }
+    primary = {bank: factory for factory in registry.of_kind("factory") for bank in factory.banks}
+    weights = {bank: primary[bank].capacity / len(primary[bank].banks) for bank in registry.factory_of_bank}
     whole, before, given = sum(weights.values()), 0.0, 0
     shares: dict[str, int] = {}
     for bank, weight in weights.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from issuance.ledger.checks import CHECKS
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.partners import Registry, load_registry
 from issuance.policy import load_policy
@@ -65,7 +66,11 @@ def due_dispatches(settings: Settings) -> list[dict[str, object]]:
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
         due = [
-            one for one in standings(connection) if one.opens_on <= day and _is_due(settings, connection, registry, one)
+            one
+            for one in standings(connection)
+            if one.opens_on <= day
+            and not one.cohort_id.startswith(CHECKS)
+            and _is_due(settings, connection, registry, one)
         ]
     return [
         {"trigger_run_id": f"{one.cohort_id}.{one.wave}", "conf": {"cohort_id": one.cohort_id, "wave": one.wave}}

@@ -16,7 +16,7 @@ def plan_remakes(connection: Connection, day: date) -> int:
     Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens; its reference carries
     the amount and how many waves the cohort has, so that after an operator's answer the next one opens another. Whose
     data was erased is left out: no file could be sealed, and the others shall not wait for it. Nor is a plastic planned
-    beside one that turned out to be the effective one. Locks the waves.
+    beside one that turned out to be the effective one, nor what a suspended factory makes. Locks the waves.
     """
     connection.execute(
         f"""
@@ -30,6 +30,7 @@ def plan_remakes(connection: Connection, day: date) -> int:
         JOIN LATERAL (SELECT j.wave FROM plastic q JOIN job j USING (job_id)
                       WHERE q.card_ref = p.card_ref ORDER BY q.attempt LIMIT 1) first ON true
         WHERE p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL AND NOT {erased()}
+          AND p.factory NOT IN (SELECT partner FROM partner_standing WHERE reason = 'SUSPENDED')
           AND coalesce(c.effective, p.attempt) = p.attempt
           AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave,
                           to_char(%(day)s::date, 'YYYYMMDD'), p.bank, p.factory))

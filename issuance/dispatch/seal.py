@@ -87,6 +87,15 @@ class Order(NamedTuple):
         return self.method in ("mail", "home_delivery")
 
 
+class Contents(NamedTuple):
+    """What a job's files are made of: records and pack lists in the clear, the factory's key and ours of today."""
+
+    records: list[dict[str, Any]]
+    packs: bytes
+    key: SealingKey
+    signing: NamedKey
+
+
 class Sealer:
     """Seals jobs for factories."""
 
@@ -101,7 +110,7 @@ class Sealer:
     def seal_wave(self, cohort_id: str, wave: int, factory: str | None = None) -> int:
         """Seal and send what is unsealed of a wave, of one factory or all; returns the number of jobs sent."""
         sent = 0
-        for job in self._unsealed(cohort_id, wave, factory):
+        for job in self.unsealed(cohort_id, wave, factory):
             self.seal_job(job)
             sent += 1
         return sent
@@ -112,25 +121,30 @@ class Sealer:
         Photos and pack lists are stored first: whoever reads the order finds them.
 
         Raises:
+            Refused: no release stands for its wave, or its factory is suspended.
+        """
+        contents = self.contents(job)
+        key, signing = contents.key, contents.signing
+        if contents.packs:
+            self._store.put_if_absent(job.packs_object, seal_signed(contents.packs, signing, key))
+        sealed = seal_signed(encode_job(contents.records, job.job_id, job.hash_total), signing, key)
+        # an earlier try may have stored it, sealed to the key of that day: what stands is what counts
+        stored = self._store.put_if_absent(job.object, sealed)
+        standing = SealedFile(hashlib.sha256(stored).hexdigest(), *header_of(stored))
+        with transaction(self._settings.database_url) as connection:
+            send_order(connection, job, standing)
+
+    def contents(self, job: Job) -> Contents:
+        """What a job's file is made of; photos are sealed and stored.
+
+        Raises:
             Refused: no release stands for its wave.
         """
         key, signing = self._prepare(job)
         orders = self._orders(job)
         records = [self._record(job, order, key) for order in orders]
         packs = encode_packs(job.job_id, zip(records, (order.person["masked"] for order in orders), strict=True))
-        if packs:
-            self._store.put_if_absent(job.packs_object, seal_signed(packs, signing, key))
-        sealed = seal_signed(encode_job(records, job.job_id, job.hash_total), signing, key)
-        # an earlier try may have stored it, sealed to the key of that day: what stands is what counts
-        stored = self._store.put_if_absent(job.object, sealed)
-        standing = SealedFile(hashlib.sha256(stored).hexdigest(), *header_of(stored))
-        with transaction(self._settings.database_url) as connection:
-            day = business_day(connection)
-            _record_seal(connection, job, standing, day)
-            write_outbox(connection, [order_message(job, standing)], day)
-            connection.execute(
-                "INSERT INTO changed_card SELECT card_ref FROM job_item WHERE job_id = %s", (job.job_id,)
-            )
+        return Contents(records, packs, key, signing)
 
     def _prepare(self, job: Job) -> tuple[SealingKey, NamedKey]:
         """The factory's key and ours of today; what holder events the file will carry is frozen.
@@ -138,6 +152,13 @@ class Sealer:
         Asked before reading any person, and only if the wave is released; the foreign key of sealed_job holds even if
         nobody asks.
         """
+        if job.factory in self._registry.suspended:
+            raise Refused(
+                "PARTNER_SUSPENDED",
+                f"{job.factory} 已停用，不封装任务 {job.job_id}；恢复后重跑，或拒绝该计划。"
+                f" / {job.factory} is suspended: job {job.job_id} is not sealed; run it again after the resume.",
+                job_id=job.job_id,
+            )
         with transaction(self._settings.database_url) as connection:
             row = connection.execute(
                 "SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (job.cohort_no, job.wave)
@@ -153,7 +174,8 @@ class Sealer:
             key = sealing_key(connection, self._settings, self._registry, job.factory, day)
         return key, self._keys.signing_key(day)
 
-    def _unsealed(self, cohort_id: str, wave: int, factory: str | None) -> list[Job]:
+    def unsealed(self, cohort_id: str, wave: int, factory: str | None = None) -> list[Job]:
+        """The jobs of a wave that have no file yet, of one factory or all."""
         with transaction(self._settings.database_url) as connection:
             rows = connection.execute(
                 "SELECT job_id, cohort_no, cohort_id, wave, bank, factory, due_on, card_count, hash_total"
@@ -236,6 +258,14 @@ def order_message(job: Job, file: SealedFile, again: int = 0) -> Outgoing:
     }
     ce_id = f"{job.job_id}/ORDER" + (f"/{again}" if again else "")
     return Outgoing(ce_id, topic_of("card-jobs", job.factory), job.job_id, "card_job", value)
+
+
+def send_order(connection: Connection, job: Job, file: SealedFile) -> None:
+    """Record a job's stored file and write its order to the outbox, in the open transaction."""
+    day = business_day(connection)
+    _record_seal(connection, job, file, day)
+    write_outbox(connection, [order_message(job, file)], day)
+    connection.execute("INSERT INTO changed_card SELECT card_ref FROM job_item WHERE job_id = %s", (job.job_id,))
 
 
 def _record_seal(connection: Connection, job: Job, file: SealedFile, day: date) -> None:

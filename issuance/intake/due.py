@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from issuance.ledger.checks import is_check
 from issuance.ledger.connection import transaction
 from issuance.settings import Settings
 
@@ -11,6 +12,7 @@ def due_intakes(settings: Settings) -> list[dict[str, object]]:
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
             "SELECT cohort_id, number FROM submission s JOIN cohort USING (cohort_no) WHERE s.state = 'REGISTERED'"
+            f" AND NOT {is_check('cohort_id')}"
             " ORDER BY 1, 2"
         ).fetchall()
     return [

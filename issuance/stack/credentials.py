@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from issuance.partners import Partner, Registry
 from issuance.stack.place import Place, make_private, write_private
+from issuance.stack.s3 import access_key
 from issuance.vault.keys import OPENING
 
 SEALED_TO = frozenset({"factory", "notifier"})
@@ -46,7 +47,7 @@ def _write_env(directory: Path, partner: Partner, secrets: dict[str, str], addre
         "KAFKA_PASSWORD": secrets[f"kafka_{partner.id}"],
         "SCHEMA_REGISTRY_URL": addresses["SCHEMA_REGISTRY_URL"],
         "S3_ENDPOINT_URL": addresses["S3_ENDPOINT_URL"],
-        "S3_ACCESS_KEY": partner.id,
+        "S3_ACCESS_KEY": access_key(partner.id, secrets),
         "S3_SECRET_KEY": secrets[f"s3_{partner.id}"],
         "S3_BUCKET": addresses["S3_BUCKET"],
     }

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets as random_source
 import sys
 from pathlib import Path
 from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from issuance.errors import Misconfigured
 from issuance.partners import Partner, Registry
@@ -22,7 +27,9 @@ PUBLIC = "keys/*"
 
 
 def actions(partner: Partner) -> list[str]:
-    """What a partner may do in the store."""
+    """What a partner may do in the store; while it is suspended, nothing."""
+    if partner.suspended:
+        return []
     prefix = PREFIXES.get(partner.kind)
     own = [f"Read:{BUCKET}/{prefix}/{partner.id}/*"] if prefix else []
     return [*own, f"Read:{BUCKET}/{PUBLIC}"]
@@ -32,11 +39,53 @@ def identities(registry: Registry, secrets: dict[str, str]) -> dict[str, Any]:
     """The content of `-s3.config`: ours with the whole bucket, each partner's with its prefix."""
     whole = [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging", "Admin")]
     rights = {OWNER: whole} | {partner.id: actions(partner) for partner in registry.partners.values()}
-    entries = [
-        {"name": name, "credentials": [{"accessKey": name, "secretKey": secrets[f"s3_{name}"]}], "actions": may}
-        for name, may in rights.items()
-    ]
+    entries = [{"name": name, "credentials": key_pairs(name, secrets), "actions": may} for name, may in rights.items()]
     return {"identities": entries}
+
+
+def key_pairs(name: str, secrets: dict[str, str]) -> list[dict[str, str]]:
+    """An identity's access keys: the present one, and after a rotation the one before it, until the next."""
+    pairs = [{"accessKey": access_key(name, secrets), "secretKey": secrets[f"s3_{name}"]}]
+    if before := secrets.get(f"s3_before_{name}"):
+        pairs.append({"accessKey": access_key(name, secrets, before=True), "secretKey": before})
+    return pairs
+
+
+def access_key(name: str, secrets: dict[str, str], before: bool = False) -> str:
+    """The id of an access key: the identity's name, numbered from the second on."""
+    number = int(secrets.get(f"s3_number_{name}", "1")) - before
+    return name if number == 1 else f"{name}.{number}"
+
+
+def write_identities(place: Place, registry: Registry, secrets: dict[str, str]) -> None:
+    """Write the identities anew for a store that runs; `reload` makes it read them.
+
+    SeaweedFS adds and changes by a reload and forgets nobody, so who is gone stays with a key that nobody has and no
+    right, until the store is started again.
+    """
+    file = _identities_file(place)
+    present = json.loads(file.read_text(encoding="utf-8"))["identities"]
+    wanted = identities(registry, secrets)["identities"]
+    names = {entry["name"] for entry in wanted}
+    gone = [
+        {"name": entry["name"], "credentials": [_nobodys(pair) for pair in entry["credentials"]], "actions": []}
+        for entry in present
+        if entry["name"] not in names
+    ]
+    write_private(file, json.dumps({"identities": wanted + gone}, indent=1) + "\n")
+
+
+def _nobodys(pair: dict[str, str]) -> dict[str, str]:
+    return {"accessKey": pair["accessKey"], "secretKey": random_source.token_hex(24)}
+
+
+def admits(endpoint: str, key: str, secret: str) -> bool:
+    """Whether an access key opens what every partner may read."""
+    try:
+        _client(endpoint, key, secret).get_object(Bucket=BUCKET, Key=PUBLIC.replace("*", "issuance.jwks"))
+    except ClientError:
+        return False
+    return True
 
 
 def _binary() -> Path:
@@ -106,20 +155,21 @@ def prepare(place: Place, registry: Registry, secrets: dict[str, str]) -> None:
 
 def is_ready(place: Place, secrets: dict[str, str]) -> bool:
     """Whether our own identity sees the bucket: SeaweedFS opens the port before bucket and identities are there."""
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{HOST}:{place.ports.s3}",
-        aws_access_key_id=OWNER,
-        aws_secret_access_key=secrets[f"s3_{OWNER}"],
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5),
-    )
     try:
-        client.head_bucket(Bucket=BUCKET)
+        _client(f"http://{HOST}:{place.ports.s3}", OWNER, secrets[f"s3_{OWNER}"]).head_bucket(Bucket=BUCKET)
     except (ClientError, BotoCoreError):
         return False
     return True
+
+
+def _client(endpoint: str, key: str, secret: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        region_name="us-east-1",
+        config=Config(
+            retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5, s3={"addressing_style": "path"}
+        ),
+    )

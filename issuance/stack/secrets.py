@@ -7,6 +7,7 @@ import json
 import os
 import secrets as random_source
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from issuance.errors import Misconfigured
@@ -46,11 +47,24 @@ def load_secrets(path: Path, registry: Registry) -> dict[str, str]:
         raise Misconfigured(
             "SECRETS_DAMAGED", f"{path} is not JSON ({error}); restore it or remove {path.parent}"
         ) from error
-    made = {name: random_source.token_hex(24) for name in wanted_names(registry) if name not in known}
+    made = {name: new_secret() for name in wanted_names(registry) if name not in known}
     made |= {name: value for name, value in _shaped().items() if name not in known}
     if made:
         write_private(path, json.dumps(known | made, indent=1, sort_keys=True) + "\n")
     return known | made
+
+
+def change_secrets(path: Path, changes: Mapping[str, str | None]) -> None:
+    """Set or drop (None) secrets by name."""
+    known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    kept = {name: value for name, value in known.items() if name not in changes}
+    kept |= {name: value for name, value in changes.items() if value is not None}
+    write_private(path, json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
+def new_secret() -> str:
+    """A password that no file format needs escaped."""
+    return random_source.token_hex(24)
 
 
 def wanted_names(registry: Registry) -> list[str]:

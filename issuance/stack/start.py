@@ -23,7 +23,8 @@ from issuance.stack.waiting import await_condition, port_is_free
 from issuance.vault.envelopes import publish_keys
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
-from issuance.wire.topics import apply_kafka, register_schemas
+from issuance.wire.subjects import register_schemas
+from issuance.wire.topics import apply_kafka
 
 Progress = Callable[[str], None]
 PATIENCE_SECONDS = 180.0

@@ -75,7 +75,6 @@ class StageConsumer:
         self._settings = settings
         self._stage = stage
         self._limits = limits or Limits()
-        self._registry = load_registry(settings.partners_file)
         self._codec = Codec(settings.schema_registry_url)
         self._connection = connect(settings.database_url)
         self._consumer = make_consumer(our_credentials(settings), f"issuance-{stage.name}")
@@ -116,9 +115,9 @@ class StageConsumer:
 
     def _apply(self, messages: Sequence[Message]) -> tuple[int, set[str]]:
         """Apply a poll inside the open transaction; returns how many messages, and the partners set aside."""
-        context = Context(
-            self._settings, self._registry, business_now(self._connection), business_day(self._connection)
-        )
+        # Partners come and go while we run; the registry is read again when its file has changed.
+        registry = load_registry(self._settings.partners_file)
+        context = Context(self._settings, registry, business_now(self._connection), business_day(self._connection))
         paused = paused_partners(self._connection)
         positions = lock_positions(self._connection, {(m.topic, m.partition) for m in messages})
         due = [m for m in messages if m.partner not in paused and m.offset >= positions.get((m.topic, m.partition), 0)]

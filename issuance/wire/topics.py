@@ -5,16 +5,13 @@ Applying compares first and then sends what differs in one request of each kind,
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from confluent_kafka.schema_registry.error import SchemaRegistryError
 from kafka.admin import (
     ACL,
     ACLFilter,
@@ -28,6 +25,7 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 from kafka.errors import KafkaError
@@ -41,8 +39,6 @@ MS_PER_DAY = 86_400_000
 SERVICE_USER = "issuance"
 SERVICE_GROUPS = ("issuance", "airflow")
 """Prefixes of our consumer groups: the consumers' and the triggerer's."""
-
-HTTP_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -127,6 +123,8 @@ def declared_grants(registry: Registry) -> set[Grant]:
     """The ACLs: each partner its own topics and groups, the service user everything under our prefix."""
     grants: set[Grant] = set()
     for partner in registry.partners.values():
+        if partner.suspended:
+            continue
         grants |= {Grant(partner.id, "group", f"{partner.id}.", True, operation) for operation in ("READ", "DESCRIBE")}
         for topic, may in partner.topics():
             grants |= {Grant(partner.id, "topic", topic, False, operation) for operation in (may.upper(), "DESCRIBE")}
@@ -154,12 +152,34 @@ def apply_topics(settings: Settings, admin_user: str, admin_password: str) -> li
         Unavailable: Kafka or the registry does not answer, or refuses us.
         Misconfigured: a schema breaks the compatibility that its topic promises.
     """
+    from issuance.wire.subjects import register_schemas
+
     return apply_kafka(settings, admin_user, admin_password) + register_schemas(settings)
 
 
 def apply_kafka(settings: Settings, admin_user: str, admin_password: str) -> list[str]:
     """The part of `apply_topics` that is Kafka's: topics, their configs, users, ACLs."""
     registry = load_registry(settings.partners_file)
+    with kafka_admin(settings, admin_user, admin_password) as admin:
+        return [
+            *_apply_topics(admin, declared_topics(registry)),
+            *_apply_users(admin, declared_passwords(registry, settings), settings.kafka_sasl_mechanism),
+            *_apply_grants(admin, declared_grants(registry), {*registry.partners, SERVICE_USER}),
+        ]
+
+
+def expel_user(settings: Settings, admin_user: str, admin_password: str, user: str) -> list[str]:
+    """Take a user's ACLs and password away; topics stay, what lies on them is evidence and expires by itself."""
+    kind = ScramMechanism[settings.kafka_sasl_mechanism.replace("-", "_")]
+    with kafka_admin(settings, admin_user, admin_password) as admin:
+        changes = _apply_grants(admin, set(), {user})
+        gone = admin.alter_user_scram_credentials([UserScramCredentialDeletion(user, kind)])
+        return [*changes, *(f"user {name} gone" for name, error in gone.items() if not error)]
+
+
+@contextmanager
+def kafka_admin(settings: Settings, admin_user: str, admin_password: str) -> Iterator[Any]:
+    """Kafka's admin client; what Kafka says against it is Unavailable."""
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
@@ -170,11 +190,7 @@ def apply_kafka(settings: Settings, admin_user: str, admin_password: str) -> lis
             sasl_plain_password=admin_password,
         )
         try:
-            return [
-                *_apply_topics(admin, declared_topics(registry)),
-                *_apply_users(admin, declared_passwords(registry, settings), settings.kafka_sasl_mechanism),
-                *_apply_grants(admin, declared_grants(registry)),
-            ]
+            yield admin
         finally:
             admin.close()
     except KafkaError as error:
@@ -223,9 +239,8 @@ def _apply_users(admin: Any, passwords: dict[str, str], mechanism: str) -> list[
     return [f"user {user} made" for user in sorted(set(passwords) - present)]
 
 
-def _apply_grants(admin: Any, wanted: set[Grant]) -> list[str]:
+def _apply_grants(admin: Any, wanted: set[Grant], users: set[str]) -> list[str]:
     """Make missing ACLs and drop those of our users that are no longer declared; other users' are not ours to touch."""
-    users = {grant.user for grant in wanted}
     present = {grant for grant in _present_grants(admin) if grant.user in users}
     missing, obsolete = sorted(wanted - present), sorted(present - wanted)
     if missing:
@@ -255,46 +270,3 @@ def _acl(grant: Grant) -> Any:
     pattern = ACLResourcePatternType.PREFIXED if grant.prefixed else ACLResourcePatternType.LITERAL
     resource = ResourcePattern(kind, grant.name, pattern)
     return ACL(f"User:{grant.user}", "*", ACLOperation[grant.operation], ACLPermissionType.ALLOW, resource)
-
-
-def register_schemas(settings: Settings) -> list[str]:
-    """The part of `apply_topics` that is the schema registry's: a schema and a compatibility per subject."""
-    topics = [topic for topic in declared_topics(load_registry(settings.partners_file)) if topic.schema]
-    client = SchemaRegistryClient({"url": settings.schema_registry_url})
-    try:
-        with ThreadPoolExecutor(max_workers=HTTP_THREADS) as pool:
-            changes = list(pool.map(lambda topic: _register(client, topic), topics))
-    except OSError as error:
-        message = f"the schema registry at {settings.schema_registry_url} does not answer: {error}"
-        raise Unavailable("REGISTRY_UNAVAILABLE", message) from error
-    finally:
-        client.close()
-    return [change for change in changes if change]
-
-
-def _register(client: SchemaRegistryClient, topic: Topic) -> str | None:
-    if topic.schema is None:
-        return None
-    text = topic.schema.read_text(encoding="utf-8")
-    known = _latest(client, topic.subject)
-    if known is not None and json.loads(known) == json.loads(text):
-        return None
-    try:
-        # Apicurio 3.0.9 takes a string that begins with a brace (the default "{}") for an object and refuses the
-        # schema; escaped it is the same JSON.
-        client.register_schema(topic.subject, Schema(text.replace('"{', '"\\u007b'), "AVRO"))
-        client.set_compatibility(topic.subject, topic.compatibility)
-    except SchemaRegistryError as error:
-        message = f"{topic.schema.name} is refused for {topic.subject}: {error.error_message}"
-        raise Misconfigured("SCHEMA_REFUSED", message, subject=topic.subject) from error
-    return f"schema {topic.subject} registered"
-
-
-def _latest(client: SchemaRegistryClient, subject: str) -> str | None:
-    try:
-        return client.get_latest_version(subject).schema.schema_str
-    except SchemaRegistryError as error:
-        if error.http_status_code == 404:
-            return None
-        message = f"the schema registry refuses {subject}: {error.error_message}"
-        raise Unavailable("REGISTRY_REFUSES", message) from error

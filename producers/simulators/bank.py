@@ -43,6 +43,7 @@ class Bank:
         for item in items:
             if kind == "plastics":
                 self._custody.receive(day, item)
+                self._cancel_early(day, item)
             elif kind == "stopped":
                 self._custody.stopped.add((item[0], item[1]))
             elif kind == "collected":
@@ -58,6 +59,13 @@ class Bank:
     def next_own(self) -> date | None:
         """The next statement."""
         return self.statements.due_on
+
+    def _cancel_early(self, day: date, handover: Any) -> None:
+        """What no bank may do: cancel an account that nobody has asked about."""
+        for fields in handover[2]:
+            key = Plastic(*fields).key
+            if self._desk.choices.happens("early-account", *key):
+                self._desk.at(day + TOMORROW, partial(self._cancel_account, key))
 
     def _handed_out(self, plastic: Plastic, day: date) -> None:
         self._desk.give("hrss", self._hrss, "collected", (plastic, day.isoformat()))

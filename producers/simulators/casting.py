@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,12 +34,11 @@ class Props:
     chunk_items: int = 1000
 
 
-def cast(kind: str, registry: Registry, choices: Choices, props: Props) -> Company:
-    """The company of a kind."""
+def cast(kind: str, registry: Registry, choices: Choices, props: Props, only: str | None = None) -> Company:
+    """The company of a kind, or one partner alone."""
     numbers: set[str] = set()
-    return Company(
-        {partner.id: _member(partner, registry, choices, props, numbers) for partner in registry.of_kind(kind)}
-    )
+    partners = [partner for partner in registry.of_kind(kind) if only in (None, partner.id)]
+    return Company({partner.id: _member(partner, registry, choices, props, numbers) for partner in partners})
 
 
 def _member(partner: Partner, registry: Registry, choices: Choices, props: Props, numbers: set[str]) -> Member:
@@ -77,10 +76,10 @@ def _schedule(registry: Registry, kind: str) -> Schedule:
     )
 
 
-def real_props(world: World, stack: Path) -> Props:
-    """The props of a run on the local stack."""
+def real_props(world: World, stack: Path, rates: Mapping[str, float]) -> Props:
+    """The props of a run on the local stack; what a broken client does with files is in the rates."""
     from issuance.settings import read_env_file
-    from producers.simulators.sealed import SealedFiles, seal_to_us, sealed_files
+    from producers.simulators.sealed import SealedFiles, opener, seal_to_us, sealed_files
 
     def env_of(partner: str) -> dict[str, str]:
         return read_env_file(stack / "partners" / partner / "partner.env")
@@ -89,7 +88,7 @@ def real_props(world: World, stack: Path) -> Props:
         return sealed_files(partner, env_of(partner), stack)
 
     return Props(
-        lambda partner: files_of(partner).open_job,
+        lambda partner: opener(files_of(partner), rates),
         lambda partner: files_of(partner).open_contacts,
         world.applications,
         lambda partner: partial(seal_to_us, env_of(partner)),

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from issuance.clock import instant_on
 from issuance.tracking.post import s10_check_digit
-from producers.simulators.rates import ACTIVATE_DAYS, HOURS
+from producers.simulators.rates import ACTIVATE_DAYS, HOURS, REPORT_HOUR
 
 Choice = TypeVar("Choice")
 Key = tuple[str, int]
@@ -29,6 +29,24 @@ class Choices:
         self._rates = rates
         self._by_subject = by_subject or {}
         self._salt = blake2b(str(seed).encode(), digest_size=16).digest()
+
+    @property
+    def stream(self) -> str:
+        """The stream of a partner's reports."""
+        return "main"
+
+    @property
+    def tag(self) -> str:
+        """What makes ids of this play differ from another's; a stepped play is told apart by its days."""
+        return ""
+
+    def written_at(self, day: date) -> datetime:
+        """When the reports of a day are written."""
+        return instant_of(day, REPORT_HOUR * 3_600_000)
+
+    def stated_at(self, day: date, hour: int) -> tuple[date, datetime]:
+        """The business day and the moment of a statement that is due on a day."""
+        return day, instant_of(day, hour * 3_600_000)
 
     def number(self, *about: object) -> int:
         """64 even bits."""

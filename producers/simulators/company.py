@@ -26,6 +26,7 @@ class Member:
         self.statements = statements
         self.complaints = 0
         """Answers that refuse something of this partner's; none in a sound run."""
+        self._sulking = False
         self._requests: set[tuple[str, str, int]] = set()
         self._parcels: list[Parcel] = []
 
@@ -49,7 +50,8 @@ class Member:
             for step in steps:
                 step(day)
         self.player.close(day)
-        sent = self.reporting.write(day, self.desk.take_entries(day))
+        entries = self.desk.take_entries(day)
+        sent = self.reporting.write(day, [] if self._sulking else entries)
         own, self.desk.outgoing = self.desk.outgoing, []
         self._wake(day)
         truth = [*sent.truth, *self.desk.take_happenings()]
@@ -62,14 +64,18 @@ class Member:
             self.player.hear(day, message.family, value)
         elif value["kind"] == "REQUESTED":
             self._take_request(day, message)
-        elif value["kind"] == "MISSING" and value.get("function") and self.statements:
-            return self.statements.asked(day)
-        elif value["kind"] == "MISSING" and (value.get("stream") or value.get("report_id")):
-            return self._resend(message)
+        elif value["kind"] == "MISSING":
+            return [] if self.desk.choices.happens("deaf", self.desk.partner) else self._asked_again(day, message)
         elif value["kind"] in COMPLAINTS:
             self._complain(message)
         self._wake(day)
         return []
+
+    def _asked_again(self, day: date, message: Message) -> list[Outgoing]:
+        """A whole statement, chunks of one, or reports of a stream; an unanswered job answers itself."""
+        if message.value.get("function") and self.statements:
+            return self.statements.asked(day)
+        return self._resend(message) if message.value.get("stream") or message.value.get("report_id") else []
 
     def _take_request(self, day: date, message: Message) -> None:
         request_id, request = message.value["request_id"], message.value["request"]
@@ -88,6 +94,7 @@ class Member:
 
     def _complain(self, message: Message) -> None:
         self.complaints += 1
+        self._sulking |= message.value["kind"] == "PAUSED" and self.desk.choices.happens("sulk", message.partner)
         value = message.value
         codes = sorted({refusal["code"] for refusal in value["refusals"]})
         said = value["kind"], message.partner, value["report_id"], value["code"] or ",".join(codes)

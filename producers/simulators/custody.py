@@ -30,7 +30,8 @@ class Custody:
         """Sign for a hand-over as a whole, and wait for the holders."""
         handover_id, place, bundle = handover
         plastics = [Plastic(*fields) for fields in bundle]
-        envelope = Envelope("collection", handover_id=handover_id, handover_count=len(plastics))
+        count = len(plastics) + self._desk.choices.happens("miscount", handover_id)
+        envelope = Envelope("collection", handover_id=handover_id, handover_count=count)
         moment = self._desk.choices.moment(day, "RECEIVED_AT_PLACE", handover_id)
         for plastic in plastics:
             fact = Fact("RECEIVED_AT_PLACE", moment, plastic.card_ref, plastic.attempt, place=place)
@@ -91,6 +92,7 @@ class Custody:
         self._collected(plastic, day)
 
     def _destroy(self, key: Key, day: date) -> None:
-        witnesses = tuple(Actor("WITNESS", f"{self._desk.partner}-W{n}") for n in (1, 2))
+        seen_by = (1,) if self._desk.choices.happens("one-witness", *key) else (1, 2)
+        witnesses = tuple(Actor("WITNESS", f"{self._desk.partner}-W{n}") for n in seen_by)
         moment = self._desk.choices.moment(day, "DESTROYED", *key)
         self._desk.report(day, COLLECTION, Fact("DESTROYED", moment, *key, actors=witnesses))

@@ -45,11 +45,12 @@ class Factory:
     def hear(self, day: date, family: str, value: Order) -> None:
         """An order or a cancel; a cancel is final for its job, whichever comes first."""
         job_id = value["job_id"]
+        again = job_id in self._known_jobs and not self._desk.choices.happens("make-twice", job_id)
         if value["action"] == "CANCEL":
-            self._cancelled_jobs.add(job_id)
-        elif value["action"] == "ORDER" and job_id not in self._known_jobs:
+            self._cancel_job(job_id)
+        elif value["action"] == "ORDER" and not again:
+            received = day + TOMORROW * (2 if job_id in self._known_jobs else 1)
             self._known_jobs.add(job_id)
-            received = day + TOMORROW
             accepted = received + self._desk.choices.days(ACCEPT_DAYS, "accept", job_id)
             plastics = self._open_job(value)
             if plastics is not None:
@@ -59,7 +60,8 @@ class Factory:
     def asked(self, day: date, request: str, key: Key) -> None:
         """CANCEL stops a plastic before acceptance and keeps a later one from being handed over."""
         if request == "CANCEL":
-            self._stopped.add(key)
+            if not self._desk.choices.happens("ignore-cancel", *key):
+                self._stopped.add(key)
         elif request == "HAND_OUT":
             self._wanted.add(key)
             self._hand_out_again(day, key)
@@ -99,6 +101,10 @@ class Factory:
         """Nothing beside the agenda."""
         return None
 
+    def _cancel_job(self, job_id: str) -> None:
+        if not self._desk.choices.happens("ignore-cancel", job_id):
+            self._cancelled_jobs.add(job_id)
+
     def _tell(self, day: date, milestone: str, plastic: Plastic, **values: Any) -> None:
         moment = self._desk.choices.moment(day, milestone, *plastic.key)
         fact = Fact(milestone, moment, plastic.card_ref, plastic.attempt, **values)
@@ -112,6 +118,7 @@ class Factory:
         """A receipt: what was fetched and opened has this hash, count and hash total."""
         moment = self._desk.choices.moment(day, "JOB_RECEIVED", order["job_id"])
         said = {name: order[name] for name in ("card_count", "hash_total", "sha256")}
+        said["card_count"] += self._desk.choices.happens("miscount", order["job_id"])
         self._desk.report(day, Envelope("production", "JOB", order["job_id"], **said), Fact("JOB_RECEIVED", moment))
 
     def _answer(self, job_id: str, plastics: list[Plastic] | None, day: date) -> None:
@@ -148,12 +155,14 @@ class Factory:
             self._tell(day, "SPOILED", plastic, reason=choices.pick(SPOILS, "fault", *plastic.key))
             self._desk.at(day + TOMORROW, partial(self._destroy, plastic.key))
             return
-        self._tell(day, "MADE", plastic, serial=f"{choices.number('serial', *plastic.key):016X}")
+        serial = f"{choices.number('serial', *plastic.key):016X}"
+        self._tell(day, "MADE", plastic, serial=serial, code=plastic.note or None)
         self._tell(day, "BANK_KEYED", plastic)
         self._desk.give("hrss", self._hrss, "to key", plastic)
 
     def _destroy(self, key: Key, day: date) -> None:
-        witnesses = tuple(Actor("WITNESS", f"{self._desk.partner}-W{n}") for n in (1, 2))
+        seen_by = (1,) if self._desk.choices.happens("one-witness", *key) else (1, 2)
+        witnesses = tuple(Actor("WITNESS", f"{self._desk.partner}-W{n}") for n in seen_by)
         moment = self._desk.choices.moment(day, "DESTROYED", *key)
         self._desk.report(day, PRODUCTION, Fact("DESTROYED", moment, *key, actors=witnesses))
 
@@ -185,9 +194,10 @@ class Factory:
     def _hand_over(self, day: date, bank: str, method: str, place: str, plastics: list[Plastic]) -> None:
         """Give plastics to the bank or, for employers and service points, to HRSS."""
         where = place if method == "outlet" else f"{bank}-{method}-{place}"
-        handover = HandOver(f"HO-{self._desk.partner}-{day:%Y%m%d}-{where}", place, plastics)
+        handover = HandOver(f"HO-{self._desk.partner}-{self._desk.choices.tag}{day:%Y%m%d}-{where}", place, plastics)
         to_place = bank if method == "home_delivery" else place
-        envelope = Envelope("production", "ITEMS", None, handover.handover_id, len(plastics), to_place)
+        count = len(plastics) + self._desk.choices.happens("miscount", handover.handover_id)
+        envelope = Envelope("production", "ITEMS", None, handover.handover_id, count, to_place)
         moment = self._desk.choices.moment(day, "HANDED_OVER", handover.handover_id)
         for plastic in plastics:
             self._desk.report(day, envelope, Fact("HANDED_OVER", moment, plastic.card_ref, plastic.attempt))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from producers.simulators.choices import Key
-from producers.simulators.desk import Desk
+from producers.simulators.desk import TOMORROW, Desk
 from producers.simulators.rates import APPLY_AGAIN_DAYS, EVENT_DAYS, WITHDRAW_DAYS
 from producers.simulators.records import Outgoing, Plastic
 from producers.simulators.world import Application
@@ -43,7 +43,9 @@ class Platform:
         """Nothing is asked of platforms."""
 
     def receive(self, day: date, kind: str, items: list[Any]) -> None:
-        """Word of what was left over at an employer: its holder applies again."""
+        """Word of what was left over at an employer: its holder applies again. Applications that were taken here."""
+        if kind == "applications":
+            self._take(day, [Application(cohort_id, name, "", "") for cohort_id, name in items])
         if kind == "left over":
             for item in items:
                 self._desk.at(day + timedelta(APPLY_AGAIN_DAYS), partial(self._apply_again, Plastic(*item)))
@@ -63,6 +65,15 @@ class Platform:
                 self._desk.at(day + days(EVENT_DAYS, "day of death", name), partial(self._tell, "DEATH", application))
             else:
                 self._desk.at(day + days(EVENT_DAYS, "switch day", name), partial(self._switch, application))
+
+    def _take(self, day: date, applications: list[Application]) -> None:
+        """Live: of what was brought the first holder withdraws, the others have a new number."""
+        for application in applications[:1]:
+            self._desk.at(day + TOMORROW, partial(self._tell, "WITHDRAWN", application))
+        for application in applications[1:]:
+            number = self._desk.choices.number("phone", application.application_id) % 10**8
+            new = {"phone": f"154{number:08d}"}
+            self._desk.at(day + TOMORROW, partial(self._tell, "PHONE_CHANGED", application, values=new))
 
     def next_own(self) -> date | None:
         """Nothing beside the agenda."""

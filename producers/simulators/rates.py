@@ -39,6 +39,23 @@ RATES: Mapping[str, float] = MappingProxyType(
         "stray": 0.0,  # of collections: another bank reports them, too
         "hide-chunk": 0.0,  # of statements' chunks: sent only when asked for
         "state-late": 0.0,  # of statements: sent only when asked for
+        "revise": 0.0,  # of statements: sent again as the next revision
+        # faults of a client that breaks the contract; a play is sound without them
+        "miscount": 0.0,  # receipts of job files and hand-overs say one more
+        "unchecked": 0.0,  # job files are opened and believed, whatever they are
+        "make-twice": 0.0,  # an order that comes again is made again
+        "ignore-cancel": 0.0,
+        "leak": 0.0,  # the holder's name is written into a report
+        "reuse-id": 0.0,  # a report gets the id of the one before
+        "gap": 0.0,  # a sequence is left out
+        "deaf": 0.0,  # what is asked for is not sent again
+        "sulk": 0.0,  # once paused, nothing is reported any more
+        "old-keys": 0.0,  # files sealed to a new key are not opened
+        "wrong-total": 0.0,  # statements say one more than they list
+        "short-list": 0.0,  # statements leave one out
+        "early-account": 0.0,  # the account is cancelled before it is asked for
+        "one-witness": 0.0,
+        "impostor": 0.0,  # reports name another partner
     }
 )
 """Each can be set with `--fault NAME=RATE`; a rate lies in 0..1."""
@@ -118,13 +135,19 @@ REPORT_HOUR = 22
 """Reports of a day are written in the evening."""
 
 
-def rates_with(faults: Iterable[str]) -> dict[str, float]:
+LIVE: Mapping[str, float] = MappingProxyType(
+    {**dict.fromkeys(RATES, 0.0), "proxy": 0.25, "finance": 1.0, "withdraw": 1.0}
+)
+"""The rates of a client that lives in real time: nothing goes wrong unless it is told to."""
+
+
+def rates_with(faults: Iterable[str], base: Mapping[str, float] = RATES) -> dict[str, float]:
     """The rates with `NAME=RATE` settings on top.
 
     Raises:
         ValueError: no such name, or a rate that is no number in 0..1.
     """
-    rates = dict(RATES)
+    rates = dict(base)
     for fault in faults:
         name, _, text = fault.partition("=")
         if name not in rates:

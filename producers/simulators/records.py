@@ -21,6 +21,8 @@ class Plastic(NamedTuple):
     place: str
     pack: str = ""
     """Plastics of one employer pack are handed over together."""
+    note: str = ""
+    """What a factory that leaks writes beside it."""
 
     @property
     def key(self) -> Key:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from issuance.lifecycle import MILESTONES
 from issuance.tracking.reports import hash_total
-from producers.simulators.choices import Choices, instant_of
-from producers.simulators.rates import REPORT_HOUR
+from producers.simulators.choices import Choices
 from producers.simulators.records import Entry, Envelope, Fact, Outgoing
 
 ITEMS = 1000
@@ -57,15 +56,19 @@ class Reporting:
     def _report(self, day: date, envelope: Envelope, batch: Sequence[Entry]) -> Outgoing:
         number = self._today[1] + 1 if self._today[0] == day else 1
         self._today = (day, number)
-        report_id = f"{self._partner}-{day:%Y%m%d}-{number:04d}"
+        if number > 1 and self._choices.happens("reuse-id", day, number):
+            number -= 1
+        report_id = f"{self._partner}-{self._choices.tag}{day:%Y%m%d}-{number:04d}"
         items = [_item(entry) for entry in batch]
         refs = [item["card_ref"] for item in items if "card_ref" in item]
         value = {
             "report_id": report_id,
-            "partner": self._partner,
-            "stream": "main",
-            "sequence": len(self._written) + 1,
-            "reported_at": instant_of(day, REPORT_HOUR * 3_600_000),
+            "partner": "NOBODY" if self._choices.happens("impostor", report_id) else self._partner,
+            "stream": self._choices.stream,
+            "sequence": len(self._written)
+            + 1
+            + (len(self._written) > 2 and self._choices.happens("gap", self._partner)),
+            "reported_at": self._choices.written_at(day),
             "kind": envelope.kind,
             "job_id": envelope.job_id,
             "handover_id": envelope.handover_id,

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from issuance.tracking.reports import hash_total
-from producers.simulators.choices import Key, instant_of
+from producers.simulators.choices import Key
 from producers.simulators.desk import Desk
 from producers.simulators.rates import LAST_STATEMENTS, STATEMENT_WINDOW_DAYS
 from producers.simulators.records import Outgoing
@@ -77,9 +77,10 @@ class Statements:
         self._due_on = day + timedelta(7) if self._quiet < LAST_STATEMENTS else None
         if self._desk.choices.happens("state-late", self._desk.partner, day):
             return  # forgotten, until somebody asks
-        chunks = list(self._chunks(day))
-        self._sent[chunks[0].key] = chunks
-        self._desk.outgoing += [chunk for chunk in chunks if not self._hidden(chunk)]
+        for revision in (1, 2) if self._desk.choices.happens("revise", day) else (1,):
+            chunks = list(self._chunks(day, revision))
+            self._sent[chunks[0].key] = chunks
+            self._desk.outgoing += [chunk for chunk in chunks if not self._hidden(chunk)]
 
     def _hidden(self, chunk: Outgoing) -> bool:
         """Whether a chunk is forgotten until it is asked for; the first one is not."""
@@ -94,32 +95,35 @@ class Statements:
 
     def asked(self, day: date) -> list[Outgoing]:
         """A late statement that is asked for: what is active today."""
-        chunks = list(self._chunks(day))
+        chunks = list(self._chunks(day, 1))
         name = chunks[0].key
         if name not in self._sent:
             self._desk.happened("statement late", f"{self._desk.partner} {name}")
         return self._sent.setdefault(name, chunks)
 
-    def _chunks(self, day: date) -> Iterator[Outgoing]:
-        as_of = instant_of(day, self._schedule.hour * 3_600_000)
+    def _chunks(self, day: date, revision: int) -> Iterator[Outgoing]:
+        business_day, as_of = self._desk.choices.stated_at(day, self._schedule.hour)
         oldest = as_of - timedelta(STATEMENT_WINDOW_DAYS)
         keys = sorted(key for key, moment in self._active.items() if oldest <= moment <= as_of)
+        if self._desk.choices.happens("short-list", day):
+            keys = keys[1:]
         size = self._chunk_items
         parts = [keys[start : start + size] for start in range(0, len(keys), size)] or [[]]
-        statement_id = f"ST-{self._desk.partner}-{self._schedule.function}-{day:%Y%m%d}"
+        statement_id = f"ST-{self._desk.partner}-{self._schedule.function}-{self._desk.choices.tag}{day:%Y%m%d}"
         whole = {
             "statement_id": statement_id,
             "partner": self._desk.partner,
             "function": self._schedule.function,
-            "business_day": day,
+            "business_day": business_day,
             "as_of": as_of,
-            "revision": 1,
+            "revision": revision,
             "chunks": len(parts),
-            "total": len(keys),
+            "total": len(keys) + self._desk.choices.happens("wrong-total", day),
             "hash_total": hash_total([ref for ref, _ in keys]),
         }
         for number, part in enumerate(parts, 1):
             items = [{"card_ref": ref, "attempt": attempt} for ref, attempt in part]
             value = {**whole, "chunk": number, "items": items}
-            ce_id = f"{self._desk.partner}/{statement_id}/{number}"
+            again = f"/{revision}" if revision > 1 else ""
+            ce_id = f"{self._desk.partner}/{statement_id}/{number}{again}"
             yield Outgoing(self._desk.partner, "statements", statement_id, "statement", value, ce_id)

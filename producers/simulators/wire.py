@@ -24,7 +24,7 @@ PATIENCE = 60.0
 class Line:
     """One partner's line: a consumer kept open, at positions of its own, and a producer from its first message on."""
 
-    def __init__(self, partner: Partner, env: dict[str, str], codec: Codec) -> None:
+    def __init__(self, partner: Partner, env: dict[str, str], codec: Codec, from_end: bool = False) -> None:
         self.partner = partner.id
         self._codec = codec
         self._credentials = Credentials(
@@ -49,6 +49,12 @@ class Line:
             raise Unavailable("TOPICS_MISSING", f"{partner.id} does not see all of {', '.join(sorted(topics))}")
         self._consumer.assign(list(self._families))
         self._read = dict.fromkeys(self._families, 0)
+        if from_end:  # a client that joins: what was said before it came is not lived again
+            self._read = {
+                partition: int(end) for partition, end in self._consumer.end_offsets(list(self._families)).items()
+            }
+            for partition, end in self._read.items():
+                self._consumer.seek(partition, end)
         self._consumer.pause(*self._families)
         self._producer: Any = None
 

@@ -1,0 +1,26 @@
+"""The box: what reaches a partner by hand in life, as slips of JSON in a folder, one file each, never changed.
+
+A slip is no message of ours: no contract of data, only the bundle on the counter. A client under check reads the folder
+as its people would look at what was brought: `{"kind": "plastics" | "to key" | "letters" | "returned" | "applications",
+…}`; docs/conformance.md has the fields.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class Box:
+    """A partner's box."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def lay(self, name: str, kind: str, **fields: Any) -> None:
+        """Lay down a slip; it stands whole or not at all."""
+        draft = self.directory / f".{name}.draft"
+        draft.write_text(json.dumps({"kind": kind, **fields}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        draft.replace(self.directory / f"{name}.json")

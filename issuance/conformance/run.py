@@ -1,0 +1,188 @@
+"""Running a check: refuse where it must not run, set the bench up, judge case after case, put everything away."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from issuance.clock import day_of
+from issuance.conformance import bank, carrier, factory_hands, factory_later, hrss, notifier, platform
+from issuance.conformance.bench import Bench
+from issuance.conformance.box import Box
+from issuance.conformance.case import Case, Result, judge
+from issuance.conformance.cohort import Check, Wish, put_away, release, take_in
+from issuance.conformance.common import ALWAYS, ASKED
+from issuance.conformance.orders import Orders
+from issuance.conformance.watch import Watch
+from issuance.errors import Refused
+from issuance.ledger.checks import CHECKS
+from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.news import audit
+from issuance.partners import Partner, Registry, load_registry
+from issuance.settings import STACK_DIR, Settings
+from issuance.wire.refusals import paused_partners
+from issuance.wire.registry import Codec
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "")
+
+
+@dataclass(frozen=True)
+class Play:
+    """How a kind of partner is checked: the plastics it needs, what is sent at once, and its cases in order."""
+
+    wishes: Sequence[Wish]
+    prepare: Callable[[Bench], None]
+    cases: Sequence[Case]
+
+
+PLAYS: dict[str, Play] = {
+    "factory": Play(factory_hands.WISHES, factory_hands.prepare, factory_later.CASES),
+    "bank": Play(bank.WISHES, bank.prepare, bank.CASES),
+    "hrss": Play(hrss.WISHES, hrss.prepare, hrss.CASES),
+    "carrier": Play(carrier.WISHES, carrier.prepare, carrier.CASES),
+    "platform": Play(platform.WISHES, platform.prepare, platform.CASES),
+    "notifier": Play(notifier.WISHES, notifier.prepare, notifier.CASES),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller chooses."""
+
+    patience: float = 60.0
+    """Seconds that the client has for each thing that a case awaits."""
+    also: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    """Names of cases; none: all."""
+    box: Path | None = None
+    on_this_ledger: bool = False
+
+
+def cases_of(kind: str) -> list[Case]:
+    """Every case of a kind of partner, in the order in which they are judged."""
+    return [case for case in (*PLAYS[kind].cases, *ASKED, *ALWAYS) if kind in case.kinds]
+
+
+def check_partner(
+    settings: Settings, partner_id: str, user: str, options: Options, tell: Callable[[Result], None] = lambda _: None
+) -> tuple[Check, list[Result]]:
+    """Check one partner's client; returns the check and what came of each case.
+
+    Raises:
+        Refused: no such partner or case, the ledger is not a local one, its clock is stepped, the partner is paused.
+        Broken: the stack does not take the check's cohort in.
+    """
+    registry = load_registry(settings.partners_file)
+    partner = _partner(registry, partner_id)
+    cases = _chosen(partner.kind, options.only)
+    check = _begin(settings, registry, partner, user, options)
+    try:
+        with _bench(settings, registry, partner, check, options) as bench:
+            PLAYS[partner.kind].prepare(bench)
+            results = []
+            for case in cases:
+                results.append(judge(case, bench))
+                tell(results[-1])
+    finally:
+        put_away(settings, check)
+    return check, results
+
+
+def _partner(registry: Registry, partner_id: str) -> Partner:
+    if partner_id not in registry.partners:
+        raise Refused("PARTNER_UNKNOWN", f"没有合作方 {partner_id}。 / there is no partner {partner_id}.")
+    return registry.partners[partner_id]
+
+
+def _chosen(kind: str, only: Sequence[str]) -> list[Case]:
+    known = cases_of(kind)
+    unknown = sorted(set(only) - {case.name for case in known})
+    if unknown:
+        names = ", ".join(case.name for case in known)
+        raise Refused("CASE_UNKNOWN", f"没有用例 {', '.join(unknown)}。 / no such case; there are: {names}.")
+    return [case for case in known if not only or case.name in only]
+
+
+def _begin(settings: Settings, registry: Registry, partner: Partner, user: str, options: Options) -> Check:
+    """Refuse what must not be, and write into the audit who checks whom."""
+    if not options.on_this_ledger and not is_local(settings.database_url):
+        raise Refused(
+            "LEDGER_NOT_LOCAL",
+            "账本不在本机：检查会写入虚构的批次；确要如此请加 --on-this-ledger。"
+            " / the ledger is not on this machine, and a check writes a made-up cohort into it: --on-this-ledger.",
+        )
+    with transaction(settings.database_url) as connection:
+        day = business_day(connection)
+        _refuse_stepped(connection)
+        _refuse_paused(connection, partner)
+        stamp = f"{datetime.now(UTC):%m%d%H%M%S}{secrets.token_hex(1)}"
+        ours = _bank_and_factory(registry, partner)
+        check = Check(f"{CHECKS}{partner.id}-{stamp}", *ours, registry.city, day, user)
+        audit(connection, user, "check partner", partner.id, day, {"cohort_id": check.cohort_id})
+    return check
+
+
+def is_local(database_url: str) -> bool:
+    """Whether a ledger is on this machine: a loopback address or a Unix socket."""
+    parts = urlsplit(database_url)
+    hosts = [parts.hostname or "", *parse_qs(parts.query).get("host", [])]
+    return all(host in LOOPBACK or host.startswith("/") for host in hosts)
+
+
+def _refuse_stepped(connection: Connection) -> None:
+    """A client lives in real time; on a ledger whose days are stepped all it reports lies in the future."""
+    row = connection.execute("SELECT day FROM business_clock").fetchone()
+    if row and row[0] != day_of(datetime.now(UTC)):
+        raise Refused(
+            "CLOCK_STEPPED",
+            f"账本的业务日停在 {row[0]}（演示步进），检查须用实际日期：请用新的本地环境。"
+            f" / the ledger's day is stepped and stands at {row[0]}; a check needs the real day: take a fresh stack.",
+        )
+
+
+def _refuse_paused(connection: Connection, partner: Partner) -> None:
+    if partner.id in paused_partners(connection):
+        raise Refused(
+            "PARTNER_PAUSED",
+            f"{partner.id} 已被暂停：issuance partner resume {partner.id}。"
+            f" / {partner.id} is paused: issuance partner resume {partner.id}.",
+        )
+
+
+def _bank_and_factory(registry: Registry, partner: Partner) -> tuple[str, str]:
+    """The bank whose cards the check is about, and the factory that makes them."""
+    banks = [bank.id for bank in registry.of_kind("bank")]
+    if partner.kind == "factory":
+        backed = [bank for bank in banks if registry.backup_of(bank) == partner.id]
+        return [*partner.banks, *backed, *banks][0], partner.id
+    chosen = partner.id if partner.kind == "bank" else banks[0]
+    return chosen, registry.factory_of_bank[chosen]
+
+
+@contextmanager
+def _bench(settings: Settings, registry: Registry, partner: Partner, check: Check, options: Options) -> Iterator[Bench]:
+    """The bench with its cohort released and nothing sent yet."""
+    wishes = PLAYS[partner.kind].wishes
+    codec = Codec(settings.schema_registry_url)
+    watch = Watch(settings, codec, partner)
+    box = Box(options.box or STACK_DIR / "box" / partner.id)
+    fields: dict[str, Any] = {
+        "settings": settings, "registry": registry, "partner": partner, "check": check, "wishes": wishes,
+        "watch": watch, "codec": codec, "box": box, "patience": options.patience, "also": frozenset(options.also),
+    }  # fmt: skip
+    from issuance.conformance.waiting import wait_for
+
+    rows = take_in(settings, check, wishes, lambda condition: wait_for(condition, options.patience))
+    release(settings, check, wishes)
+    bench = Bench(rows=rows, orders=Orders(settings, check), **fields)
+    bench.notes["began"] = datetime.now(UTC)
+    try:
+        yield bench
+    finally:
+        bench.close()
