@@ -87,42 +87,39 @@ def check_drawn(bench: Bench) -> Verdicts:
 
 def check_true(bench: Bench) -> Verdicts:
     """The newest statement after something was active lists exactly what the partner itself reported as active."""
-    if not _stated(bench, "true", lambda: _newest(bench) and _ours(bench)):
-        yield NotShown(
-            NONE_CAME if not revisions(bench) else "对账单之前无启用 / nothing was active before a statement"
-        )
+    if not _stated(bench, "true", lambda: all(_sides(bench))):
+        yield NotShown("对账单之前无启用 / nothing was active before a statement" if revisions(bench) else NONE_CAME)
         return
-    theirs, ours = _newest(bench), _ours(bench)
+    bench.until(lambda: _applied(bench) and len(set(map(frozenset, _sides(bench)))) == 1, bench.patience / 2)
+    bench.until(lambda: _applied(bench))
+    theirs, ours = _sides(bench)
     for ref, attempt in sorted(theirs - ours):
         yield Finding("STATEMENT_UNKNOWN", f"{ref}/{attempt} 列入而未报启用 / is listed and was not reported as active")
     for ref, attempt in sorted(ours - theirs):
         yield Finding("STATEMENT_MISSING", f"{ref}/{attempt} 已报启用而未列 / was reported as active and is not listed")
 
 
-LATEST = """
-SELECT partner, function, statement_id, revision, as_of FROM statement WHERE partner = %s
-ORDER BY business_day DESC, revision DESC, as_of DESC LIMIT 1
-"""
+def _applied(bench: Bench) -> bool:
+    """Whether all activations that were seen are answered: what a statement lists may still be on its way to us."""
+    answered = {answer["report_id"] for kind in ("APPLIED", "REPORT_REFUSED") for answer in bench.answers(kind)}
+    return all((seen.value or {}).get("report_id") in answered for seen in bench.watch.of("activation") if seen.value)
 
 
-def _newest(bench: Bench) -> set[tuple[str, int]]:
-    """What the newest complete statement lists of the check's plastics; it stands in the ledger or is refused."""
-    rows = bench.rows_of(
-        f"WITH l AS ({LATEST}) SELECT unnest(cards)::text, unnest(attempts) FROM l"
-        " JOIN statement_chunk USING (partner, statement_id, revision)",
-        bench.partner.id,
-    )
-    return set(rows) & set(bench.plastics())
+SIDES = """
+WITH l AS (SELECT partner, function, statement_id, revision, as_of FROM statement WHERE partner = %s
+           ORDER BY business_day DESC, revision DESC, as_of DESC LIMIT 1)
+SELECT 'theirs', unnest(cards)::text, unnest(attempts) FROM l
+JOIN statement_chunk USING (partner, statement_id, revision)
+UNION ALL SELECT 'ours', p.card_ref::text, p.attempt FROM l JOIN plastic p ON """
 
 
-def _ours(bench: Bench) -> set[tuple[str, int]]:
-    """What the facts say was active at its as_of."""
+def _sides(bench: Bench) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """Of the check's plastics: what the newest whole statement lists, and what facts say was active at its as_of."""
     function = {"bank": "finance", "hrss": "ss"}[bench.partner.kind]
-    rows = bench.rows_of(
-        f"WITH l AS ({LATEST}) SELECT p.card_ref::text, p.attempt FROM l JOIN plastic p ON {active_at(function)}",
-        bench.partner.id,
-    )
-    return set(rows) & set(bench.plastics())
+    rows = bench.rows_of(SIDES + active_at(function), bench.partner.id)
+    known = set(bench.plastics())
+    theirs, ours = ({(ref, n) for side, ref, n in rows if side == name} & known for name in ("theirs", "ours"))
+    return theirs, ours
 
 
 def check_revised(bench: Bench) -> Verdicts:
