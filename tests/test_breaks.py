@@ -34,7 +34,7 @@ from issuance.tracking.reports import hash_total
 from issuance.tracking.stages import apply_reports
 from issuance.wire.avro import decode_body, encode_body
 from issuance.wire.consumer import Context
-from issuance.wire.refusals import Message
+from issuance.wire.refusals import Message, pause_partner, resume_partner
 from issuance.wire.registry import FRAME
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
@@ -556,6 +556,29 @@ def test_a_pensioner_is_reminded_once_and_of_each_reason(ledger: Connection) -> 
     switched_to("ABC", 9)(world, "")
     settle(world)
     assert notices(world) == ["PENSION_AT_RISK:BANK_SWITCHED", "PENSION_AT_RISK:FINANCE_INACTIVE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "partner"), [("a pensioner without finance", "ICBC"), ("collected, not activated", "HRSS-BJ")]
+)
+def test_the_clock_of_a_paused_partner_stands_still(ledger: Connection, name: str, partner: str) -> None:
+    case = CASES[name]
+    world = begin(ledger, case)
+    pause_partner(ledger, partner, "RUN", OPENS)
+    in_order(world, case.opens)
+    settle(world)
+    assert open_breaks(world, case) == []
+    assert notices(world) == [] or partner == "HRSS-BJ", "a bank's clock waits for the bank alone"
+    resume_partner(ledger, partner, world.day)
+    settle(world)
+    assert open_breaks(world, case) == [], "what was held back is read first"
+    world.day += timedelta(days=1)
+    set_business_day(ledger, world.day)
+    settle(world)
+    assert open_breaks(world, case) == [the_break(world, case)]
+    pause_partner(ledger, partner, "RUN", OPENS)
+    look_again(world)
+    assert open_breaks(world, case) == [the_break(world, case)], "what is open stays open"
 
 
 def test_a_bank_switched_before_the_card_is_there_is_a_break_and_reminds_of_nothing_yet(ledger: Connection) -> None:

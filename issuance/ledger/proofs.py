@@ -33,10 +33,12 @@ PROOFS: dict[str, str] = {
         SELECT 'of cohort ' || cohort_no || ' ' || state, coalesce(t.cards, 0), coalesce(c.cards, 0)
         FROM tally t FULL JOIN (SELECT cohort_no, state, count(*) AS cards FROM card GROUP BY 1, 2) c
         USING (cohort_no, state) WHERE coalesce(t.cards, 0) <> coalesce(c.cards, 0)""",
-    "total of statement": f"""
-        SELECT s.partner || ' ' || s.statement_id || ' revision ' || s.revision, s.total, coalesce(sum(l.n), 0)
-        FROM statement s LEFT JOIN ({LISTED}) l USING (partner, statement_id, revision)
-        GROUP BY s.partner, s.statement_id, s.revision, s.total HAVING s.total <> coalesce(sum(l.n), 0)""",
+    "total of statement": """
+        SELECT s.partner || ' ' || s.statement_id || ' revision ' || s.revision, s.total,
+               coalesce(sum(cardinality(k.cards)), 0)
+        FROM statement s LEFT JOIN statement_chunk k USING (partner, statement_id, revision)
+        GROUP BY s.partner, s.statement_id, s.revision, s.total
+        HAVING s.total <> coalesce(sum(cardinality(k.cards)), 0)""",
     "share of cohort": f"""
         SELECT cohort_no || ' in statement ' || partner || ' ' || statement_id || ' revision ' || revision,
                coalesce(k.n, 0), coalesce(l.n, 0)

@@ -18,6 +18,15 @@ def paused(*partners: str) -> str:
     )
 
 
+def clock_runs(kind: str, *partners: str) -> str:
+    """SQL: whether a break of this kind about card c may open by time: not while one of these partners is paused, but
+    what is open stays open."""
+    return (
+        f"(NOT {paused(*partners)} OR EXISTS (SELECT FROM break b WHERE b.card_ref = c.card_ref"
+        f" AND b.kind = '{kind}' AND coalesce(b.closed_by, '') <> 'evidence'))"
+    )
+
+
 def answered(request: str) -> str:
     """SQL: whether a milestone has answered this request (decision d) about plastic p.
 
@@ -141,7 +150,8 @@ FROM standing s JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.att
 WHERE s.state IN ('RETURNED', 'SENT_BACK') AND d.occasion = s.c_id
 """
 
-NOTICES = """
+NOTICES = (
+    """
 -- what the holder expects to hear; nothing after a death, nor of a plastic that is to be cancelled
 SELECT k.card_ref, CASE said.template WHEN 'RECEIVED' THEN 0 ELSE coalesce(k.effective, 0) END, 'NOTICE',
        said.template || said.occasion, said.template, NULL, NULL::date
@@ -168,9 +178,13 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'CANCELLED', '' WHERE k.state IN ('CANCELLED', 'DESTROYED')
     UNION ALL SELECT 'PENSION_AT_RISK', ':' || k.pension_risk
         WHERE k.pension_risk IS NOT NULL AND k.state IN ('COLLECTED', 'NOT_ACTIVATED', 'ACTIVE', 'SUSPENDED')
+        AND (k.pension_risk <> 'FINANCE_INACTIVE' OR NOT """
+    + paused("s.bank")
+    + """)
 ) said
 WHERE c.withdrawn IS DISTINCT FROM 'DEATH' AND (said.template = 'CANCELLED') = (ended.card_ref IS NOT NULL)
 """
+)
 
 PLASTIC_RULES = (("REMAKE", REMAKE), ("RESEND", RESEND), ("CANCEL_PLASTIC", CANCEL_PLASTIC), ("REQUEST", REQUESTS))
 """In order: a later rule may read what an earlier one decided."""
@@ -256,8 +270,7 @@ CARD_BREAKS: tuple[tuple[str, str, str, str], ...] = (
     (
         "OVERDUE",
         "c.due_on < %(day)s AND k.state IN ('WAITING', 'PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED', 'SPOILED',"
-        " 'REFUSED') AND (NOT " + paused("c.bank", "c.factory", "%(hrss)s") + " OR EXISTS (SELECT FROM break b"
-        " WHERE b.card_ref = c.card_ref AND b.kind = 'OVERDUE' AND coalesce(b.closed_by, '') <> 'evidence'))",
+        " 'REFUSED') AND " + clock_runs("OVERDUE", "c.bank", "c.factory", "%(hrss)s"),
         "c.due_on::text",
         "'not handed over'",
     ),
@@ -270,9 +283,14 @@ CARD_BREAKS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "COLLECTED_NOT_ACTIVATED",
-        "k.state = 'NOT_ACTIVATED' AND c.withdrawn IS NULL",
+        "k.state = 'NOT_ACTIVATED' AND c.withdrawn IS NULL AND " + clock_runs("COLLECTED_NOT_ACTIVATED", "%(hrss)s"),
         "'SS_ACTIVATED'",
         "'collected only'",
     ),
-    ("PENSION_AT_RISK", "k.pension_risk IS NOT NULL", "'FINANCE_ACTIVATED'", "k.pension_risk"),
+    (
+        "PENSION_AT_RISK",
+        "k.pension_risk = 'BANK_SWITCHED' OR k.pension_risk IS NOT NULL AND " + clock_runs("PENSION_AT_RISK", "c.bank"),
+        "'FINANCE_ACTIVATED'",
+        "k.pension_risk",
+    ),
 )

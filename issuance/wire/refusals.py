@@ -138,8 +138,12 @@ def resume_partner(connection: Connection, partner: str, day: date) -> bool:
     )
     if done.rowcount:
         connection.execute(
-            "UPDATE card SET next_due = %s WHERE next_due IS NULL AND state = ANY (%s)",
-            (day + timedelta(days=1), list(RAN_OUT)),
+            "UPDATE card SET next_due = least(next_due, %(tomorrow)s)"
+            " WHERE next_due IS NULL AND state = ANY (%(ran_out)s)"
+            " OR state IN ('COLLECTED', 'ACTIVE', 'NOT_ACTIVATED', 'SUSPENDED') AND EXISTS (SELECT FROM plastic p"
+            " WHERE (p.card_ref, p.attempt) = (card.card_ref, card.effective) AND p.finance_activated IS NULL"
+            " AND (p.bank = %(partner)s OR p.ss_activated IS NULL))",
+            {"tomorrow": day + timedelta(days=1), "ran_out": list(RAN_OUT), "partner": partner},
         )
     return done.rowcount == 1
 
