@@ -38,20 +38,25 @@ def write_credentials(place: Place, registry: Registry, secrets: dict[str, str],
 
 
 def _write_env(directory: Path, partner: Partner, secrets: dict[str, str], addresses: dict[str, str]) -> None:
-    values = {
-        "PARTNER_ID": partner.id,
+    values = env_values(partner.id, secrets, addresses)
+    write_private(directory / "partner.env", "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def env_values(partner: str, secrets: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:
+    """What stands in a partner's partner.env."""
+    return {
+        "PARTNER_ID": partner,
         "KAFKA_BOOTSTRAP_SERVERS": addresses["KAFKA_BOOTSTRAP_SERVERS"],
         "KAFKA_SECURITY_PROTOCOL": addresses["KAFKA_SECURITY_PROTOCOL"],
         "KAFKA_SASL_MECHANISM": addresses["KAFKA_SASL_MECHANISM"],
-        "KAFKA_USER": partner.id,
-        "KAFKA_PASSWORD": secrets[f"kafka_{partner.id}"],
+        "KAFKA_USER": partner,
+        "KAFKA_PASSWORD": secrets[f"kafka_{partner}"],
         "SCHEMA_REGISTRY_URL": addresses["SCHEMA_REGISTRY_URL"],
         "S3_ENDPOINT_URL": addresses["S3_ENDPOINT_URL"],
-        "S3_ACCESS_KEY": access_key(partner.id, secrets),
-        "S3_SECRET_KEY": secrets[f"s3_{partner.id}"],
+        "S3_ACCESS_KEY": access_key(partner, secrets),
+        "S3_SECRET_KEY": secrets[f"s3_{partner}"],
         "S3_BUCKET": addresses["S3_BUCKET"],
     }
-    write_private(directory / "partner.env", "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
 def make_key_pair(private: Path, public: Path) -> None:
