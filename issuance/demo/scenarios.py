@@ -324,7 +324,7 @@ SCENARIOS: dict[str, Scenario] = {
                     "SELECT s.partner || ' ' || s.statement_id FROM statement s JOIN break b"
                     " ON b.kind = 'STATEMENT_LATE'"
                     " AND b.reference = s.partner || '/' || s.function JOIN break_event e USING (break_id)"
-                    " WHERE e.event = 'CLOSED' AND e.business_day = s.completed_on",
+                    " WHERE e.event IN ('OPENED', 'REOPENED') AND e.actual = 'nothing' AND e.business_day = s.completed_on",
                     happening="statement late",
                 ),
             ),
