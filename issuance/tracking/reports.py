@@ -1,6 +1,6 @@
 """Checking a partner's report: structure first (the whole message), then each item; pure functions.
 
-A refusal is a value: a code of lifecycle.REFUSAL_CODES. What only the ledger knows (whether the plastic exists and
+A refusal is a value: a code of codes.REFUSAL_CODES. What only the ledger knows (whether the plastic exists and
 the partner has its relation to it) is checked set-based in tracking.merge.
 """
 
