@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from issuance.codes import HOLDER_EVENTS, REFUSAL_CODES, TEMPLATES
 from issuance.dispatch.jobs import ENDED as JOBS_ENDED
 from issuance.dispatch.jobs import JOB_STATES
 from issuance.lifecycle import (
@@ -18,16 +19,13 @@ from issuance.lifecycle import (
     COHORT_STATES,
     DECISIONS,
     ENDED_STATES,
-    HOLDER_EVENTS,
     KEEPING,
     MILESTONES,
     PAUSES,
     PLASTIC_STATES,
     REASONS,
-    REFUSAL_CODES,
     REQUESTS,
     ROLES,
-    TEMPLATES,
     WITHDRAWALS,
     Milestone,
     Relation,

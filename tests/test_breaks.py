@@ -16,10 +16,10 @@ from uuid import UUID
 import pytest
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, drop_temporary, item, make_cohort, report
 
+from issuance.break_kinds import BREAK_KINDS
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.remake import plan_remakes
 from issuance.ledger.connection import Connection, set_business_day
-from issuance.lifecycle import BREAK_KINDS
 from issuance.reconcile.activation import reconcile
 from issuance.reconcile.beyond_order import watch_making
 from issuance.reconcile.closing import read_statement

@@ -16,11 +16,11 @@ from cohort_fixture import empty
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, drop_temporary, item, merge, report
 from test_equations import live, state_list
 
+from issuance.break_kinds import BREAK_KINDS
 from issuance.cli import cli
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, connect
 from issuance.ledger.news import verify_audit
-from issuance.lifecycle import BREAK_KINDS
 from issuance.reconcile.closing import close_cohorts, read_statement
 from issuance.reconcile.equations import EQUATIONS
 from issuance.reconcile.partner_view import ANSWERS, PartnerStatement, find_partner, read_part

@@ -16,19 +16,17 @@ import fastavro
 import pytest
 
 from issuance import lifecycle
+from issuance.break_kinds import BREAK_KINDS
+from issuance.codes import HOLDER_EVENTS, REFUSAL_CODES, TEMPLATES
 from issuance.lifecycle import (
-    BREAK_KINDS,
     CANCEL_REASONS,
     CARD_STATES,
     DECISIONS,
     ENDED_STATES,
-    HOLDER_EVENTS,
     MILESTONES,
     PLASTIC_STATES,
     REASONS,
-    REFUSAL_CODES,
     REQUESTS,
-    TEMPLATES,
 )
 from issuance.partners import GRANTABLE, PARTNER_TOPICS, load_registry
 from issuance.policy import load_policy

@@ -19,11 +19,12 @@ from cohort_fixture import empty
 from ledger_fixture import COHORT, OPENS, POLICY
 from test_closing import divided
 
+from issuance.break_kinds import BREAK_KINDS
 from issuance.cli import cli
 from issuance.clock import day_of
 from issuance.errors import Refused
 from issuance.ledger.connection import connect, set_business_day
-from issuance.lifecycle import BREAK_KINDS, CARD_STATES, MILESTONES
+from issuance.lifecycle import CARD_STATES, MILESTONES
 from issuance.reconcile.closing import read_statement
 from issuance.reconcile.daily_measures import Measure
 from issuance.reconcile.daily_report import (

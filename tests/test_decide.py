@@ -305,6 +305,18 @@ def break_of(connection: Connection, reference: str) -> str:
     return str(row[0])
 
 
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [("seen", None), ("0123456789012345", None), ("王小明", "FIELD_INVALID"), ("11010519491231002X", "FIELD_INVALID"),
+     ("110105491231002", "FIELD_INVALID"), ("13800000000", "FIELD_INVALID")],
+)  # fmt: skip
+def test_who_took_part_is_a_reference_and_no_person(ledger: Connection, reference: str, code: str | None) -> None:
+    (ref,) = make_cohort(ledger, 1)
+    taken = item("COLLECTED", ref, 8, place="ICBC-001", actors=[{"role": "PROXY", "reference": reference}])
+    refused = merge(ledger, report("ICBC", "c", [taken])).refused[0]
+    assert [refusal.code for refusal in refused] == ([code] if code else [])
+
+
 def test_a_resolved_remake_limit_opens_again_when_more_is_wanted(ledger: Connection) -> None:
     refs = make_cohort(ledger, 3)
     ledger.execute("UPDATE release SET remakes_allowed = 0")

@@ -13,6 +13,7 @@ from typing import get_args
 import click
 import pytest
 
+from issuance.break_kinds import BREAK_KINDS
 from issuance.cli import cli
 from issuance.docs import (
     CARD_MOVES,
@@ -28,15 +29,7 @@ from issuance.docs import (
     plastic_state,
 )
 from issuance.errors import Misconfigured
-from issuance.lifecycle import (
-    BREAK_KINDS,
-    CARD_STATES,
-    COHORT_STATES,
-    MILESTONES,
-    PLASTIC_STATES,
-    Relation,
-    Subject,
-)
+from issuance.lifecycle import CARD_STATES, COHORT_STATES, MILESTONES, PLASTIC_STATES, Relation, Subject
 from issuance.policy import Policy
 from issuance.reconcile.equation_words import BUCKET_WORDS, EQUATION_WORDS
 from issuance.reconcile.equations import EQUATIONS

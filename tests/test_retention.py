@@ -21,12 +21,12 @@ from ledger_fixture import fresh_database
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
 from issuance.cli import cli
+from issuance.codes import ERASURE_GROUNDS, KEPT_REASONS
 from issuance.dispatch.seal import Job, Sealer
 from issuance.errors import IssuanceError, Refused, Unavailable
 from issuance.intake.accept import accept_part
 from issuance.ledger.connection import connect
 from issuance.ledger.verify import verify_ledger
-from issuance.lifecycle import ERASURE_GROUNDS, KEPT_REASONS
 from issuance.policy import load_policy
 from issuance.retention import cohorts as erasing
 from issuance.retention import erase as erasing_persons

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import click
 
+from issuance.commands.forecast import assume
 from issuance.commands.output import emit
 from issuance.commands.values import Day, Pair
 from issuance.dispatch.calendar import CalendarDay
@@ -213,26 +213,11 @@ def plan(
     With --forecast or any what-if nothing changes, and all open and coming cohorts count together.
     """
     if only_forecast or capacity or maintenance or opens:
-        _show_forecast(cohort_ids, _assume(cohort_ids, capacity, maintenance, opens), as_json)
+        _show_forecast(cohort_ids, assume(cohort_ids, capacity, maintenance, opens), as_json)
     elif len(cohort_ids) == 1:
         _start_plan(cohort_ids[0], as_json)
     else:
         raise click.UsageError("请指定一个批次，或加 --forecast。 / name one cohort, or add --forecast.")
-
-
-def _assume(
-    cohort_ids: Sequence[str],
-    capacity: Sequence[tuple[str, int]],
-    maintenance: Sequence[tuple[str, date]],
-    opens: Sequence[tuple[str, date]],
-) -> Assumptions:
-    days: dict[str, set[date]] = defaultdict(set)
-    for factory, day in maintenance:
-        days[factory].add(day)
-    if any(not name for name, _ in opens) and len(cohort_ids) != 1:
-        raise click.UsageError("--opens 只写日期时须指定一个批次。 / --opens DAY needs one cohort named.")
-    opening = {name or cohort_ids[0]: day for name, day in opens}
-    return Assumptions(dict(capacity), {name: frozenset(found) for name, found in days.items()}, opening)
 
 
 def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: bool) -> None:

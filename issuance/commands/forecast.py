@@ -1,13 +1,17 @@
-"""The forecast as a person reads it."""
+"""The forecast: what is assumed of it by options, and how a person reads it."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
+from issuance.dispatch.demands import Assumptions
 from issuance.dispatch.forecast import Forecast
 
 TITLES = {
@@ -16,6 +20,26 @@ TITLES = {
     "factories": "制卡厂 / factories",
     "late": "预计超期 / cards that will breach",
 }
+
+
+def assume(
+    cohort_ids: Sequence[str],
+    capacity: Sequence[tuple[str, int]],
+    maintenance: Sequence[tuple[str, date]],
+    opens: Sequence[tuple[str, date]],
+) -> Assumptions:
+    """The assumptions of the options; a bare --opens DAY is of the one cohort named.
+
+    Raises:
+        UsageError: a bare day, and not one cohort named.
+    """
+    days: dict[str, set[date]] = defaultdict(set)
+    for factory, day in maintenance:
+        days[factory].add(day)
+    if any(not name for name, _ in opens) and len(cohort_ids) != 1:
+        raise click.UsageError("--opens 只写日期时须指定一个批次。 / --opens DAY needs one cohort named.")
+    opening = {name or cohort_ids[0]: day for name, day in opens}
+    return Assumptions(dict(capacity), {name: frozenset(found) for name, found in days.items()}, opening)
 
 
 def print_forecast(found: Forecast) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from issuance.codes import LEGAL_GROUNDS
 from issuance.commands.output import emit
 from issuance.errors import Refused
-from issuance.lifecycle import LEGAL_GROUNDS
 from issuance.retention.persons import Named
 from issuance.settings import Settings, load_settings
 

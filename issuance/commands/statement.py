@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Column, Table
 
-from issuance.lifecycle import BREAK_KINDS, CARD_STATES
+from issuance.break_kinds import BREAK_KINDS
+from issuance.lifecycle import CARD_STATES
 from issuance.reconcile.closing import ClosingStatement
 from issuance.reconcile.partner_view import PartnerStatement
 

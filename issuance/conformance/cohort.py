@@ -18,11 +18,9 @@ from issuance.conformance.persons import Row, make_persons
 from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.release import release_wave
 from issuance.errors import Broken
-from issuance.intake.accept import accept_part, finish_submission
-from issuance.intake.decide_rows import decide_rows
-from issuance.intake.session import card_ref_of, list_parts, open_intake
+from issuance.intake.in_process import is_registered, take_in_whole
+from issuance.intake.session import card_ref_of
 from issuance.intake.submit import Package, submit_package
-from issuance.intake.validate_part import validate_part
 from issuance.ledger.connection import Connection, transaction
 from issuance.settings import Settings
 from issuance.tracking.breaks import resolve_break
@@ -77,16 +75,10 @@ def take_in(
         file = _write(Path(folder) / "check.csv", rows)
         package = Package(check.cohort_id, check.city, "retiree", check.day, len(rows))
         submit_package(settings, package, [file], check.user)
-    if not registered(lambda: _is_registered(settings, check.cohort_id)):
+    if not registered(lambda: is_registered(settings, check.cohort_id)):
         raise Broken("NOT_REGISTERED", "the submission is not registered: do the consumers run? issuance stack status")
-    intake = open_intake(settings, check.cohort_id, 0)
-    for part in list_parts(intake):
-        validate_part(intake, part)
-    if decide_rows(intake) != "VALIDATED":
+    if not take_in_whole(settings, check.cohort_id):
         raise Broken("CHECK_NOT_ACCEPTED", f"the rows of the check are not accepted: {_refusals(settings, check)}")
-    for part in list_parts(intake):
-        accept_part(intake, part)
-    finish_submission(intake)
     return rows
 
 
@@ -114,14 +106,6 @@ def _write(path: Path, rows: Sequence[Row]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
-
-
-def _is_registered(settings: Settings, cohort_id: str) -> bool:
-    with transaction(settings.database_url) as connection:
-        row = connection.execute(
-            "SELECT FROM submission JOIN cohort USING (cohort_no) WHERE cohort_id = %s", (cohort_id,)
-        ).fetchone()
-    return row is not None
 
 
 def _refusals(settings: Settings, check: Check) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from issuance.codes import REFUSAL_CODES
 from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.persons import telling_values
 from issuance.conformance.watch import REPORTS, Seen
-from issuance.lifecycle import REFUSAL_CODES
 from issuance.tracking.reports import MOST_ITEMS, check_structure
 from issuance.tracking.reports import Reporter as Partner
 from issuance.wire.registry import FRAME

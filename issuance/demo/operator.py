@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 from issuance.airflow import Airflow
+from issuance.break_kinds import BREAK_KINDS
 from issuance.demo.people import as_user, password_of
 from issuance.demo.waiting import await_condition
 from issuance.errors import Broken
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.lifecycle import BREAK_KINDS
 from issuance.settings import Settings
 
 SEARCHING = timedelta(days=3)

@@ -323,8 +323,9 @@ SCENARIOS: dict[str, Scenario] = {
                     "a break, and it is asked for; the break closes when it is there",
                     "SELECT s.partner || ' ' || s.statement_id FROM statement s JOIN break b"
                     " ON b.kind = 'STATEMENT_LATE'"
-                    " AND b.reference = s.partner || '/' || s.function JOIN break_event e USING (break_id)"
-                    " WHERE e.event = 'CLOSED' AND e.business_day = s.completed_on",
+                    " AND b.reference = s.partner || '/' || s.function"
+                    " JOIN break_event e USING (break_id) WHERE e.event IN ('OPENED', 'REOPENED')"
+                    " AND e.actual = 'nothing' AND e.business_day = s.completed_on",
                     happening="statement late",
                 ),
             ),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from issuance.break_kinds import BREAK_KINDS
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day
 from issuance.ledger.queries import rows_of
-from issuance.lifecycle import BREAK_KINDS
 
 
 @dataclass(frozen=True)

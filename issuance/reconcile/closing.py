@@ -8,10 +8,11 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from issuance.break_kinds import HOLDING_KINDS
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
-from issuance.lifecycle import ENDED_STATES, HOLDING_KINDS
+from issuance.lifecycle import ENDED_STATES
 from issuance.partners import load_registry
 from issuance.policy import Policy, load_policy
 from issuance.reconcile.equations import EQUATIONS, Balance, balance, list_stated

@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg.types.json import Jsonb
 
+from issuance.break_kinds import BREAK_KINDS
 from issuance.clock import instant_on
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.ledger.queries import rows_of
-from issuance.lifecycle import BREAK_KINDS, CARD_STATES, MILESTONES
+from issuance.lifecycle import CARD_STATES, MILESTONES
 from issuance.partners import load_registry, topic_of
 from issuance.policy import load_policy
 from issuance.reconcile.daily_measures import Measure, measure_day

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from issuance.lifecycle import BREAK_KINDS, BreakKind
+from issuance.break_kinds import BREAK_KINDS, BreakKind
 from issuance.markdown import table
 from issuance.reconcile.equation_words import BUCKET_WORDS, EQUATION_WORDS
 from issuance.reconcile.equations import EQUATIONS, MISSING, Equation

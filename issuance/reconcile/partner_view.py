@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from issuance.break_kinds import HOLDING_KINDS
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, transaction
-from issuance.lifecycle import HOLDING_KINDS
 from issuance.partners import Partner, Registry, load_registry
 from issuance.policy import load_policy
 from issuance.reconcile.closing import stand_cohort

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from issuance.break_kinds import HOLDING_KINDS
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day
-from issuance.lifecycle import HOLDING_KINDS
 from issuance.policy import load_policy
 from issuance.settings import Settings
 

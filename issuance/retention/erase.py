@@ -13,13 +13,14 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+from issuance.codes import LEGAL_GROUNDS
 from issuance.dispatch.jobs import ENDED, list_jobs
 from issuance.errors import Refused
 from issuance.intake.duplicates import STATES
 from issuance.intake.parts import PartStore
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit
-from issuance.lifecycle import ENDED_STATES, LEGAL_GROUNDS
+from issuance.lifecycle import ENDED_STATES
 from issuance.partners import Registry, load_registry
 from issuance.retention.certificates import issue_certificate, list_certificates
 from issuance.retention.letters import erase_letters

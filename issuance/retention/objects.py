@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from issuance.codes import TEMPLATES
 from issuance.ledger.connection import Connection
-from issuance.lifecycle import TEMPLATES
 from issuance.partners import Registry
 from issuance.vault.objects import ObjectStore
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+from issuance.break_kinds import BREAK_KINDS
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
 from issuance.ledger.news import audit
 from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.lifecycle import BREAK_KINDS
 from issuance.partners import topic_of
 from issuance.tracking.decisions import BREAKS, CARD_BREAKS, paused
 

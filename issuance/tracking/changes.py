@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from issuance.codes import HOLDER_EVENTS
 from issuance.errors import Broken
-from issuance.lifecycle import HOLDER_EVENTS
 from issuance.policy import load_policy
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import open_sealed

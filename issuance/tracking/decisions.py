@@ -6,7 +6,8 @@ Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due
 
 from __future__ import annotations
 
-from issuance.lifecycle import HOLDER_EVENTS, KEEPING, MILESTONES
+from issuance.codes import HOLDER_EVENTS
+from issuance.lifecycle import KEEPING, MILESTONES
 from issuance.lifecycle import REQUESTS as ANSWERS
 
 

@@ -12,12 +12,12 @@ from uuid import UUID
 import fastavro
 
 from issuance.clock import day_of
+from issuance.codes import TEMPLATES
 from issuance.dispatch.partner_keys import sealing_key
 from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.erased import erased
 from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.lifecycle import TEMPLATES
 from issuance.partners import load_registry, topic_of
 from issuance.policy import load_policy
 from issuance.settings import Settings

@@ -1,11 +1,12 @@
 """Checking a partner's report: structure first (the whole message), then each item; pure functions.
 
-A refusal is a value: a code of lifecycle.REFUSAL_CODES. What only the ledger knows (whether the plastic exists and
+A refusal is a value: a code of codes.REFUSAL_CODES. What only the ledger knows (whether the plastic exists and
 the partner has its relation to it) is checked set-based in tracking.merge.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,10 @@ MOST_ITEMS = 1000
 
 RECEIPT = ("card_count", "hash_total", "sha256")
 """What a factory says of a job file it has received; tracking.merge holds it against the job."""
+
+
+PERSONAL = re.compile(r".*[^\x20-\x7e].*|[0-9]{17}[0-9Xx]|[0-9]{15}|1[3-9][0-9]{9}", re.DOTALL)
+"""A name, an ID number or a phone number: who took part is said by a reference of the partner's own."""
 
 
 class StagedFact(NamedTuple):
@@ -126,6 +131,8 @@ def _refuse_item(report: Json, item: Json, milestone: Milestone, reporter: Repor
         return "REASON_UNKNOWN"
     if any(actor["role"] not in ROLES for actor in item["actors"]):
         return "ROLE_UNKNOWN"
+    if any(PERSONAL.fullmatch(actor["reference"]) for actor in item["actors"]):
+        return "FIELD_INVALID"
     return None if _post_agrees(item, milestone) else "FIELD_INVALID"
 
 
