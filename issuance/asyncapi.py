@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from issuance.lifecycle import HOLDER_EVENTS, MILESTONES, REQUESTS
+from issuance.codes import HOLDER_EVENTS
+from issuance.lifecycle import MILESTONES, REQUESTS
 from issuance.partners import PARTNER_TOPICS
 from issuance.settings import ROOT
 from issuance.wire.kafka import cloud_event_headers

@@ -11,9 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from issuance import markdown
 from issuance import partner_examples as examples
+from issuance.codes import REFUSAL_CODES
 from issuance.docs import NEEDS, RELATIONS
-from issuance.lifecycle import KEEPING, MILESTONES, PAUSES, REASONS, REFUSAL_CODES, REQUESTS, Milestone
+from issuance.lifecycle import KEEPING, MILESTONES, PAUSES, REASONS, REQUESTS, Milestone
 from issuance.partners import GRANTABLE, PARTNER_TOPICS, load_registry, topic_of
 from issuance.settings import ROOT
 from issuance.tracking.reports import MOST_ITEMS, hash_total
@@ -51,6 +53,10 @@ MISTAKES: tuple[Mistake, ...] = (
     (
         "occurred_at 在未来", "occurred_at in the future",
         lambda r: r["items"][0].update(occurred_at=examples.NOW + timedelta(days=1)),
+    ),
+    (
+        "参与人写姓名", "a name for an actor's reference",
+        lambda r: r["items"][0].update(actors=[{"role": "HOLDER", "reference": "\u5f20\u4e09"}]),
     ),
     ("S10 邮件号校验位有误", "an S10 number with a wrong check digit",
      lambda r: r["items"][0].update(tracking_no="EJ473124820CN")),
@@ -98,10 +104,8 @@ SUBMITTERS = frozenset({"SUBMISSION_LIVE", "NOTHING_TO_AMEND", "SUBMISSION_UNDEC
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
-    lines = [list(head)]
-    lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """A table of Markdown, without the empty line after it."""
+    return "\n".join(markdown.table(tuple(head), map(tuple, rows))).rstrip("\n")
 
 
 def said(language: Language, zh: str, en: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from issuance.lifecycle import MILESTONES, REFUSAL_CODES
+from issuance.codes import REFUSAL_CODES
+from issuance.lifecycle import MILESTONES
 from issuance.partner_docs import BLOCK, EXAMPLES, FILES, MISTAKES, REMEDIES, SUBMITTERS, Language, block, written
 from issuance.partner_examples import BANK, collected, refusals
 from issuance.partners import PARTNER_TOPICS
