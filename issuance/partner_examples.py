@@ -183,7 +183,9 @@ def answers() -> list[Json]:
 
 def headers() -> str:
     """Our headers, and those that yours are best."""
-    made = cloud_event_headers("PAB/PAB-main-1", "cn.issuance.v1.card_report", "urn:issuance:partner:PAB", str(NOW))
+    made = cloud_event_headers(
+        "PAB/PAB-main-1", "cn.issuance.v1.card_report", "urn:issuance:partner:PAB", NOW.isoformat()
+    )
     return "\n".join(f"{name}: {value.decode()}" for name, value in made)
 
 
