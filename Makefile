@@ -34,8 +34,9 @@ bench: $(BIN)/issuance
 java-bank: install
 	examples/java-bank/build
 
+# Two processes, each with a stack of its own; a file's tests stay together.
 test: install
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

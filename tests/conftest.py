@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import fields
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-os.environ["ISSUANCE_STACK_DIR"] = str(ROOT / ".stack-test")
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Each process of a run has a stack of its own."""
+os.environ["ISSUANCE_STACK_DIR"] = str(ROOT / (f".stack-test-{WORKER}" if WORKER else ".stack-test"))
 os.environ["AIRFLOW_API_URL"] = "http://127.0.0.1:9"  # brought by nobody: these tests need no Airflow
 
 from ledger_fixture import fresh_database
@@ -19,8 +22,9 @@ from issuance.ledger.connection import Connection, connect, migrate
 from issuance.settings import Settings, load_settings
 from issuance.stack.place import Ports
 
-PORT_OFFSET = int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000"))
+PORT_OFFSET = int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000")) + 4000 * WORKER
 """The tests' stack stands beside one that is up; another offset lets two checkouts test side by side."""
+os.environ["ISSUANCE_TEST_PORT_OFFSET"] = str(PORT_OFFSET)
 for _port in fields(Ports):
     os.environ[f"ISSUANCE_PORT_{_port.name.upper()}"] = str(int(str(_port.default)) + PORT_OFFSET)
 
@@ -30,7 +34,9 @@ def stack() -> Iterator[Settings]:
     """Kafka, PostgreSQL, S3 and the registry in a folder and on ports of their own; stopped at the end."""
     from issuance.stack import run
 
-    run.up(print, workers=False)
+    with (ROOT / ".stack-test.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # what has to be downloaded is downloaded once
+        run.up(print, workers=False)
     try:
         yield load_settings()
     finally:
