@@ -90,6 +90,10 @@ PACKAGE_REFUSALS: dict[str, tuple[str, str]] = {
     "MANIFEST_INVALID": ("清单文件无法使用或有未知字段。", "The manifest cannot be read or has unknown fields."),
     "FILE_MISSING": ("没有该文件或文件夹，请检查路径。", "No such file or folder: check the path."),
     "COHORT_ID_INVALID": ("批次编号格式不符。", "The cohort ID has another form than 1 to 64 of A-Z a-z 0-9 _ . -"),
+    "COHORT_ID_RESERVED": (
+        "check- 开头的批次编号留作一致性检查之用，请改名。",
+        "IDs that begin with check- are kept for conformance checks: name it otherwise.",
+    ),
     "COHORT_UNKNOWN": ("没有该批次，请核对编号。", "There is no such cohort: check its ID."),
     "FILE_NAMES_REPEATED": (
         "一次提交中有同名文件，请改名。",
