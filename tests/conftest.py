@@ -27,7 +27,8 @@ from issuance.ledger.connection import Connection, connect, migrate
 from issuance.settings import Settings, load_settings
 from issuance.stack.place import Ports
 
-PORT_OFFSET = int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000")) + 4000 * WORKER
+# S3 listens 10,000 above its ports, too: all of them stay below those that clients are given (from 32768 on)
+PORT_OFFSET = int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000")) + 40 * WORKER
 """The tests' stack stands beside one that is up; another offset lets two checkouts test side by side."""
 os.environ["ISSUANCE_TEST_PORT_OFFSET"] = str(PORT_OFFSET)
 for _port in fields(Ports):

@@ -15,7 +15,7 @@ from issuance.settings import read_env_file
 from issuance.stack.place import Ports
 
 ROOT = Path(__file__).parents[1]
-PORT_OFFSET = 2000 + int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000"))
+PORT_OFFSET = 20 + int(os.environ.get("ISSUANCE_TEST_PORT_OFFSET", "2000"))
 
 
 @dataclass
