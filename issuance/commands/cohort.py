@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from issuance.commands.forecast import assume
 from issuance.commands.output import emit
 from issuance.commands.values import Day, Pair
-from issuance.dispatch.calendar import CalendarDay
-from issuance.dispatch.demands import Assumptions
 from issuance.errors import Refused
 from issuance.ledger import queries
 from issuance.ledger.connection import transaction
 from issuance.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from issuance.dispatch.calendar import CalendarDay
+    from issuance.dispatch.demands import Assumptions
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 NOTE = click.option("--note", required=True, help="Why; it stands in the audit.")
@@ -212,6 +213,8 @@ def plan(
 
     With --forecast or any what-if nothing changes, and all open and coming cohorts count together.
     """
+    from issuance.commands.forecast import assume
+
     if only_forecast or capacity or maintenance or opens:
         _show_forecast(cohort_ids, assume(cohort_ids, capacity, maintenance, opens), as_json)
     elif len(cohort_ids) == 1:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from issuance.codes import LEGAL_GROUNDS
 from issuance.commands.output import emit
 from issuance.errors import Refused
-from issuance.retention.persons import Named
 from issuance.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from issuance.retention.persons import Named
 
 
 @click.group()
@@ -29,6 +31,7 @@ def named(command: Any) -> Any:
 
 
 def _named(settings: Settings, card: str | None, application: tuple[str, str] | None, id_type: str | None) -> Named:
+    from issuance.retention.persons import Named
     from issuance.vault.keys import KeyService
 
     if sum(bool(given) for given in (card, application, id_type)) != 1:
