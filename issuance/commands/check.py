@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from issuance.commands.output import emit
+from issuance.commands.values import AS_JSON
 
 
 @click.command()
@@ -18,7 +19,7 @@ from issuance.commands.output import emit
 @click.option("--box", type=click.Path(file_okay=False, path_type=Path), help="Folder of what is brought by hand.")
 @click.option("--junit", "junit_file", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML here.")
 @click.option("--on-this-ledger", is_flag=True, help="Check on a ledger that is not on this machine.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@AS_JSON
 def check(
     partner_id: str,
     patience: float,

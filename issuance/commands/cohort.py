@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from issuance.commands.output import emit
-from issuance.commands.values import Day, Pair
+from issuance.commands.output import emit, read
+from issuance.commands.values import AS_JSON, NOTE, Day, Pair
 from issuance.errors import Refused
 from issuance.ledger import queries
 from issuance.ledger.connection import transaction
@@ -20,14 +20,7 @@ if TYPE_CHECKING:
     from issuance.dispatch.calendar import CalendarDay
     from issuance.dispatch.demands import Assumptions
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-NOTE = click.option("--note", required=True, help="Why; it stands in the audit.")
 REASON = click.option("--reason", required=True, help="Why; it stands in the audit.")
-
-
-def _read(question: Any, *values: Any) -> Any:
-    with transaction(load_settings().database_url) as connection:
-        return question(connection, *values)
 
 
 def _policies(settings: Settings) -> Any:
@@ -47,7 +40,7 @@ def cohort() -> None:
 @AS_JSON
 def list_cohorts(as_json: bool) -> None:
     """Every cohort, its state and counts."""
-    emit(_read(queries.list_cohorts), as_json)
+    emit(read(queries.list_cohorts), as_json)
 
 
 @cohort.command()
@@ -57,7 +50,7 @@ def show(cohort_id: str, as_json: bool) -> None:
     """One cohort: submissions, states, changes; its waves with jobs, finishing days and cards that will breach."""
     from issuance.intake.data_docs import with_links
 
-    found = with_links(load_settings(), _read(queries.show_cohort, cohort_id))
+    found = with_links(load_settings(), read(queries.show_cohort, cohort_id))
     if as_json:
         emit(found, True)
         return
@@ -144,7 +137,7 @@ def calendar(as_json: bool) -> None:
     from issuance.partners import load_registry
 
     settings = load_settings()
-    days = _read(read_calendar, load_registry(settings.partners_file), _policies(settings))
+    days = read(read_calendar, load_registry(settings.partners_file), _policies(settings))
     emit([vars(day) if as_json else _calendar_row(day) for day in days], as_json)
 
 
@@ -229,7 +222,7 @@ def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: boo
     from issuance.partners import load_registry
 
     settings = load_settings()
-    found = _read(forecast, load_registry(settings.partners_file), _policies(settings), cohort_ids, assumed)
+    found = read(forecast, load_registry(settings.partners_file), _policies(settings), cohort_ids, assumed)
     if as_json:
         emit(found.as_dict(), True)
     else:
@@ -242,7 +235,7 @@ def _start_plan(cohort_id: str, as_json: bool) -> None:
 
     settings = load_settings()
     user, airflow = session(settings)
-    wave = _read(wave_to_plan, cohort_id)
+    wave = read(wave_to_plan, cohort_id)
     run_id = airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
     if as_json:
         emit({"cohort_id": cohort_id, "wave": wave, "run_id": run_id, "user": user}, True)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from issuance.commands.output import emit
+from issuance.commands.values import AS_JSON
 from issuance.ledger.connection import business_day, transaction
 from issuance.partners import load_registry
 from issuance.settings import load_settings
@@ -22,7 +23,7 @@ def keys() -> None:
 
 
 @keys.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@AS_JSON
 def list_keys(as_json: bool) -> None:
     """Partners' keys with the days they are valid, then our signing keys."""
     from issuance.dispatch import partner_keys

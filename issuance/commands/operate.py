@@ -6,19 +6,13 @@ from typing import Any
 
 import click
 
-from issuance.commands.output import emit
+from issuance.commands.output import emit, read
+from issuance.commands.values import AS_JSON
 from issuance.ledger import queries
 from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.news import audit
 from issuance.partners import load_registry
 from issuance.settings import load_settings
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-
-
-def _read(question: Any, *values: Any) -> Any:
-    with transaction(load_settings().database_url) as connection:
-        return question(connection, *values)
 
 
 @click.group()
@@ -31,7 +25,7 @@ def card() -> None:
 @AS_JSON
 def show_card(card_ref: str, as_json: bool) -> None:
     """One card's whole life: facts, decisions, breaks."""
-    emit(_read(queries.show_card, card_ref), as_json)
+    emit(read(queries.show_card, card_ref), as_json)
 
 
 @card.command()
@@ -39,7 +33,7 @@ def show_card(card_ref: str, as_json: bool) -> None:
 @AS_JSON
 def find(words: str, as_json: bool) -> None:
     """查卡。 Find cards by application id, tracking number, hand-over id, job id or serial number."""
-    emit(_read(queries.find_cards, words), as_json)
+    emit(read(queries.find_cards, words), as_json)
 
 
 @card.command()
@@ -70,7 +64,7 @@ def list_jobs(cohort_id: str | None, as_json: bool) -> None:
     """Jobs and their state."""
     from issuance.dispatch.jobs import list_jobs as listed
 
-    emit(_read(listed, cohort_id), as_json)
+    emit(read(listed, cohort_id), as_json)
 
 
 @job.command()
@@ -127,7 +121,7 @@ def list_breaks(only_open: bool, everything: bool, as_json: bool, **which: str |
 
     if only_open and everything:
         raise click.UsageError("--open 与 --all 只能选一个。 / --open or --all, not both.")
-    rows = _read(listed, Wanted(**which, closed_too=everything))
+    rows = read(listed, Wanted(**which, closed_too=everything))
     emit(rows if as_json else [_break_row(row) for row in rows], as_json)
 
 
@@ -145,7 +139,7 @@ def show_break(break_id: str, as_json: bool) -> None:
     """One difference: the evidence from both sides, and what happened to it."""
     from issuance.reconcile.evidence import show_break as shown
 
-    found = _read(shown, break_id)
+    found = read(shown, break_id)
     if as_json:
         emit(found, True)
         return
@@ -199,7 +193,7 @@ def dlq() -> None:
 @AS_JSON
 def list_dead_letters(as_json: bool) -> None:
     """Refused messages: where, whose, why."""
-    emit(_read(queries.list_dead_letters), as_json)
+    emit(read(queries.list_dead_letters), as_json)
 
 
 @dlq.command()

@@ -1,4 +1,4 @@
-"""How commands speak: JSON for programs, aligned tables for people."""
+"""How commands ask the ledger and speak: JSON for programs, aligned tables for people."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+
+from issuance.ledger.connection import transaction
+from issuance.settings import load_settings
+
+
+def read(question: Any, *values: Any) -> Any:
+    """What a query of the ledger (a function of a connection and values) answers."""
+    with transaction(load_settings().database_url) as connection:
+        return question(connection, *values)
 
 
 def emit(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], as_json: bool) -> None:

@@ -10,13 +10,11 @@ import click
 
 from issuance.commands.check import check
 from issuance.commands.output import emit
+from issuance.commands.values import AS_JSON, NOTE
 from issuance.errors import Refused
 from issuance.ledger.connection import business_day, transaction
 from issuance.partners import SECTIONS, load_registry
 from issuance.settings import Settings, load_settings
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-NOTE = click.option("--note", required=True, help="Why; it stands in the audit.")
 
 
 @click.group()

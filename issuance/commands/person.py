@@ -10,6 +10,7 @@ import click
 
 from issuance.codes import LEGAL_GROUNDS
 from issuance.commands.output import emit
+from issuance.commands.values import AS_JSON
 from issuance.errors import Refused
 from issuance.settings import Settings, load_settings
 
@@ -50,7 +51,7 @@ def _named(settings: Settings, card: str | None, application: tuple[str, str] | 
 @click.argument("target", type=click.Path(path_type=Path))
 @named
 @click.option("--seal-to", type=click.Path(path_type=Path), help="Public key (PEM): TARGET is a JWE for its owner.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@AS_JSON
 def export(target: Path, seal_to: Path | None, as_json: bool, **given: Any) -> None:
     """查阅、复制。 Write everything held about a person to TARGET, a new file that only you can read."""
     from issuance.login import current_user
@@ -68,7 +69,7 @@ def export(target: Path, seal_to: Path | None, as_json: bool, **given: Any) -> N
     type=click.Choice(LEGAL_GROUNDS),
     help="The legal reason; needed while a card is under way (it is withdrawn) or live.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@AS_JSON
 def erase(ground: str | None, as_json: bool, **given: Any) -> None:
     """删除。 Erase a person with all cards; facts and decisions stay. Shows the certificate."""
     from issuance.login import current_user

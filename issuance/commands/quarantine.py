@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from issuance.commands.output import emit
+from issuance.commands.values import AS_JSON
 from issuance.settings import load_settings
 
 
@@ -18,7 +19,7 @@ def quarantine() -> None:
 @quarantine.command(name="list")
 @click.argument("cohort_id")
 @click.option("--all", "everything", is_flag=True, help="Rows that were corrected too.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@AS_JSON
 def list_rows(cohort_id: str, everything: bool, as_json: bool) -> None:
     """Rows that were not accepted, each with reasons and remedy, and the card that stands in the way."""
     from issuance.intake.quarantine import list_quarantine
@@ -32,7 +33,7 @@ def list_rows(cohort_id: str, everything: bool, as_json: bool) -> None:
 @click.argument("cohort_id")
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--seal-to", type=click.Path(path_type=Path), help="Public key (PEM): TARGET is a JWE for its owner.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@AS_JSON
 def export(cohort_id: str, target: Path, seal_to: Path | None, as_json: bool) -> None:
     """导出隔离行。 Write the rows that you submitted to TARGET; corrected, they come back with submit --amends."""
     from issuance.intake.quarantine import export_quarantine

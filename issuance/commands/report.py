@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from issuance.commands.output import emit
-from issuance.commands.values import Day
+from issuance.commands.values import AS_JSON, Day
 from issuance.settings import load_settings
 
 
@@ -19,7 +19,7 @@ def report() -> None:
 
 @report.command()
 @click.option("--day", type=Day(), help="Which day; by default the last one that is over.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@AS_JSON
 def daily(day: date | None, as_json: bool) -> None:
     """日报。 Make a day's report (CSV and Parquet on S3), or show where the one that was made stands."""
     from issuance.login import current_user

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from issuance.commands.output import emit
+from issuance.commands.values import AS_JSON
 from issuance.ledger.connection import transaction
 from issuance.settings import load_settings
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 
 
 @click.group()

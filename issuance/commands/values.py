@@ -1,4 +1,4 @@
-"""What options of the command line take beside plain words: days, and NAME=VALUE pairs; refusals in both languages."""
+"""Options that commands share, and what options take beside plain words: days, and NAME=VALUE pairs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from datetime import date
 from typing import Any
 
 import click
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+NOTE = click.option("--note", required=True, help="Why; it stands in the audit.")
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
