@@ -53,6 +53,11 @@ class Refused(Permanent):
     """The input or the act is refused."""
 
 
+def unknown_cohort(cohort_id: str) -> Refused:
+    """What is said of a cohort that is none."""
+    return Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+
+
 class Misconfigured(Permanent):
     """A setting, a policy or a registry entry is wrong or missing."""
 

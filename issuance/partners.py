@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from issuance.errors import Misconfigured
+from issuance.errors import Misconfigured, Refused
 from issuance.marked_yaml import Marked, read_marked
 
 PARTNER_TOPICS: dict[str, tuple[dict[str, str], ...]] = {
@@ -90,6 +90,16 @@ class Registry:
     """The backup factory of banks that name one of their own."""
     suspended: Mapping[str, str] = field(default_factory=dict)
     """Partners that are suspended, and why."""
+
+    def partner(self, partner_id: str) -> Partner:
+        """One partner.
+
+        Raises:
+            Refused: there is no such partner.
+        """
+        if partner_id not in self.partners:
+            raise Refused("PARTNER_UNKNOWN", f"没有合作方 {partner_id}。 / there is no partner {partner_id}.")
+        return self.partners[partner_id]
 
     def of_kind(self, kind: str) -> list[Partner]:
         """The partners of a kind, in registry order."""

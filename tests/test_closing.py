@@ -23,7 +23,7 @@ from issuance.ledger.connection import Connection, connect
 from issuance.ledger.news import verify_audit
 from issuance.reconcile.closing import close_cohorts, read_statement
 from issuance.reconcile.equations import EQUATIONS
-from issuance.reconcile.partner_view import ANSWERS, PartnerStatement, find_partner, read_part
+from issuance.reconcile.partner_view import ANSWERS, PartnerStatement, read_part
 from issuance.reconcile.reopening import close_cohort, reopen_cohort
 from issuance.settings import Settings
 from issuance.tracking.breaks import resolve_break
@@ -311,7 +311,7 @@ def test_who_answers_is_said_of_kinds_that_there_are() -> None:
     kinds = {partner.kind for partner in REGISTRY.partners.values()}
     assert {kind for equation in EQUATIONS for kind in equation.answers} <= kinds
     with pytest.raises(Refused, match="PARTNER_UNKNOWN"):
-        find_partner(REGISTRY, "nobody")
+        REGISTRY.partner("nobody")
 
 
 def test_a_refused_report_of_another_factory_is_that_factorys(ledger: Connection) -> None:

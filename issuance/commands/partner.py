@@ -41,12 +41,11 @@ def list_partners(as_json: bool) -> None:
 @AS_JSON
 def show(partner_id: str, as_json: bool) -> None:
     """One partner: topics, rights, keys, standing, and what of it is not at its end."""
-    from issuance.joining.acts import known
     from issuance.joining.view import show as shown
 
     settings = load_settings()
     registry = load_registry(settings.partners_file)
-    known(registry, partner_id)
+    registry.partner(partner_id)
     with transaction(settings.database_url) as connection:
         emit(shown(connection, settings, registry, partner_id), as_json)
 

@@ -13,7 +13,7 @@ import click
 import yaml
 
 from issuance.commands.output import emit
-from issuance.errors import Refused
+from issuance.errors import Refused, unknown_cohort
 from issuance.intake.columns import CODES
 from issuance.intake.regions import known_regions
 from issuance.ledger.checks import CHECKS
@@ -101,7 +101,7 @@ def _standing_fields(settings: Settings, cohort_id: str) -> dict[str, Any]:
             "SELECT city, category, opens_on FROM cohort WHERE cohort_id = %s", (cohort_id,)
         ).fetchone()
     if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     return dict(zip(("city", "category", "opens"), row, strict=True))
 
 

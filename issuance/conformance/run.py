@@ -79,7 +79,7 @@ def check_partner(
         Broken: the stack does not take the check's cohort in.
     """
     registry = load_registry(settings.partners_file)
-    partner = _partner(registry, partner_id)
+    partner = registry.partner(partner_id)
     cases = _chosen(partner.kind, options.only)
     check = _begin(settings, registry, partner, user, options)
     try:
@@ -92,12 +92,6 @@ def check_partner(
     finally:
         put_away(settings, check)
     return check, results
-
-
-def _partner(registry: Registry, partner_id: str) -> Partner:
-    if partner_id not in registry.partners:
-        raise Refused("PARTNER_UNKNOWN", f"没有合作方 {partner_id}。 / there is no partner {partner_id}.")
-    return registry.partners[partner_id]
 
 
 def _chosen(kind: str, only: Sequence[str]) -> list[Case]:

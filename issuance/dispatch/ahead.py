@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from issuance.dispatch.release import take_back
-from issuance.errors import Refused
+from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit, tell_cohort
 from issuance.policy import load_policy
@@ -98,7 +98,7 @@ def _lock_coming(connection: Connection, cohort_id: str, day: date) -> Coming:
         "SELECT cohort_id, cohort_no, city, state, opens_on FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,)
     ).fetchone()
     if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     cohort = Coming(*row)
     if cohort.state == "WITHDRAWN" or _is_withdrawn(connection, cohort):
         raise Refused("ALREADY_WITHDRAWN", f"批次 {cohort_id} 已撤销。 / cohort {cohort_id} is withdrawn already.")

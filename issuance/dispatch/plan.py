@@ -14,7 +14,7 @@ from issuance.dispatch.due import Standing, standings
 from issuance.dispatch.forecast import wave_forecast
 from issuance.dispatch.schedule import Lot, schedule
 from issuance.dispatch.waves import Allotment, allot, job_starts, take_wave
-from issuance.errors import Refused
+from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit, tell_cohort
 from issuance.partners import Registry, load_registry
@@ -97,7 +97,7 @@ def wave_to_plan(connection: Connection, cohort_id: str) -> int:
 def _require_open(connection: Connection, cohort_id: str) -> Standing:
     found = standings(connection, cohort_id)
     if not found:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     if business_day(connection) < found[0].opens_on:
         raise Refused(
             "NOT_OPEN_YET",

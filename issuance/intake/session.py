@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from issuance.errors import Broken, Refused
+from issuance.errors import Broken, unknown_cohort
 from issuance.intake.parts import PartStore
 from issuance.intake.photo_store import PhotoStore
 from issuance.intake.register import register_parts
@@ -54,7 +54,7 @@ def open_intake(settings: Settings, cohort_id: str, submission: int) -> Intake:
             "SELECT cohort_no, opens_on, city FROM cohort WHERE cohort_id = %s", (cohort_id,)
         ).fetchone()
     if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     policy = load_policy(settings.policies_dir, row[2])
     check_waivers(policy)

@@ -15,8 +15,8 @@ from issuance.joining.access import Access
 from issuance.joining.entries import add_entries, change_registry, remove_entry, resume_entry, suspend_entry
 from issuance.joining.leaving import Obstacle, obstacles
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.partners import Partner, Registry, load_registry
+from issuance.ledger.news import audit, require_note
+from issuance.partners import Partner, load_registry
 from issuance.settings import Settings
 from issuance.wire.refusals import pause_partner, paused_partners, resume_partner
 
@@ -46,7 +46,7 @@ def add_partners(settings: Settings, entries: Mapping[str, Any], user: str) -> l
 
 def rotate_credentials(settings: Settings, partner_id: str, user: str, *, kafka: bool, s3: bool) -> None:
     """Give a partner another Kafka password, another S3 access key, or both; they lie in its folder alone."""
-    partner = known(load_registry(settings.partners_file), partner_id)
+    partner = load_registry(settings.partners_file).partner(partner_id)
     access = Access.of(settings)
     what = [name for name, chosen in (("credentials", kafka), ("s3", s3)) if chosen]
     with transaction(settings.database_url) as connection:
@@ -66,8 +66,8 @@ def suspend_partner(settings: Settings, partner_id: str, note: str, user: str) -
         Refused: no such partner, or no reason.
         Misconfigured: nobody would be left to make a bank's cards.
     """
-    _require_note(note)
-    known(load_registry(settings.partners_file), partner_id)
+    require_note(note)
+    load_registry(settings.partners_file).partner(partner_id)
     access = Access.of(settings)
     change_registry(settings.partners_file, suspend_entry(partner_id, note))
     with transaction(settings.database_url) as connection:
@@ -108,8 +108,8 @@ def remove_partner(settings: Settings, partner_id: str, note: str, user: str) ->
         Refused: no such partner, no reason, or something of it is not at its end; names what.
         Misconfigured: others depend on it (a bank on its factory).
     """
-    _require_note(note)
-    partner = known(load_registry(settings.partners_file), partner_id)
+    require_note(note)
+    partner = load_registry(settings.partners_file).partner(partner_id)
     access = Access.of(settings)
     with transaction(settings.database_url) as connection:
         _refuse_open(partner, obstacles(connection, partner))
@@ -132,19 +132,3 @@ def _refuse_open(partner: Partner, found: list[Obstacle]) -> None:
         f"{partner.id} 尚有未了事项（{counts}）：{first}。 / {partner.id} has {counts} not at their end: {first}.",
         open=[one._asdict() for one in found[:1000]],
     )
-
-
-def known(registry: Registry, partner_id: str) -> Partner:
-    """A partner of the registry.
-
-    Raises:
-        Refused: there is no such partner.
-    """
-    if partner_id not in registry.partners:
-        raise Refused("PARTNER_UNKNOWN", f"没有合作方 {partner_id}。 / there is no partner {partner_id}.")
-    return registry.partners[partner_id]
-
-
-def _require_note(note: str) -> None:
-    if not note.strip():
-        raise Refused("NOTE_MISSING", "请写明原因：--note。 / say why: --note TEXT.")

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from issuance.clock import instant_on
+from issuance.errors import Refused
 from issuance.ledger.connection import Connection
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import topic_of
@@ -35,6 +36,16 @@ def tell_cohort(
     }
     ce_id = f"{cohort_id}/{event}/{submission if submission is not None else ''}/{wave or ''}/{occasion}"
     write_outbox(connection, [Outgoing(ce_id, topic_of("cohort-events"), cohort_id, "cohort_event", value)], day)
+
+
+def require_note(note: str) -> None:
+    """An act that is explained by a note has one.
+
+    Raises:
+        Refused: it has none.
+    """
+    if not note.strip():
+        raise Refused("NOTE_MISSING", "请写明原因：--note。 / say why: --note TEXT.")
 
 
 def audit(

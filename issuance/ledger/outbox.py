@@ -32,14 +32,15 @@ class Outgoing:
         return bytes(self.value) if self.record is None else encode_body(self.record, self.value)
 
 
-def write_outbox(connection: Connection, messages: Iterable[Outgoing], day: date) -> None:
-    """Add messages to the outbox; the same derived id is written once."""
+def write_outbox(connection: Connection, messages: Iterable[Outgoing], day: date) -> int:
+    """Add messages to the outbox; the same derived id is written once. Returns how many are new."""
     rows = [(m.ce_id, m.topic, m.key, m.record, m.body(), json.dumps(dict(m.headers)), day) for m in messages]
     if not rows:
-        return
+        return 0
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO outbox (ce_id, topic, key, record, body, headers, business_day)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (ce_id) DO NOTHING",
             rows,
         )
+        return cursor.rowcount

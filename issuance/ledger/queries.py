@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import dict_row
 
-from issuance.errors import Refused
+from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.connection import Connection
 
 
@@ -37,7 +37,7 @@ def show_cohort(connection: Connection, cohort_id: str) -> dict[str, Any]:
     """
     found = [row for row in list_cohorts(connection) if row["cohort_id"] == cohort_id]
     if not found:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     of = "cohort_no = (SELECT cohort_no FROM cohort WHERE cohort_id = %s)"
     return found[0] | {
         "states": rows_of(
@@ -65,16 +65,30 @@ def show_cohort(connection: Connection, cohort_id: str) -> dict[str, Any]:
     }
 
 
+def card_ref_of_text(text: str) -> UUID:
+    """A card_ref that somebody typed.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Refused("CARD_UNKNOWN", f"{text} 不是卡编号。 / {text} is not a card_ref.") from error
+
+
+def unknown_card(card_ref: str) -> Refused:
+    """What is said of a card that is none."""
+    return Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / there is no card {card_ref}.")
+
+
 def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
     """One card: its plastics' facts, decisions and breaks, in the order they came. No personal data.
 
     Raises:
         Refused: there is no such card.
     """
-    try:
-        ref = UUID(card_ref)
-    except ValueError as error:
-        raise Refused("CARD_UNKNOWN", f"{card_ref} 不是卡编号。 / {card_ref} is not a card_ref.") from error
+    ref = card_ref_of_text(card_ref)
     found = rows_of(
         connection,
         "SELECT card_ref, cohort_id, application_id, state_of.state, since, effective AS plastic, bank, factory,"
@@ -83,7 +97,7 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
         (ref,),
     )
     if not found:
-        raise Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / there is no card {card_ref}.")
+        raise unknown_card(card_ref)
     facts = (
         "SELECT attempt, milestone, mark_at(mark) AS occurred_at, nullif(mark_reason(mark), '') AS reason,"
         " consignment_id,"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from issuance.ledger.connection import Connection
-from issuance.tracking.breaks import settle_breaks
+from issuance.tracking.breaks import find_breaks, settle_breaks
 
 KIND = "MADE_NOT_ORDERED"
 
@@ -18,6 +18,15 @@ WHERE r.milestone = 'MADE' AND NOT r.corrects AND NOT EXISTS (
 """
 """Reports of MADE that stand: neither taken back by a correction nor explained by a destruction."""
 
+MADE = f"""
+SELECT DISTINCT '{KIND}', coalesce(c.cohort_no, 0), s.card_ref, s.attempt,
+    s.partner || ' ' || s.card_ref || '/' || s.attempt, 'an order of ' || s.partner,
+    CASE s.code WHEN 'NO_RELATION' THEN 'made, and ordered of ' || coalesce(p.factory, 'nobody')
+        ELSE 'made, and never ordered' END, NULL
+FROM ({SAID}) s LEFT JOIN card c USING (card_ref)
+LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (s.card_ref, s.attempt)
+"""
+
 
 def watch_making(connection: Connection, day: date) -> int:
     """A break for every plastic that a factory made without an order of ours; returns how many changed.
@@ -25,14 +34,5 @@ def watch_making(connection: Connection, day: date) -> int:
     It closes by itself when the factory corrects its report or reports the plastic as destroyed (whose items are
     refused and kept just so). What it was ordered and made beyond that is MADE_BEYOND_ORDER (tracking.decisions).
     """
-    connection.execute("DROP TABLE IF EXISTS found_break")
-    connection.execute(
-        f"CREATE TEMP TABLE found_break ON COMMIT DROP AS SELECT DISTINCT '{KIND}' AS kind,"
-        " coalesce(c.cohort_no, 0) AS cohort_no, s.card_ref, s.attempt,"
-        " s.partner || ' ' || s.card_ref || '/' || s.attempt AS reference, 'an order of ' || s.partner AS expected,"
-        " CASE s.code WHEN 'NO_RELATION' THEN 'made, and ordered of ' || coalesce(p.factory, 'nobody')"
-        " ELSE 'made, and never ordered' END AS actual"
-        f" FROM ({SAID}) s LEFT JOIN card c USING (card_ref)"
-        " LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (s.card_ref, s.attempt)"
-    )
+    find_breaks(connection, MADE)
     return settle_breaks(connection, day, [KIND], "true")

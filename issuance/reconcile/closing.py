@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from issuance.break_kinds import HOLDING_KINDS
-from issuance.errors import Refused
+from issuance.errors import unknown_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import tell_cohort
 from issuance.lifecycle import ENDED_STATES
@@ -109,7 +109,7 @@ def stand_cohort(connection: Connection, cohort_id: str, policy: Policy) -> tupl
         "SELECT cohort_no, state, withdrawal, kept_open FROM cohort WHERE cohort_id = %s", (cohort_id,)
     ).fetchone()
     if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     connection.execute("DROP TABLE IF EXISTS work, standing, card_standing")
     connection.execute(
         "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (row[0],)

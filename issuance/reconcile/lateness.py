@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from issuance.clock import SHANGHAI, instant_on
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import Outgoing, write_outbox
+from issuance.ledger.outbox import write_outbox
 from issuance.partners import Registry
-from issuance.tracking.breaks import settle_breaks
+from issuance.tracking.breaks import find_breaks, settle_breaks
 from issuance.tracking.decisions import paused
 from issuance.wire.notices import partner_notice
 
@@ -40,22 +40,18 @@ def dues(registry: Registry, now: datetime) -> list[Due]:
     ]  # fmt: skip
 
 
-OWED = """
-SELECT '{kind}' AS kind, 0 AS cohort_no, NULL::uuid AS card_ref, NULL::smallint AS attempt,
-       u.partner || '/' || u.function AS reference, 'a statement for ' || u.day AS expected,
+OWED = f"""
+SELECT '{KIND}', 0, NULL::uuid, NULL::smallint, u.partner || '/' || u.function, 'a statement for ' || u.day,
        coalesce((SELECT count(*) || ' of ' || max(k.chunks) || ' chunks' FROM statement_chunk k
                  WHERE (k.partner, k.function) = (u.partner, u.function) AND k.business_day >= u.day
                  GROUP BY k.statement_id, k.revision ORDER BY k.statement_id DESC, k.revision DESC LIMIT 1),
-                'nothing') AS actual,
-       u.partner, u.function, u.day
+                'nothing'),
+       u.partner
 FROM unnest(%(partners)s::text[], %(functions)s::text[], %(days)s::date[]) AS u (partner, function, day)
 WHERE NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.function) = (u.partner, u.function)
                   AND s.business_day >= u.day)
   AND EXISTS (SELECT FROM sealed_job f JOIN job j USING (job_id) JOIN cohort o ON o.cohort_no = j.cohort_no
               WHERE f.sent_on < u.day AND o.state = 'DISPATCHED' AND (j.bank = u.partner OR u.partner = %(hrss)s))
-  AND (NOT {paused} OR EXISTS (
-      SELECT FROM break b WHERE b.kind = '{kind}' AND b.reference = u.partner || '/' || u.function
-      AND coalesce(b.closed_by, '') <> 'evidence'))
 """
 """The statements that are owed and not complete. A partner owes them from the day after its first job was sent, as long
 as a cohort with cards of its is under way; while it is paused, its clock stands still."""
@@ -67,29 +63,21 @@ def watch_statements(connection: Connection, registry: Registry, now: datetime, 
     Of a statement of which chunks are there the chunks are asked for by number instead (reconcile.statements).
     Returns how many breaks changed and notices were written.
     """
-    owed = [(partner, due.function, due.day) for due in dues(registry, now) for partner in due.partners]
+    last = dues(registry, now)
+    owed = [(partner, due.function, due.day) for due in last for partner in due.partners]
     partners, functions, days = zip(*owed, strict=True) if owed else ((), (), ())
-    connection.execute("DROP TABLE IF EXISTS found_break")
-    connection.execute(
-        "CREATE TEMP TABLE found_break ON COMMIT DROP AS " + OWED.format(kind=KIND, paused=paused("u.partner")),
-        {"partners": list(partners), "functions": list(functions), "days": list(days), "hrss": registry.hrss},
-    )
-    asked = connection.execute(
-        f"SELECT partner, function, day FROM found_break WHERE actual = 'nothing' AND NOT {paused('partner')}"
-        " ORDER BY partner, function"
+    values = {"partners": list(partners), "functions": list(functions), "days": list(days), "hrss": registry.hrss}
+    find_breaks(connection, OWED, values)
+    silent = connection.execute(
+        f"SELECT waits_on, split_part(reference, '/', 2) FROM found_break WHERE actual = 'nothing'"
+        f" AND NOT {paused('waits_on')} ORDER BY reference"
     ).fetchall()
-    written = _ask(connection, asked, day)
-    return settle_breaks(connection, day, [KIND], "true") + written
-
-
-def _ask(connection: Connection, owed: list[Any], day: date) -> int:
-    """Ask for these statements, each once a day; returns how many notices are new."""
-    told: list[Outgoing] = [
-        partner_notice(partner, "MISSING", None, {"function": function, "business_day": due}, f"{function}/{due}/{day}")
-        for partner, function, due in owed
-    ]
-    known = connection.execute(
-        "SELECT count(*) FROM outbox WHERE ce_id = ANY (%s)", ([message.ce_id for message in told],)
-    ).fetchone() or (0,)
-    write_outbox(connection, told, day)
-    return len(told) - int(known[0])
+    due_on = {due.function: due.day for due in last}
+    told = [
+        partner_notice(
+            partner, "MISSING", None, {"function": function, "business_day": due_on[function]},
+            f"{function}/{due_on[function]}/{day}",
+        )
+        for partner, function in silent
+    ]  # fmt: skip
+    return settle_breaks(connection, day, [KIND], "true") + write_outbox(connection, told, day)

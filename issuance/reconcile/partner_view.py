@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from issuance.break_kinds import HOLDING_KINDS
-from issuance.errors import Refused
 from issuance.ledger.connection import Connection, transaction
 from issuance.partners import Partner, Registry, load_registry
 from issuance.policy import load_policy
@@ -99,23 +98,11 @@ def partner_statement(settings: Settings, cohort_id: str, partner_id: str) -> Pa
         Refused: there is no such cohort or partner.
     """
     registry = load_registry(settings.partners_file)
-    partner = find_partner(registry, partner_id)
+    partner = registry.partner(partner_id)
     policy = load_policy(settings.policies_dir, registry.city)
     with transaction(settings.database_url) as connection:
         cohort_no, state = stand_cohort(connection, cohort_id, policy)[:2]
         return read_part(connection, cohort_id, cohort_no, state, registry, partner)
-
-
-def find_partner(registry: Registry, partner_id: str) -> Partner:
-    """A partner of the registry.
-
-    Raises:
-        Refused: there is no such partner.
-    """
-    partner = registry.partners.get(partner_id)
-    if partner is None:
-        raise Refused("PARTNER_UNKNOWN", f"没有合作方 {partner_id}。 / there is no partner {partner_id}.")
-    return partner
 
 
 def read_part(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
+from issuance.ledger.news import audit, require_note
 from issuance.partners import load_registry
 from issuance.policy import load_policy
 from issuance.reconcile.closing import ClosingStatement, read_statement, turn_cohort
@@ -17,7 +17,7 @@ def reopen_cohort(settings: Settings, cohort_id: str, user: str, note: str) -> i
     Raises:
         Refused: there is no such cohort, it is not closed, or no note says why.
     """
-    _require_note(note)
+    require_note(note)
     with transaction(settings.database_url) as connection:
         statement = _locked(connection, settings, cohort_id)
         if statement.state != "CLOSED":
@@ -35,7 +35,7 @@ def close_cohort(settings: Settings, cohort_id: str, user: str, note: str) -> in
     Raises:
         Refused: there is no such cohort, nobody reopened it, something still stands open, or no note says why.
     """
-    _require_note(note)
+    require_note(note)
     with transaction(settings.database_url) as connection:
         statement = _locked(connection, settings, cohort_id)
         if not statement.kept_open:
@@ -47,11 +47,6 @@ def close_cohort(settings: Settings, cohort_id: str, user: str, note: str) -> in
         revision = turn_cohort(connection, statement, close=True)
         audit(connection, user, "close", cohort_id, business_day(connection), {"note": note, "revision": revision})
     return revision
-
-
-def _require_note(note: str) -> None:
-    if not note.strip():
-        raise Refused("NOTE_MISSING", "请写明原因。 / say why: --note TEXT.")
 
 
 def _locked(connection: Connection, settings: Settings, cohort_id: str) -> ClosingStatement:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from issuance.break_kinds import HOLDING_KINDS
-from issuance.errors import Refused
+from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.connection import Connection, business_day
 from issuance.policy import load_policy
 from issuance.settings import Settings
@@ -87,7 +87,7 @@ def require_due(connection: Connection, settings: Settings, cohort_id: str) -> R
     connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
     found: Sequence[Retention] = list_retention(connection, settings, cohort_id)
     if not found:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     (cohort,) = found
     if cohort.standing in OBSTACLES:
         code, zh, en = OBSTACLES[cohort.standing]

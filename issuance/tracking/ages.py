@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from issuance.clock import add_working_days, is_known, is_working_day
-from issuance.errors import Refused
+from issuance.errors import unknown_cohort
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import rows_of
 from issuance.lifecycle import CARD_STATES, ENDED_STATES
@@ -75,7 +75,7 @@ def cohort_number(connection: Connection, cohort_id: str) -> int:
     """
     row = connection.execute("SELECT cohort_no FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
     if row is None:
-        raise Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
+        raise unknown_cohort(cohort_id)
     return int(row[0])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from issuance.break_kinds import BREAK_KINDS
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
-from issuance.ledger.news import audit
+from issuance.ledger.news import audit, require_note
 from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.partners import topic_of
 from issuance.tracking.decisions import BREAKS, CARD_BREAKS, paused
@@ -134,8 +134,7 @@ def resolve_break(connection: Connection, break_id: str, user: str, note: str, d
     Raises:
         Refused: there is no such open break, or no note.
     """
-    if not note.strip():
-        raise Refused("NOTE_MISSING", "请写明原因。 / say why: --note TEXT.")
+    require_note(note)
     rows = connection.execute(
         "UPDATE break SET closed_on = %s, closed_by = %s, note = %s, gone = false"
         f" WHERE break_id::text = %s AND closed_on IS NULL RETURNING {RETURNING}",

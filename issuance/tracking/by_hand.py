@@ -8,7 +8,8 @@ from uuid import UUID
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
-from issuance.ledger.news import audit
+from issuance.ledger.news import audit, require_note
+from issuance.ledger.queries import card_ref_of_text, unknown_card
 from issuance.lifecycle import BY_HAND
 
 IN_CUSTODY = ("MADE", "KEYED", "HANDED_OVER", "POSTED", "AT_PLACE", "RETURNED", "SENT_BACK")
@@ -25,8 +26,7 @@ def remake_card(connection: Connection, card_ref: str, reason: str, note: str, u
     """
     if reason not in BY_HAND:
         raise Refused("REASON_UNKNOWN", f"原因只能是 / the reason is one of: {', '.join(BY_HAND)}.")
-    if not note.strip():
-        raise Refused("NOTE_MISSING", "请写明原因。 / say why: --note TEXT.")
+    require_note(note)
     ref, attempt = _plastic_in_custody(connection, card_ref)
     recorded = connection.execute(
         "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, business_day, decided_by)"
@@ -46,15 +46,12 @@ def remake_card(connection: Connection, card_ref: str, reason: str, note: str, u
 
 
 def _plastic_in_custody(connection: Connection, card_ref: str) -> tuple[UUID, int]:
-    try:
-        ref = UUID(card_ref)
-    except ValueError as error:
-        raise Refused("CARD_UNKNOWN", f"{card_ref} 不是卡编号。 / {card_ref} is not a card_ref.") from error
+    ref = card_ref_of_text(card_ref)
     row: Any = connection.execute(
         "SELECT state, effective, withdrawn FROM card WHERE card_ref = %s FOR UPDATE", (ref,)
     ).fetchone()
     if row is None:
-        raise Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / there is no card {card_ref}.")
+        raise unknown_card(card_ref)
     state, attempt, withdrawn = row
     if state not in IN_CUSTODY or withdrawn or attempt is None:
         raise Refused(

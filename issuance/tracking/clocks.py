@@ -8,7 +8,7 @@ from issuance.clock import add_working_days
 from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal import Sealer
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
-from issuance.ledger.outbox import Outgoing, write_outbox
+from issuance.ledger.outbox import write_outbox
 from issuance.partners import load_registry
 from issuance.policy import Policy, load_policy
 from issuance.reconcile.beyond_order import watch_making
@@ -60,16 +60,7 @@ def ask_missing(connection: Connection, day: date) -> int:
         for gap in gaps
     ]  # fmt: skip
     messages += ask_missing_chunks(connection, day)
-    return _write_new(connection, messages, day) + _gap_breaks(connection, day)
-
-
-def _write_new(connection: Connection, messages: list[Outgoing], day: date) -> int:
-    """Write messages; returns how many were not written before."""
-    before = connection.execute(
-        "SELECT count(*) FROM outbox WHERE ce_id = ANY (%s)", ([message.ce_id for message in messages],)
-    ).fetchone() or (0,)
-    write_outbox(connection, messages, day)
-    return len(messages) - int(before[0])
+    return write_outbox(connection, messages, day) + _gap_breaks(connection, day)
 
 
 def _gap_breaks(connection: Connection, day: date) -> int:
@@ -110,7 +101,7 @@ def watch_jobs(connection: Connection, policy: Policy, day: date) -> int:
         partner_notice(factory, "MISSING", None, {"job_id": job_id}, f"{job_id}/{what}")
         for job_id, factory, what in owed
     ]
-    return settle_breaks(connection, day, ["JOB_UNANSWERED"], "true") + _write_new(connection, told, day)
+    return settle_breaks(connection, day, ["JOB_UNANSWERED"], "true") + write_outbox(connection, told, day)
 
 
 def watch_requests(connection: Connection, day: date) -> int:
@@ -137,7 +128,7 @@ def watch_requests(connection: Connection, day: date) -> int:
         request_notice(partner, request_id, request, reason, due_on, [(r, int(n)) for r, n in plastics], "/overdue")
         for partner, request_id, request, reason, due_on, plastics in overdue
     ]
-    return settle_breaks(connection, day, ["REQUEST_OVERDUE"], "true") + _write_new(connection, again, day)
+    return settle_breaks(connection, day, ["REQUEST_OVERDUE"], "true") + write_outbox(connection, again, day)
 
 
 def seal_remakes(settings: Settings) -> int:
