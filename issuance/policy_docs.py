@@ -5,12 +5,13 @@ A test holds the file in step with `policies/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from issuance.markdown import table
 from issuance.policy import DueDays, Policy, load_policy
 from issuance.settings import ROOT
 
@@ -40,8 +41,8 @@ def policies_markdown(policies: Sequence[Policy]) -> str:
     """The whole of docs/policies.md: every figure by city, then each city's sources."""
     lines = [HEAD, "## 数值 / Figures", "", *_figures(policies)]
     for policy in policies:
-        lines += ["", f"## {' / '.join(names_of(policy.city))} ({policy.city})", "", *_sources(policy)]
-    return "\n".join(lines) + "\n"
+        lines += [f"## {' / '.join(names_of(policy.city))} ({policy.city})", "", *_sources(policy)]
+    return "\n".join(lines)
 
 
 def names_of(city: str) -> tuple[str, str]:
@@ -49,23 +50,23 @@ def names_of(city: str) -> tuple[str, str]:
     return CITIES.get(city, (city, city))
 
 
-def _figures(policies: Sequence[Policy]) -> Iterator[str]:
-    yield from _row("Field", "说明 / Meaning", *(" ".join(names_of(policy.city)) for policy in policies))
-    yield from _row("---", "---", *("---" for _ in policies))
-    for name, field in Policy.model_fields.items():
-        if name not in ("city", "sources"):
-            yield from _row(f"`{name}`", field.title or "", *(value_text(getattr(one, name)) for one in policies))
+def _figures(policies: Sequence[Policy]) -> list[str]:
+    head = ("Field", "说明 / Meaning", *(" ".join(names_of(policy.city)) for policy in policies))
+    return table(
+        head,
+        (
+            (f"`{name}`", field.title or "", *(value_text(getattr(one, name)) for one in policies))
+            for name, field in Policy.model_fields.items()
+            if name not in ("city", "sources")
+        ),
+    )
 
 
-def _sources(policy: Policy) -> Iterator[str]:
-    yield from _row("Field", "值 / Value", "出处 / Source")
-    yield from _row("---", "---", "---")
-    for name, source in policy.sources.items():
-        yield from _row(f"`{name}`", value_text(getattr(policy, name)), source)
-
-
-def _row(*cells: str) -> Iterator[str]:
-    yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def _sources(policy: Policy) -> list[str]:
+    return table(
+        ("Field", "值 / Value", "出处 / Source"),
+        ((f"`{name}`", value_text(getattr(policy, name)), source) for name, source in policy.sources.items()),
+    )
 
 
 def value_text(value: Any) -> str:

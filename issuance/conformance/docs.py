@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from issuance.conformance.run import PLAYS, cases_of
+from issuance.markdown import table
 from issuance.settings import ROOT
 
 FILE = ROOT / "docs" / "conformance.md"
@@ -25,12 +26,11 @@ def cases_markdown() -> str:
 
 
 def _lines() -> Iterator[str]:
-    for kind in PLAYS:
-        yield f"\n### {KINDS[kind]}\n"
-        yield "| 用例 / case | 要求 | Sentence of [partners.md](partners.md) that it proves |"
-        yield "| --- | --- | --- |"
-        yield from (f"| `{case.name}` | {case.zh} | {case.sentence} |" for case in cases_of(kind))
     yield ""
+    for kind in PLAYS:
+        yield from (f"### {KINDS[kind]}", "")
+        head = ("用例 / case", "要求", "Sentence of [partners.md](partners.md) that it proves")
+        yield from table(head, ((f"`{case.name}`", case.zh, case.sentence) for case in cases_of(kind)))
 
 
 def written(text: str) -> str:

@@ -26,6 +26,7 @@ from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.news import audit
 from issuance.partners import Partner, Registry, load_registry
 from issuance.settings import STACK_DIR, Settings
+from issuance.waiting import wait_for
 from issuance.wire.refusals import paused_partners
 from issuance.wire.registry import Codec
 
@@ -170,8 +171,6 @@ def _bench(settings: Settings, registry: Registry, partner: Partner, check: Chec
         "settings": settings, "registry": registry, "partner": partner, "check": check, "wishes": wishes,
         "watch": watch, "codec": codec, "box": box, "patience": options.patience, "also": frozenset(options.also),
     }  # fmt: skip
-    from issuance.conformance.waiting import wait_for
-
     rows = take_in(settings, check, wishes, lambda condition: wait_for(condition, options.patience))
     release(settings, check, wishes)
     bench = Bench(rows=rows, orders=Orders(settings, check), **fields)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from issuance.errors import Unavailable
+from issuance.waiting import wait_for
 
 PATIENCE = 300.0
 """Seconds that a run of Airflow may take, beside a second for every thousand cards."""
@@ -17,8 +17,5 @@ def await_condition(condition: Callable[[], bool], what: str, patience: float = 
     Raises:
         Unavailable: it did not come true within so many seconds.
     """
-    until = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > until:
-            raise Unavailable("TOO_SLOW", f"waited {patience:.0f} s for {what}; see `issuance stack logs`")
-        time.sleep(0.5)
+    if not wait_for(condition, patience, poll=0.5):
+        raise Unavailable("TOO_SLOW", f"waited {patience:.0f} s for {what}; see `issuance stack logs`")

@@ -10,11 +10,7 @@ from issuance.intake.normalise import NOTES
 from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
 from issuance.intake.regions import FILE
 from issuance.intake.rules import ROW_RULES, SET_RULES, Rule
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines] + [""]
+from issuance.markdown import table
 
 
 def _rule_row(rule: Rule) -> tuple[str, ...]:
@@ -59,40 +55,40 @@ def rules_markdown() -> str:
         "",
         "## Columns",
         "",
-        *_table(
+        *table(
             ("Column", "Chinese headers", "Required"),
             ((c.name, "、".join(c.zh), "always" if c.required else needed.get(c.name, "")) for c in COLUMNS),
         ),
         "## Codes",
         "",
-        *_table(("Column", "Code", "Chinese words that stand for it"), _code_rows()),
+        *table(("Column", "Code", "Chinese words that stand for it"), _code_rows()),
         f"Region codes: `issuance/intake/{FILE.name}`, GB/T 2260 with the abolished codes; its head names the source.",
         "",
         "## Row rules",
         "",
-        *_table(rules_head, map(_rule_row, ROW_RULES)),
+        *table(rules_head, map(_rule_row, ROW_RULES)),
         "## Decided over the whole set",
         "",
-        *_table(rules_head, map(_rule_row, SET_RULES)),
+        *table(rules_head, map(_rule_row, SET_RULES)),
         "## Duplicates",
         "",
         "What becomes of a valid row by its kind and by how the person's earlier card stands, of any cohort. Of a",
         "person's rows in one submission the first is weighed so, the others are duplicates of it.",
         "",
-        *_table(("Kind", *(f"{zh} {name}" for name, (zh, _) in STANDINGS.items())), _duplicate_rows()),
-        *_table(("Standing", "Meaning", "States of the card"), _standing_rows()),
+        *table(("Kind", *(f"{zh} {name}" for name, (zh, _) in STANDINGS.items())), _duplicate_rows()),
+        *table(("Standing", "Meaning", "States of the card"), _standing_rows()),
         "## Refusals of a file",
         "",
-        *_table(("Code", "说明", "Meaning and remedy"), ((f"`{code}`", zh, en) for code, (zh, en) in REFUSALS.items())),
+        *table(("Code", "说明", "Meaning and remedy"), ((f"`{code}`", zh, en) for code, (zh, en) in REFUSALS.items())),
         "## Refusals of a package, a correction or an export",
         "",
-        *_table(
+        *table(
             ("Code", "说明", "Meaning and remedy"),
             ((f"`{code}`", zh, en) for code, (zh, en) in PACKAGE_REFUSALS.items()),
         ),
         "## Harmless variants, normalised and counted",
         "",
-        *_table(("Note", "说明", "Meaning"), ((f"`{code}`", zh, en) for code, (zh, en) in NOTES.items())),
+        *table(("Note", "说明", "Meaning"), ((f"`{code}`", zh, en) for code, (zh, en) in NOTES.items())),
     ]
     return "\n".join(lines)
 

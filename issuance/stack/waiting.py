@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable
 
 from issuance.errors import Unavailable
-
-POLL_SECONDS = 0.1
+from issuance.waiting import wait_for
 
 
 def await_condition(name: str, holds: Callable[[], bool], check_alive: Callable[[], None], seconds: float) -> None:
@@ -17,16 +15,19 @@ def await_condition(name: str, holds: Callable[[], bool], check_alive: Callable[
     Raises:
         Unavailable: whatever `check_alive` raises when the process has died, or START_TIMEOUT after `seconds`.
     """
-    end = time.monotonic() + seconds
-    while not holds():
+
+    def ready() -> bool:
+        if holds():
+            return True
         check_alive()
-        if time.monotonic() > end:
-            raise Unavailable(
-                "START_TIMEOUT",
-                f"{name} is not ready after {seconds:.0f} s; see `issuance stack logs {name}`, then try again",
-                component=name,
-            )
-        time.sleep(POLL_SECONDS)
+        return False
+
+    if not wait_for(ready, seconds):
+        raise Unavailable(
+            "START_TIMEOUT",
+            f"{name} is not ready after {seconds:.0f} s; see `issuance stack logs {name}`, then try again",
+            component=name,
+        )
 
 
 def port_is_open(host: str, port: int) -> bool:
