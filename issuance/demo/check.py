@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from issuance.demo.plays import Play, card_refs_of
 from issuance.demo.scenarios import ANNULLED, Outcome
 from issuance.ledger.connection import Connection
+from issuance.ledger.queries import cohort_number
 from issuance.reconcile.equations import FACT_STANDS
 from issuance.tracking.marks import milliseconds
 
@@ -47,16 +48,15 @@ class FactKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Truth:
-    """What was done: facts, which of them were annulled, which way a report took, and the rows of the file."""
+    """What partners did: facts, which of them were annulled, and which way a report took."""
 
     facts: dict[FactKey, frozenset[str]]
     annulled: set[FactKey]
-    rows: set[tuple[str, int, str]]
     happenings: dict[str, set[str]]
     """What was done that is no fact of the doer's: the subjects by what happened."""
 
     def of_cohort(self, play: Play) -> Truth:
-        """What concerns one cohort of several: its cards, its jobs, its letters; its rows already are its own."""
+        """What concerns one cohort of several: its cards, its jobs, its letters."""
         cards = card_refs_of(play)
         letters = {fact.consignment_id for fact in self.facts if fact.card_ref in cards and fact.consignment_id}
 
@@ -76,8 +76,8 @@ class Checked:
     differences: list[str]
 
 
-def read_truth(directory: Path, play: Play) -> Truth:
-    """The truth files: truth.json of a cohort's generator, truth-KIND.jsonl of the simulators of the whole world."""
+def read_truth(directory: Path) -> Truth:
+    """The truth files of the simulators of a whole world, truth-KIND.jsonl."""
     happenings: dict[str, set[str]] = defaultdict(set)
     facts: dict[FactKey, frozenset[str]] = {}
     annulled: set[FactKey] = set()
@@ -92,8 +92,13 @@ def read_truth(directory: Path, play: Play) -> Truth:
                 annulled.add(key)
             else:
                 facts[key] = facts.get(key, frozenset()) | frozenset(entry["defects"])
+    return Truth(facts, annulled, happenings)
+
+
+def read_defects(play: Play) -> set[tuple[str, int, str]]:
+    """(file, line, rule) of every row that a cohort's generator has spoiled, by its truth.json."""
     defects = json.loads((play.directory / "truth.json").read_text(encoding="utf-8"))["defects"]
-    return Truth(facts, annulled, {(d["file"], d["line"], d["rule"]) for d in defects}, happenings)
+    return {(defect["file"], defect["line"], defect["rule"]) for defect in defects}
 
 
 def _truth_key(entry: dict[str, Any]) -> FactKey:
@@ -102,29 +107,30 @@ def _truth_key(entry: dict[str, Any]) -> FactKey:
     return FactKey(**{name: entry[name] for name in names}, occurred_ms=occurred, reason=entry["reason"] or "")
 
 
-def check_planted(connection: Connection, cohort_id: str, truth: Truth) -> Checked:
+def check_planted(connection: Connection, play: Play, truth: Truth) -> Checked:
     """Compare rows and facts of a cohort with the truth about it."""
-    standing = _ledger_facts(connection, cohort_id, FACT_STANDS)
-    gone = _ledger_facts(connection, cohort_id, f"NOT f.corrects AND NOT ({FACT_STANDS})")
+    standing = _ledger_facts(connection, play.cohort_id, FACT_STANDS)
+    gone = _ledger_facts(connection, play.cohort_id, f"NOT f.corrects AND NOT ({FACT_STANDS})")
     rows = {
         (file, line, reason)
         for file, line, reasons in connection.execute(
             "SELECT file, line, reasons FROM row_outcome JOIN cohort USING (cohort_no)"
             " WHERE cohort_id = %s AND outcome <> 'accepted'",
-            (cohort_id,),
+            (play.cohort_id,),
         )
         for reason in reasons
     }
     planted: dict[str, dict[str, int]] = {}
-    for rule in sorted({rule for _, _, rule in truth.rows}):
-        _count(planted, rule, (r for r in truth.rows if r[2] == rule), rows)
+    defects = read_defects(play)
+    for rule in sorted({rule for _, _, rule in defects}):
+        _count(planted, rule, (r for r in defects if r[2] == rule), rows)
     for kind, milestones in BY_MILESTONE.items():
         _count(planted, kind, (fact for fact in truth.facts if fact.milestone in milestones), standing)
     for kind in ON_THE_WAY:
         _count(planted, kind, (fact for fact, ways in truth.facts.items() if kind in ways), standing)
     _count(planted, "correct", truth.annulled, gone)
     differences = [
-        *_differences("row", truth.rows, rows),
+        *_differences("row", defects, rows),
         *_differences("fact", set(truth.facts), standing),
         *_differences("annulled fact", truth.annulled, gone),
     ]
@@ -139,17 +145,12 @@ def check_outcome(connection: Connection, play: Play, truth: Truth, outcome: Out
     """
     rows = connection.execute(
         f"SELECT DISTINCT found FROM ({outcome.found}) AS f (found) WHERE found IS NOT NULL",
-        {"cohort": _number_of(connection, play)},
+        {"cohort": cohort_number(connection, play.cohort_id)},
     ).fetchall()
     planted, found = _subjects(play, truth, outcome), {str(row[0]) for row in rows}
     counts: dict[str, dict[str, int]] = {}
     _count(counts, f"{outcome.zh} / {outcome.en}", planted, found)
     return Checked(counts, list(_differences(outcome.happening or outcome.milestone, planted, found)))
-
-
-def _number_of(connection: Connection, play: Play) -> int:
-    row = connection.execute("SELECT cohort_no FROM cohort WHERE cohort_id = %s", (play.cohort_id,)).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _subjects(play: Play, truth: Truth, outcome: Outcome) -> set[str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from issuance.airflow import Airflow
 from issuance.break_kinds import BREAK_KINDS
-from issuance.demo.people import as_user, password_of
-from issuance.demo.waiting import await_condition
+from issuance.demo.people import airflow_of, as_user
+from issuance.demo.waiting import PATIENCE, await_condition
 from issuance.errors import Broken
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
@@ -63,14 +62,31 @@ def _lost(connection: Connection, consignment_id: str) -> list[str]:
 
 def release_remakes(settings: Settings, cohort_id: str) -> None:
     """Have a cohort's held re-makes planned as a wave, which a second person releases, and wait until it is sent."""
-    wave = str(json.loads(as_user("planner", "cohort", "plan", cohort_id, "--json"))["wave"])
-    airflow = Airflow.log_in(settings.airflow_api_url, "releaser", password_of("releaser"))
+    wave = int(json.loads(as_user("planner", "cohort", "plan", cohort_id, "--json"))["wave"])
+    release_wave(settings, cohort_id, wave)
+
+
+def release_wave(settings: Settings, cohort_id: str, wave: int, patience: float = PATIENCE) -> None:
+    """The second person, who neither submitted nor planned, answers through Airflow's API, until the wave is sent.
+
+    Raises:
+        Broken: its run has failed.
+        Unavailable: a step takes longer than `patience` (seconds).
+    """
+    airflow = airflow_of("releaser", settings)
     run_id = f"{cohort_id}.{wave}"
-    await_condition(
-        lambda: bool(airflow.pending_approvals("card_dispatch", run_id)), "the wave to wait for its release"
-    )
-    as_user("releaser", "cohort", "release", cohort_id, wave)
-    await_condition(partial(ended, airflow, "card_dispatch", run_id), "the wave to be sent")
+
+    def pending() -> bool:
+        return not ended(airflow, "card_dispatch", run_id) and bool(airflow.pending_approvals("card_dispatch", run_id))
+
+    def sent() -> bool:
+        # a slow scheduler can lose an answer and ask again
+        if airflow.pending_approvals("card_dispatch", run_id):
+            as_user("releaser", "cohort", "release", cohort_id, str(wave))
+        return ended(airflow, "card_dispatch", run_id)
+
+    await_condition(pending, "the plan to wait for its release", patience)
+    await_condition(sent, "dispatch to end", patience)
 
 
 def ended(airflow: Airflow, dag_id: str, run_id: str) -> bool:

@@ -6,13 +6,19 @@ import os
 import subprocess
 import sys
 
+from issuance.airflow import Airflow
 from issuance.errors import Broken
-from issuance.settings import STACK_DIR, environment
+from issuance.settings import STACK_DIR, Settings, environment
 
 
 def password_of(user: str) -> str:
     """The generated password of a demo user."""
     return environment()[f"AIRFLOW_USER_{user.upper()}_PASSWORD"]
+
+
+def airflow_of(user: str, settings: Settings) -> Airflow:
+    """A session of one of the demo's users."""
+    return Airflow.log_in(settings.airflow_api_url, user, password_of(user))
 
 
 def as_user(user: str, *words: str) -> str:

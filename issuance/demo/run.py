@@ -14,11 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from issuance.airflow import Airflow
-from issuance.demo.check import check_outcome, check_planted, read_truth
+from issuance.demo.check import Truth, check_outcome, check_planted, read_truth
 from issuance.demo.direct import dispatch_directly, submit_play
-from issuance.demo.operator import ended
-from issuance.demo.people import as_user, password_of
+from issuance.demo.operator import ended, release_wave
+from issuance.demo.people import airflow_of
 from issuance.demo.plays import OPENS, Play, plays_of, write_world
 from issuance.demo.scenarios import Scenario
 from issuance.demo.waiting import PATIENCE, await_condition
@@ -110,16 +109,16 @@ def dispatch_cohorts(demo: Demo, settings: Settings) -> None:
 def prove(demo: Demo, settings: Settings) -> list[Proof]:
     """The closing statements, and planted = found: what truth files say was done against the ledger alone."""
     with demo.stage("proof"):
-        return [_prove_cohort(demo, play, settings) for play in demo.plays]
+        world = read_truth(demo.directory)
+        several = len(demo.plays) > 1
+        truths = {play: world.of_cohort(play) if several else world for play in demo.plays}
+        return [_prove_cohort(demo, play, truth, settings) for play, truth in truths.items()]
 
 
-def _prove_cohort(demo: Demo, play: Play, settings: Settings) -> Proof:
+def _prove_cohort(demo: Demo, play: Play, truth: Truth, settings: Settings) -> Proof:
     statement = close_statement(settings, play.cohort_id)
-    truth = read_truth(demo.directory, play)
-    if len(demo.plays) > 1:
-        truth = truth.of_cohort(play)
     with transaction(settings.database_url) as connection:
-        checked = [check_planted(connection, play.cohort_id, truth)]
+        checked = [check_planted(connection, play, truth)]
         outcomes = play.scenario.outcomes if play.scenario else ()
         checked += [check_outcome(connection, play, truth, outcome) for outcome in outcomes]
     differences = [difference for one in checked for difference in one.differences]
@@ -159,32 +158,8 @@ def _through_airflow(demo: Demo, settings: Settings, play: Play, rows: int) -> N
             raise Broken("INTAKE_NOT_ACCEPTED", f"intake ended {state}: issuance cohort show {play.cohort_id}")
         demo.say(f"  {rows:,} rows, submission accepted")
     with demo.stage("dispatch"):
-        _release(demo, settings, play)
-
-
-def _release(demo: Demo, settings: Settings, play: Play) -> None:
-    """The second person, who neither submitted nor planned, answers through Airflow's API."""
-    run_id = f"{play.cohort_id}.1"
-    airflow = airflow_of("releaser", settings)
-    patience = PATIENCE + demo.cards / 1000
-    await_condition(partial(_pending, airflow, run_id), "the plan to wait for its release", patience)
-    demo.say("  planned; released by the second person")
-    released = partial(_released_and_ended, airflow, play.cohort_id, run_id)
-    await_condition(released, "dispatch to end", patience)
-
-
-def _pending(airflow: Airflow, run_id: str) -> bool:
-    state = airflow.run_state("card_dispatch", run_id)
-    if state == "failed":
-        raise Broken("DISPATCH_FAILED", f"failed tasks: {airflow.failed_tasks('card_dispatch', run_id)}")
-    return state is not None and bool(airflow.pending_approvals("card_dispatch", run_id))
-
-
-def _released_and_ended(airflow: Airflow, cohort_id: str, run_id: str) -> bool:
-    """Answer whenever the release is asked for (a slow scheduler can lose an answer and ask again), until the end."""
-    if airflow.pending_approvals("card_dispatch", run_id):
-        as_user("releaser", "cohort", "release", cohort_id, "1")
-    return ended(airflow, "card_dispatch", run_id)
+        release_wave(settings, play.cohort_id, 1, PATIENCE + demo.cards / 1000)
+        demo.say("  planned, and released by the second person")
 
 
 def _await_life(demo: Demo, settings: Settings) -> None:
@@ -250,11 +225,6 @@ def _pause(dags: Sequence[str], paused: bool) -> None:
     airflow = airflow_of("pipeline", load_settings())
     for dag_id in dags:
         await_condition(partial(airflow.pause, dag_id, paused), f"the DAG {dag_id} to be known")
-
-
-def airflow_of(user: str, settings: Settings) -> Airflow:
-    """A session of one of the demo's users."""
-    return Airflow.log_in(settings.airflow_api_url, user, password_of(user))
 
 
 def _python(*words: str) -> None:

@@ -18,6 +18,18 @@ def rows_of(connection: Connection, query: str, values: Sequence[Any] | Mapping[
         return list(cursor.execute(query, values))
 
 
+def cohort_number(connection: Connection, cohort_id: str) -> int:
+    """The number of a cohort.
+
+    Raises:
+        Refused: there is no such cohort.
+    """
+    row = connection.execute("SELECT cohort_no FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
+    if row is None:
+        raise unknown_cohort(cohort_id)
+    return int(row[0])
+
+
 def list_cohorts(connection: Connection) -> list[dict[str, Any]]:
     """Every cohort with its counts by state, newest opening day first."""
     return rows_of(

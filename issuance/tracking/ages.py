@@ -9,9 +9,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from issuance.clock import add_working_days, is_known, is_working_day
-from issuance.errors import unknown_cohort
 from issuance.ledger.connection import Connection
-from issuance.ledger.queries import rows_of
+from issuance.ledger.queries import cohort_number, rows_of
 from issuance.lifecycle import CARD_STATES, ENDED_STATES
 from issuance.policy import Policy
 from issuance.tracking.decisions import UNANSWERED
@@ -65,18 +64,6 @@ class Age(NamedTuple):
     most_days: int
     most_working_days: int | None
     """None: a year's working days are not known."""
-
-
-def cohort_number(connection: Connection, cohort_id: str) -> int:
-    """The number of a cohort.
-
-    Raises:
-        Refused: there is no such cohort.
-    """
-    row = connection.execute("SELECT cohort_no FROM cohort WHERE cohort_id = %s", (cohort_id,)).fetchone()
-    if row is None:
-        raise unknown_cohort(cohort_id)
-    return int(row[0])
 
 
 def stage_ages(connection: Connection, cohort_id: str, day: date) -> list[Age]:

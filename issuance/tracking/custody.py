@@ -16,6 +16,11 @@ NAMED = 10
 """Plastics in question that a break names."""
 
 DUE = "shanghai_day(mark_at({mark})) + %(handover_days)s < %(day)s"
+GONE = (
+    "EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt, d.kind, d.reason)"
+    " = (a.card_ref, a.attempt, 'REMAKE', 'LOST_IN_HANDOVER'))"
+)
+"""Whether an operator has decided that a plastic was lost in a hand-over (carriage a)."""
 
 HANDOVERS = f"""
 SELECT 'HANDOVER_COUNT', cohort_no, NULL::uuid, NULL::smallint, consignment_id,
@@ -35,9 +40,7 @@ FROM (
         array_agg(h.card_ref || '/' || h.attempt ORDER BY h.card_ref)
             FILTER (WHERE (handed IS NULL) <> (received_at_place IS NULL) AND NOT gone) AS doubtful,
         min(CASE WHEN c.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE c.bank END) AS receiver
-    FROM (SELECT a.*, coalesce(a.handed_over, a.sent_back) AS handed, EXISTS (SELECT FROM decision d
-              WHERE (d.card_ref, d.attempt, d.kind, d.reason) = (a.card_ref, a.attempt, 'REMAKE', 'LOST_IN_HANDOVER'))
-              AS gone
+    FROM (SELECT a.*, coalesce(a.handed_over, a.sent_back) AS handed, {GONE} AS gone
           FROM look JOIN carriage a USING (consignment_id) WHERE a.consignment_id LIKE 'H:%%') h
     JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
     GROUP BY h.consignment_id) counted
@@ -78,8 +81,7 @@ OPEN_ENDED = f"""
 SELECT a.consignment_id, a.handed_over AS mark
 FROM look JOIN letter_news a USING (consignment_id) JOIN plastic p USING (card_ref, attempt)
 WHERE a.received_at_place IS NULL AND coalesce(a.posted, a.delivered, a.returned, a.lost) IS NULL
-  AND p.destroyed IS NULL AND a.handed_over IS NOT NULL AND NOT EXISTS (SELECT FROM decision d
-      WHERE (d.card_ref, d.attempt, d.kind, d.reason) = (a.card_ref, a.attempt, 'REMAKE', 'LOST_IN_HANDOVER'))
+  AND p.destroyed IS NULL AND a.handed_over IS NOT NULL AND NOT {GONE}
 UNION ALL {UNMATCHED}
 """
 """What waits for the other side, and since when."""

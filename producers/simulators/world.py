@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -62,20 +62,6 @@ class World:
         return found
 
 
-def write_world(directory: Path, world: World) -> None:
-    """Write world.json; directories are relative to its own."""
-    cohorts = [
-        {
-            "cohort_id": play.cohort_id,
-            "directory": str(play.directory.relative_to(directory)),
-            "rates": dict(play.rates),
-        }
-        for play in world.plays
-    ]
-    text = json.dumps({"cohorts": cohorts, "rates": dict(world.rates), "chunk_items": world.chunk_items}, indent=1)
-    (directory / FILE).write_text(text + "\n", encoding="utf-8")
-
-
 def read_world(directory: Path) -> World:
     """The world of a directory.
 
@@ -107,8 +93,3 @@ def read_applications(play: Play) -> Iterator[Application]:
             if begins not in bad:
                 yield Application(play.cohort_id, *(row[column] for column in columns))
             begins = reader.line_num + 1
-
-
-def cohort_of_cards(plays: Iterable[Play]) -> dict[str, str]:
-    """card_ref: cohort, of every good row."""
-    return {application.card_ref: play.cohort_id for play in plays for application in read_applications(play)}
