@@ -15,6 +15,7 @@ from issuance.ledger.connection import Connection, set_business_day
 from issuance.partners import load_registry
 from issuance.policy import load_policy
 from issuance.settings import ROOT
+from issuance.tracking.custody import KINDS, watch_custody
 from issuance.tracking.decide import decide_batch
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter
@@ -114,6 +115,15 @@ def decide_all(connection: Connection) -> int:
 def drop_temporary(connection: Connection) -> None:
     """What ON COMMIT DROP does between transactions."""
     connection.execute("DROP TABLE IF EXISTS work, standing, card_standing, found_break")
+
+
+def custody_breaks(connection: Connection, day: int) -> list[tuple[str, str]]:
+    """Kind and reference of the open breaks of custody, as of a day after the opening day."""
+    watch_custody(connection, POLICY, OPENS + timedelta(days=day), REGISTRY.hrss)
+    drop_temporary(connection)
+    return connection.execute(
+        "SELECT kind, reference FROM break WHERE closed_on IS NULL AND kind = ANY (%s) ORDER BY 1, 2", (list(KINDS),)
+    ).fetchall()
 
 
 def states(connection: Connection) -> dict[UUID, str]:

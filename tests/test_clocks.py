@@ -12,8 +12,8 @@ from ledger_fixture import (
     OPENS,
     POLICY,
     REGISTRY,
+    custody_breaks,
     decide_all,
-    drop_temporary,
     item,
     make_cohort,
     merge,
@@ -30,7 +30,6 @@ from issuance.ledger.queries import find_cards
 from issuance.lifecycle import CARD_STATES
 from issuance.tracking.ages import CLOCKS, coming_due, stage_ages, summed, working_days
 from issuance.tracking.by_hand import remake_card
-from issuance.tracking.custody import watch_custody
 from issuance.tracking.notices import Told
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
@@ -143,11 +142,11 @@ def test_what_was_lost_in_a_hand_over_is_made_again_by_hand_and_turns_up_as_a_se
     made(ledger, here, gone)
     merge(ledger, report("ICBC", "one", [item("RECEIVED_AT_PLACE", here, 6)], **H1 | {"handover_count": 1}))
     decide_on(ledger, 7)
-    assert custody(ledger, 7) == [("HANDOVER_COUNT", "H:H1")]
+    assert custody_breaks(ledger, 7) == [("HANDOVER_COUNT", "H:H1")]
     assert remake_card(ledger, str(gone), "LOST_IN_HANDOVER", "the outlet searched", "planner", OPENS) == 1
     decide_on(ledger, 8)
     assert states(ledger)[gone] == "PLANNED"
-    assert custody(ledger, 8) == []
+    assert custody_breaks(ledger, 8) == []
     assert reasons(ledger, gone) == [("CANCEL_PLASTIC", "MISSING"), ("REMAKE", "LOST_IN_HANDOVER")]
     assert two_plastics(ledger) == 0
     received(ledger, gone, day=9)
@@ -187,15 +186,6 @@ def test_only_a_plastic_in_custody_is_made_again_by_hand_and_once(ledger: Connec
     assert refused(remake_card, ledger, "nobody", *give[2:]) == "CARD_UNKNOWN"
     remake_card(*give)
     assert refused(remake_card, *give) == "REMADE_ALREADY"
-
-
-def custody(connection: Connection, day: int) -> list[Any]:
-    """The open breaks of custody on a day."""
-    watch_custody(connection, POLICY, OPENS + timedelta(days=day), REGISTRY.hrss)
-    drop_temporary(connection)
-    return connection.execute(
-        "SELECT kind, reference FROM break WHERE closed_on IS NULL AND kind = 'HANDOVER_COUNT'"
-    ).fetchall()
 
 
 def reasons(connection: Connection, ref: UUID) -> list[Any]:
@@ -246,8 +236,7 @@ def test_what_comes_due_is_listed_by_clock_and_whom_it_waits_for(ledger: Connect
     merge(ledger, report("SF", "posted", [item("POSTED", None, 5, tracking_no="1234567890123")]))
     ledger.execute("UPDATE card SET old_card_generation = 1 WHERE card_ref = %s", (refs[5],))
     decide_on(ledger, 8)
-    watch_custody(ledger, POLICY, OPENS + timedelta(days=8), REGISTRY.hrss)
-    drop_temporary(ledger)
+    custody_breaks(ledger, 8)
     found = due_within(ledger, 500, 8)
     # one at its place, one taken, one in the mail, one on its way under H1, one not made, whose old card stops
     assert found == {

@@ -11,9 +11,8 @@ import pytest
 from ledger_fixture import (
     OPENS,
     POLICY,
-    REGISTRY,
+    custody_breaks,
     decide_all,
-    drop_temporary,
     item,
     make_cohort,
     merge,
@@ -24,7 +23,6 @@ from ledger_fixture import (
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.ledger.verify import rebuild_ledger, verify_ledger
 from issuance.lifecycle import MAIL_CODES, MILESTONES
-from issuance.tracking.custody import watch_custody
 from issuance.tracking.merge import SoundReport
 from issuance.tracking.post import s10_check_digit, s10_contradicts
 
@@ -51,16 +49,6 @@ def made(ref: UUID, day: int = 2) -> SoundReport:
     """What lies before a hand-over, of the factory's part."""
     items = [item(name, ref, day) for name in ("ITEM_ACCEPTED", "MADE", "BANK_KEYED")]
     return report("F-ICBC", f"made {ref}", items)
-
-
-def look(connection: Connection, day: int) -> list[tuple[str, str]]:
-    """The open breaks of custody on a day after the opening day."""
-    watch_custody(connection, POLICY, OPENS + timedelta(days=day), REGISTRY.hrss)
-    drop_temporary(connection)
-    return connection.execute(
-        "SELECT kind, reference FROM break WHERE closed_on IS NULL AND kind IN ('HANDOVER_COUNT', 'UNMATCHED_MAIL')"
-        " ORDER BY 1, 2"
-    ).fetchall()
 
 
 def decide_on(connection: Connection, day: int) -> None:
@@ -133,7 +121,7 @@ def test_a_letter_travels_back_under_a_number_of_its_own(ledger: Connection) -> 
     back(ledger, ref)
     decide_on(ledger, 17)
     assert states(ledger)[ref] == "RETURNED"
-    assert look(ledger, 60) == []
+    assert custody_breaks(ledger, 60) == []
 
 
 def test_a_letter_lost_on_its_way_back_is_made_again(ledger: Connection) -> None:
@@ -155,26 +143,26 @@ def test_mail_events_may_come_before_their_hand_over(ledger: Connection, order: 
         merge(ledger, reports[position])
     decide_on(ledger, 20)
     assert states(ledger)[ref] == "COLLECTED"
-    assert look(ledger, 60) == []
+    assert custody_breaks(ledger, 60) == []
 
 
 def test_mail_that_matches_no_hand_over_is_a_break_until_it_does(ledger: Connection) -> None:
     (ref,) = make_cohort(ledger, 1, "mail")
     merge(ledger, mail("POSTED", 4))
-    assert look(ledger, 4 + POLICY.handover_days) == []
-    assert look(ledger, 5 + POLICY.handover_days) == [("UNMATCHED_MAIL", f"M:EMS:{ONE}")]
+    assert custody_breaks(ledger, 4 + POLICY.handover_days) == []
+    assert custody_breaks(ledger, 5 + POLICY.handover_days) == [("UNMATCHED_MAIL", f"M:EMS:{ONE}")]
     merge(ledger, handed_over(ref, 4))
-    assert look(ledger, 20) == []
+    assert custody_breaks(ledger, 20) == []
 
 
 def test_a_letter_that_nobody_posts_is_a_break_on_its_day_without_any_other_news(ledger: Connection) -> None:
     (ref,) = make_cohort(ledger, 1, "mail")
     merge(ledger, handed_over(ref, 4))
-    assert look(ledger, 5) == []
-    assert look(ledger, 4 + POLICY.handover_days) == []
-    assert look(ledger, 5 + POLICY.handover_days) == [("HANDOVER_COUNT", f"M:EMS:{ONE}")]
+    assert custody_breaks(ledger, 5) == []
+    assert custody_breaks(ledger, 4 + POLICY.handover_days) == []
+    assert custody_breaks(ledger, 5 + POLICY.handover_days) == [("HANDOVER_COUNT", f"M:EMS:{ONE}")]
     merge(ledger, mail("POSTED", 30))
-    assert look(ledger, 31) == []
+    assert custody_breaks(ledger, 31) == []
 
 
 YEAR = 380
@@ -195,7 +183,7 @@ def test_a_number_used_again_belongs_to_the_hand_over_within_six_months(
         merge(ledger, reports[position], day=YEAR + 20)
     decide_on(ledger, YEAR + 6)
     assert states(ledger) == {first: "RETURNED", second: "COLLECTED"}
-    assert look(ledger, YEAR + 20) == []
+    assert custody_breaks(ledger, YEAR + 20) == []
     conflicts = ledger.execute("SELECT reference FROM break WHERE kind = 'CONFLICT'").fetchall()
     assert conflicts == []
     assert verify_ledger(ledger) == []
@@ -211,7 +199,7 @@ def test_an_event_long_after_the_only_hand_over_is_anothers_letter(ledger: Conne
     merge(ledger, mail("DELIVERED", YEAR), day=YEAR + 1)
     decide_on(ledger, 12)
     assert states(ledger)[ref] == "POSTED"
-    assert look(ledger, YEAR + 20) == [("UNMATCHED_MAIL", f"M:EMS:{ONE}")]
+    assert custody_breaks(ledger, YEAR + 20) == [("UNMATCHED_MAIL", f"M:EMS:{ONE}")]
 
 
 def test_a_correction_within_one_use_leaves_the_other_alone(ledger: Connection) -> None:
@@ -260,7 +248,7 @@ def test_a_hand_over_is_matched_three_ways_and_names_the_plastics_in_question(
     merge(ledger, *(made(ref) for ref in refs))
     for sent in reversed(reports) if backwards else reports:
         merge(ledger, sent)
-    assert look(ledger, 7) == ([] if doubtful is None else [("HANDOVER_COUNT", "H:H1")])
+    assert custody_breaks(ledger, 7) == ([] if doubtful is None else [("HANDOVER_COUNT", "H:H1")])
     if doubtful is not None:
         ((actual,),) = ledger.execute("SELECT actual FROM break").fetchall()
         assert actual.count(str(refs[2])) == doubtful
@@ -277,7 +265,7 @@ HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 def test_a_difference_that_is_explained_closes_its_break(ledger: Connection) -> None:
     refs = make_cohort(ledger, 2)
     merge(ledger, outlet(refs, "HANDED_OVER", "F-ICBC", 2), outlet(refs[:1], "RECEIVED_AT_PLACE", "ICBC", 2))
-    assert look(ledger, 7) == [("HANDOVER_COUNT", "H:H1")]
+    assert custody_breaks(ledger, 7) == [("HANDOVER_COUNT", "H:H1")]
     late = [item("RECEIVED_AT_PLACE", refs[1], 8)]
     merge(ledger, report("ICBC", "late", late, handover_id="H1", handover_count=2, to_place="ICBC-001"))
-    assert look(ledger, 9) == []
+    assert custody_breaks(ledger, 9) == []

@@ -8,7 +8,7 @@ from issuance.conformance import hands
 from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
-from issuance.conformance.factory_hands import asked
+from issuance.conformance.factory_hands import answered_when_asked, asked
 from issuance.conformance.factory_later import destroyed_rightly
 from issuance.conformance.roles import item
 from issuance.conformance.statements import CASES as STATEMENTS
@@ -101,12 +101,7 @@ def check_account(bench: Bench) -> Verdicts:
         yield NotShown("未能提出注销账户 / no CANCEL_ACCOUNT could be asked for")
         return
     bring(bench, [plastic])
-    if not bench.until(lambda: bench.of_plastics([plastic], "ACCOUNT_CANCELLED")):
-        yield Finding("UNANSWERED", f"CANCEL_ACCOUNT {plastic[0]}/{plastic[1]} 未答复 / is not answered")
-    for one in bench.of_plastics(bench.plastics(), "ACCOUNT_CANCELLED"):
-        requests = asked(bench, "CANCEL_ACCOUNT", one.plastic)
-        if not requests or one.seen.at < requests[0].at:
-            yield Finding("TOO_EARLY", f"{one.seen.name} ACCOUNT_CANCELLED 先于请求 / came before it was asked for")
+    yield from answered_when_asked(bench, "CANCEL_ACCOUNT", "ACCOUNT_CANCELLED", plastic)
 
 
 def check_destroyed(bench: Bench) -> Verdicts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from issuance.conformance.bench import Bench
+from issuance.conformance.case import Finding, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.roles import item
 from issuance.conformance.watch import Seen
@@ -86,3 +87,13 @@ def asked(bench: Bench, request: str, plastic: tuple[str, int]) -> list[Seen]:
         and seen.value["request"] == request
         and plastic in {(one["card_ref"], one["attempt"]) for one in seen.value["plastics"]}
     ]
+
+
+def answered_when_asked(bench: Bench, request: str, milestone: str, plastic: tuple[str, int]) -> Verdicts:
+    """A request about a plastic is answered by its milestone, which of no plastic comes before the request."""
+    if not bench.until(lambda: bench.of_plastics([plastic], milestone)):
+        yield Finding("UNANSWERED", f"{request} {plastic[0]}/{plastic[1]} 未答复 / is not answered")
+    for one in bench.of_plastics(bench.plastics(), milestone):
+        requests = asked(bench, request, one.plastic)
+        if not requests or one.seen.at < requests[0].at:
+            yield Finding("TOO_EARLY", f"{one.seen.name} {milestone} 先于请求 / came before it was asked for")

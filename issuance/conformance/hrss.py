@@ -7,7 +7,7 @@ from issuance.conformance.bank import bring, received
 from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
-from issuance.conformance.factory_hands import asked
+from issuance.conformance.factory_hands import answered_when_asked, asked
 from issuance.conformance.statements import CASES as STATEMENTS
 
 HRSS = frozenset({"hrss"})
@@ -58,12 +58,7 @@ def check_cancelled(bench: Bench) -> Verdicts:
     if not bench.until(lambda: asked(bench, "CANCEL_SS", plastic)):
         yield NotShown("未能提出注销 / no CANCEL_SS could be asked for")
         return
-    if not bench.until(lambda: bench.of_plastics([plastic], "SS_CANCELLED")):
-        yield Finding("UNANSWERED", f"CANCEL_SS {plastic[0]}/{plastic[1]} 未答复 / is not answered")
-    for one in bench.of_plastics(bench.plastics(), "SS_CANCELLED"):
-        requests = asked(bench, "CANCEL_SS", one.plastic)
-        if not requests or one.seen.at < requests[0].at:
-            yield Finding("TOO_EARLY", f"{one.seen.name} SS_CANCELLED 先于请求 / came before it was asked for")
+    yield from answered_when_asked(bench, "CANCEL_SS", "SS_CANCELLED", plastic)
 
 
 FIELDS = "Which milestone you may report, about what, and the fields it needs"
