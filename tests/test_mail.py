@@ -11,6 +11,7 @@ import pytest
 from ledger_fixture import (
     OPENS,
     POLICY,
+    REGISTRY,
     custody_breaks,
     decide_all,
     item,
@@ -20,6 +21,7 @@ from ledger_fixture import (
     states,
 )
 
+from issuance.joining.leaving import obstacles
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.ledger.verify import rebuild_ledger, verify_ledger
 from issuance.lifecycle import MAIL_CODES, MILESTONES
@@ -153,6 +155,15 @@ def test_mail_that_matches_no_hand_over_is_a_break_until_it_does(ledger: Connect
     assert custody_breaks(ledger, 5 + POLICY.handover_days) == [("UNMATCHED_MAIL", f"M:EMS:{ONE}")]
     merge(ledger, handed_over(ref, 4))
     assert custody_breaks(ledger, 20) == []
+
+
+def test_a_carrier_does_not_leave_over_mail_that_matches_nothing(ledger: Connection) -> None:
+    make_cohort(ledger, 1, "mail")
+    merge(ledger, mail("POSTED", 4))
+    assert obstacles(ledger, REGISTRY.partner("EMS"), REGISTRY.hrss) == []
+    custody_breaks(ledger, 5 + POLICY.handover_days)
+    assert obstacles(ledger, REGISTRY.partner("EMS"), REGISTRY.hrss) == [("break", f"UNMATCHED_MAIL M:EMS:{ONE}")]
+    assert obstacles(ledger, REGISTRY.partner("SF"), REGISTRY.hrss) == []
 
 
 def test_a_letter_that_nobody_posts_is_a_break_on_its_day_without_any_other_news(ledger: Connection) -> None:

@@ -45,7 +45,6 @@ def show(partner_id: str, as_json: bool) -> None:
 
     settings = load_settings()
     registry = load_registry(settings.partners_file)
-    registry.partner(partner_id)
     with transaction(settings.database_url) as connection:
         emit(shown(connection, settings, registry, partner_id), as_json)
 

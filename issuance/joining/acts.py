@@ -109,10 +109,11 @@ def remove_partner(settings: Settings, partner_id: str, note: str, user: str) ->
         Misconfigured: others depend on it (a bank on its factory).
     """
     require_note(note)
-    partner = load_registry(settings.partners_file).partner(partner_id)
+    registry = load_registry(settings.partners_file)
+    partner = registry.partner(partner_id)
     access = Access.of(settings)
     with transaction(settings.database_url) as connection:
-        _refuse_open(partner, obstacles(connection, partner))
+        _refuse_open(partner, obstacles(connection, partner, registry.hrss))
     change_registry(settings.partners_file, remove_entry(partner_id))
     with transaction(settings.database_url) as connection:
         day = business_day(connection)

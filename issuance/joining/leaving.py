@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from issuance.dispatch.jobs import ENDED, list_jobs
 from issuance.ledger.connection import Connection
 from issuance.lifecycle import ENDED_STATES
 from issuance.partners import Partner
+from issuance.reconcile.partner_view import BREAK_PARTNER, OF_BREAK
 from issuance.tracking.decisions import UNANSWERED
 
 
@@ -19,11 +20,16 @@ class Obstacle(NamedTuple):
     reference: str
 
 
-def obstacles(connection: Connection, partner: Partner) -> list[Obstacle]:
+def obstacles(connection: Connection, partner: Partner, hrss: str) -> list[Obstacle]:
     """Everything of a partner's that is not at its end, by kind and reference."""
     jobs = [Obstacle("job", job["job_id"]) for job in list_jobs(connection)
             if job["factory"] == partner.id and job["state"] not in ENDED]  # fmt: skip
-    return [*jobs, *_plastics(connection, partner), *_requests(connection, partner), *_breaks(connection, partner)]
+    return [
+        *jobs,
+        *_plastics(connection, partner),
+        *_requests(connection, partner),
+        *_breaks(connection, partner, hrss),
+    ]
 
 
 MINE = {
@@ -60,16 +66,13 @@ def _requests(connection: Connection, partner: Partner) -> list[Obstacle]:
     return [Obstacle("request", f"{ref}/{attempt} {occasion}") for ref, attempt, occasion in rows]
 
 
-def _breaks(connection: Connection, partner: Partner) -> list[Obstacle]:
-    """Open breaks that name the partner, or a card that is its business."""
-    mine: dict[str, Any] = {"partner": partner.id}
-    card = MINE[partner.kind] if partner.kind in ("factory", "bank") else "false"
+def _breaks(connection: Connection, partner: Partner, hrss: str) -> list[Obstacle]:
+    """Open breaks for which the partner answers, and those of cards that are its business."""
+    mine = MINE[partner.kind] if partner.kind in ("factory", "bank") else "false"
     rows = connection.execute(
-        "SELECT b.kind, b.reference FROM break b LEFT JOIN card c USING (card_ref)"
-        " LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (c.card_ref, c.last_attempt)"
-        " LEFT JOIN job j ON j.job_id = b.reference"
-        " WHERE b.closed_on IS NULL AND (starts_with(b.reference, %(partner)s || '/') OR j.factory = %(partner)s"
-        f" OR {card}) ORDER BY 1, 2",
-        mine,
+        f"SELECT b.kind, b.reference FROM break b {OF_BREAK} WHERE b.closed_on IS NULL"
+        f" AND ({BREAK_PARTNER} = %(partner)s OR b.card_ref IN (SELECT c.card_ref FROM card c"
+        f" LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (c.card_ref, c.last_attempt) WHERE {mine})) ORDER BY 1, 2",
+        {"partner": partner.id, "hrss": hrss},
     ).fetchall()
     return [Obstacle("break", f"{kind} {reference}") for kind, reference in rows]

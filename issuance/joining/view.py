@@ -31,8 +31,12 @@ def list_all(connection: Connection, registry: Registry) -> list[dict[str, Any]]
 
 
 def show(connection: Connection, settings: Settings, registry: Registry, partner_id: str) -> dict[str, Any]:
-    """One partner: what it is, may do and has open."""
-    partner = registry.partners[partner_id]
+    """One partner: what it is, may do and has open.
+
+    Raises:
+        Refused: there is no such partner.
+    """
+    partner = registry.partner(partner_id)
     (row,) = [row for row in list_all(connection, registry) if row["partner"] == partner_id]
     keys = [key for key in list_keys(connection, settings, registry) if key["partner"] == partner_id]
     return row | {
@@ -45,5 +49,5 @@ def show(connection: Connection, settings: Settings, registry: Registry, partner
         "capacity": partner.capacity or None,
         "banks": list(partner.banks),
         "fields": dict(partner.fields),
-        "open": dict(Counter(one.kind for one in obstacles(connection, partner))),
+        "open": dict(Counter(one.kind for one in obstacles(connection, partner, registry.hrss))),
     }
