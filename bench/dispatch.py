@@ -20,6 +20,7 @@ from uuid import uuid4, uuid5
 import psycopg
 
 from bench.intake import MIB, OPENS, SINCE, Stages, database
+from issuance.city.partners import GRANTABLE, load_registry, topic_of
 from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.dispatch.plan import plan_factories
 from issuance.dispatch.release import release_wave
@@ -27,7 +28,6 @@ from issuance.dispatch.seal import Sealer
 from issuance.intake.accept import CARD_TYPES, VAULT_FIELDS
 from issuance.intake.session import CARD_NAMESPACE
 from issuance.ledger.connection import connect
-from issuance.partners import GRANTABLE, load_registry, topic_of
 from issuance.settings import Settings, load_settings
 from issuance.vault.blocks import BLOCK_ROWS, Vault, block_key
 from issuance.vault.envelopes import SealingKey

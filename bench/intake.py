@@ -28,6 +28,7 @@ from uuid import uuid4, uuid5
 
 import psycopg
 
+from issuance.city.partners import load_registry
 from issuance.intake.accept import CARD_TYPES, VAULT_FIELDS, accept_part, finish_submission
 from issuance.intake.decide_rows import decide_rows
 from issuance.intake.parts import PartStore
@@ -36,7 +37,6 @@ from issuance.intake.session import CARD_NAMESPACE, open_intake
 from issuance.intake.submit import Package, Sealing
 from issuance.intake.validate_part import OUTCOME, validate_part
 from issuance.ledger.connection import connect, migrate, set_business_day
-from issuance.partners import load_registry
 from issuance.settings import ROOT, Settings, load_settings
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.keys import KeyService

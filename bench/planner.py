@@ -16,13 +16,13 @@ from functools import cache, partial
 
 import psycopg
 
+from issuance.city.partners import Registry, load_registry
+from issuance.city.policy import load_policy
 from issuance.clock import is_working_day
 from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.forecast import forecast
 from issuance.dispatch.schedule import Demand, schedule
 from issuance.ledger.connection import migrate, set_business_day, transaction
-from issuance.partners import Registry, load_registry
-from issuance.policy import load_policy
 from issuance.settings import ROOT, load_settings
 
 FIRST_DAY = date(2025, 3, 3)

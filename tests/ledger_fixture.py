@@ -9,11 +9,11 @@ from uuid import UUID
 
 import psycopg
 
+from issuance.city.partners import load_registry
+from issuance.city.policy import load_policy
 from issuance.clock import end_of, instant_on
 from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection, set_business_day
-from issuance.partners import load_registry
-from issuance.policy import load_policy
 from issuance.settings import ROOT
 from issuance.tracking.custody import KINDS, watch_custody
 from issuance.tracking.decide import decide_batch

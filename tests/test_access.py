@@ -13,7 +13,7 @@ from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailed
 from ledger_fixture import REGISTRY
 from wire_fixture import credentials_of
 
-from issuance.partners import Partner, topic_of
+from issuance.city.partners import Partner, topic_of
 from issuance.settings import Settings, environment, read_env_file
 from issuance.vault.objects import ObjectStore
 from issuance.wire.kafka import client_options, make_consumer, make_producer

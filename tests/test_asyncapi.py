@@ -17,11 +17,11 @@ import yaml
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from jsonschema import Draft7Validator
 
-from issuance.asyncapi import FILE, text
-from issuance.lifecycle import MILESTONES, REQUESTS
-from issuance.partners import PARTNER_TOPICS, load_registry
+from issuance.city.partners import PARTNER_TOPICS, load_registry
+from issuance.docpages.asyncapi import FILE, text
 from issuance.settings import Settings
 from issuance.wire.topics import SCHEMAS, declared_topics
+from issuance.words.lifecycle import MILESTONES, REQUESTS
 
 SCHEMA = Path(__file__).with_name("asyncapi-3.0.0.json.gz")
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def operations() -> dict[str, dict[str, Any]]:
 
 
 def test_it_is_in_step_with_the_tables() -> None:
-    assert FILE.read_text(encoding="utf-8") == text(), "write it anew: python -m issuance.asyncapi"
+    assert FILE.read_text(encoding="utf-8") == text(), "write it anew: python -m issuance.docpages.asyncapi"
 
 
 def test_it_is_valid(validator: Draft7Validator) -> None:

@@ -14,10 +14,10 @@ from cohort_fixture import TODAY, add_cohort, changed, empty
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from issuance.airflow.login import register_operator
 from issuance.cli import cli
+from issuance.ledger.audit import verify_audit
 from issuance.ledger.connection import connect
-from issuance.ledger.news import verify_audit
-from issuance.login import register_operator
 from issuance.settings import ROOT, Settings
 from issuance.wire.refusals import Message, pause_partner, refuse_message
 
@@ -105,11 +105,11 @@ def at(stack: Settings, ledger_url: str, tmp_path: Path, monkeypatch: pytest.Mon
         )  # fmt: skip
         pause_partner(connection, "ICBC", "RUN", TODAY)
         message = Message("issuance.production.F-ICBC.v1", 0, 7, "F-ICBC", b"k", b"raw", (), {"report_id": "r1"})
-        from issuance.ledger.outbox import write_outbox
+        from issuance.wire.outbox import write_outbox
 
         write_outbox(connection, refuse_message(connection, message, "HASH_DIFFERS", TODAY), TODAY)
     monkeypatch.setenv("DATABASE_URL", ledger_url)
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "planner")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
     return changed(stack, ledger_url, tmp_path, {}, {})
 
 
@@ -154,7 +154,7 @@ def test_taking_and_retiring_a_key_are_the_users(at: Settings, pem: Path) -> Non
 
 def test_a_user_is_registered_once_and_again_with_another_id(at: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = iter(["h.eyJzdWIiOiAiNyJ9.s", "h.eyJzdWIiOiAiNyJ9.s", "h.eyJzdWIiOiAiOCJ9.s"])  # sub 7, 7, 8
-    monkeypatch.setattr("issuance.login.fetch_token", lambda *given: next(tokens))
+    monkeypatch.setattr("issuance.airflow.login.fetch_token", lambda *given: next(tokens))
     for _ in range(3):
         register_operator(at, "clerk", "secret")
     assert acts(at) == [("clerk", "register", "clerk")] * 2

@@ -16,26 +16,26 @@ from uuid import UUID
 import pytest
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, drop_temporary, item, make_cohort, report
 
-from issuance.break_kinds import BREAK_KINDS
+from issuance.airflow.recovery import note_failed_runs
+from issuance.breaks.kinds import BREAK_KINDS
+from issuance.breaks.settle import resolve_break
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.remake import plan_remakes
 from issuance.ledger.connection import Connection, set_business_day
+from issuance.passes import ask_missing, watch_jobs, watch_requests
 from issuance.reconcile.activation import reconcile
 from issuance.reconcile.beyond_order import watch_making
 from issuance.reconcile.closing import read_statement
 from issuance.reconcile.evidence import show_break
 from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import apply_statements
-from issuance.recovery import note_failed_runs
-from issuance.tracking.breaks import resolve_break
-from issuance.tracking.clocks import ask_missing, watch_jobs, watch_requests
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.reports import hash_total
 from issuance.tracking.stages import apply_reports
 from issuance.wire.avro import decode_body, encode_body
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
 from issuance.wire.refusals import Message, pause_partner, resume_partner
-from issuance.wire.registry import FRAME
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 WITNESSES = [{"role": "WITNESS", "reference": "w1"}, {"role": "WITNESS", "reference": "w2"}]

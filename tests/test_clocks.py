@@ -22,15 +22,15 @@ from ledger_fixture import (
 )
 
 from issuance.clock import add_working_days, instant_on
-from issuance.codes import TEMPLATES
 from issuance.errors import Refused
 from issuance.intake.duplicates import STATES
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.ledger.queries import find_cards
-from issuance.lifecycle import CARD_STATES
 from issuance.tracking.ages import CLOCKS, coming_due, stage_ages, summed, working_days
 from issuance.tracking.by_hand import remake_card
 from issuance.tracking.notices import Told
+from issuance.words.codes import TEMPLATES
+from issuance.words.lifecycle import CARD_STATES
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 H1 = {"handover_id": "H1", "handover_count": 2, "to_place": "ICBC-001"}

@@ -16,17 +16,17 @@ from cohort_fixture import empty
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, drop_temporary, item, merge, report
 from test_equations import live, state_list
 
-from issuance.break_kinds import BREAK_KINDS
+from issuance.breaks.kinds import BREAK_KINDS
+from issuance.breaks.settle import resolve_break
 from issuance.cli import cli
 from issuance.errors import Refused
+from issuance.ledger.audit import verify_audit
 from issuance.ledger.connection import Connection, connect
-from issuance.ledger.news import verify_audit
 from issuance.reconcile.closing import close_cohorts, read_statement
 from issuance.reconcile.equations import EQUATIONS
 from issuance.reconcile.partner_view import ANSWERS, PartnerStatement, read_part
 from issuance.reconcile.reopening import close_cohort, reopen_cohort
 from issuance.settings import Settings
-from issuance.tracking.breaks import resolve_break
 from issuance.wire.avro import decode_body
 
 # Closing and reopening, on a ledger of its own
@@ -139,7 +139,7 @@ def test_an_open_cohort_is_not_reopened(closed: Settings) -> None:
 
 def test_the_commands_act_and_show(closed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", closed.database_url)
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "planner")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
     for words in (["reopen", COHORT, "--note", "recount"], ["close", COHORT, "--note", "counted"]):
         done = CliRunner().invoke(cli, ["cohort", *words])
         assert done.exit_code == 0, (done.output, done.exception)
@@ -167,7 +167,7 @@ def test_breaks_are_asked_for_by_cohort_kind_owner_and_severity(
     closed: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", closed.database_url)
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "planner")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
     late_fact(closed, "OLD_CARD_USED", 9)
     (row,) = run("break", "list")
     assert (row["kind"], row["severity"], row["holds"], row["age_days"], row["owner"]) == (

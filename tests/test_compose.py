@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from issuance.partners import load_registry
+from issuance.city.partners import load_registry
 from issuance.settings import ROOT, load_settings
 from issuance.stack import airflow, kafka, postgres, registry, s3, variables
 from issuance.stack.downloads import pinned

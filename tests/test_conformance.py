@@ -12,19 +12,19 @@ import pytest
 from click.testing import CliRunner
 from cohort_fixture import TODAY, add_cohort, empty
 
+from issuance.city.partners import PARTNER_TOPICS
 from issuance.cli import cli
 from issuance.conformance.case import Case, Finding, NotShown, Result
 from issuance.conformance.cohort import Check
 from issuance.conformance.common import ALWAYS
-from issuance.conformance.docs import FILE, written
 from issuance.conformance.persons import make_persons, telling_values
 from issuance.conformance.report import as_dict, junit, lines
 from issuance.conformance.run import PLAYS, Options, cases_of, check_partner, is_local
-from issuance.dispatch.due import due_dispatches
+from issuance.dispatch.openings import due_dispatches
+from issuance.docpages.conformance import FILE, written
 from issuance.errors import Refused
-from issuance.intake.due import due_intakes
+from issuance.intake.pending import due_intakes
 from issuance.ledger.connection import Connection, connect, set_business_day
-from issuance.partners import PARTNER_TOPICS
 from issuance.settings import ROOT, Settings
 from issuance.vault.keys import KeyService
 from issuance.wire.refusals import pause_partner
@@ -50,7 +50,7 @@ def test_every_kind_of_partner_has_a_handful_of_cases_and_names_are_told_apart()
 
 def test_the_table_of_cases_is_in_step() -> None:
     text = FILE.read_text(encoding="utf-8")
-    assert text == written(text), "write it anew: python -m issuance.conformance.docs"
+    assert text == written(text), "write it anew: python -m issuance.docpages.conformance"
 
 
 def results() -> list[Result]:

@@ -44,7 +44,7 @@ def test_the_command_says_it_as_text_json_and_junit(
     running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", running.settings.database_url)
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "tester")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "tester")  # there is no Airflow here
     few = ["--case", "received", "--case", "taken", "--patience", "20"]
     with client(tmp_path, "bank", "BOC", "miscount") as box:
         junit = tmp_path / "boc.xml"

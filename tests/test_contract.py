@@ -15,10 +15,19 @@ from typing import Any
 import fastavro
 import pytest
 
-from issuance import lifecycle
-from issuance.break_kinds import BREAK_KINDS
-from issuance.codes import HOLDER_EVENTS, REFUSAL_CODES, TEMPLATES
-from issuance.lifecycle import (
+from issuance.breaks.kinds import BREAK_KINDS
+from issuance.city.partners import GRANTABLE, PARTNER_TOPICS, load_registry
+from issuance.city.policy import load_policy
+from issuance.reconcile.equations import EQUATIONS, ORDER_BUCKETS
+from issuance.settings import ROOT
+from issuance.tracking import decisions, holder_events
+from issuance.tracking.fold import FOLDS
+from issuance.tracking.marks import CONTENT_FIELDS
+from issuance.wire.avro import SCHEMAS, decode_body, encode_body, schema_of
+from issuance.wire.topics import declared_families
+from issuance.words import lifecycle
+from issuance.words.codes import HOLDER_EVENTS, REFUSAL_CODES, TEMPLATES
+from issuance.words.lifecycle import (
     CANCEL_REASONS,
     CARD_STATES,
     DECISIONS,
@@ -28,15 +37,6 @@ from issuance.lifecycle import (
     REASONS,
     REQUESTS,
 )
-from issuance.partners import GRANTABLE, PARTNER_TOPICS, load_registry
-from issuance.policy import load_policy
-from issuance.reconcile.equations import EQUATIONS, ORDER_BUCKETS
-from issuance.settings import ROOT
-from issuance.tracking import decisions, holder_events
-from issuance.tracking.fold import FOLDS
-from issuance.tracking.marks import CONTENT_FIELDS
-from issuance.wire.avro import SCHEMAS, decode_body, encode_body, schema_of
-from issuance.wire.topics import declared_families
 
 MIGRATIONS = ROOT / "issuance" / "ledger" / "migrations"
 RECORDS = sorted(path.stem for path in SCHEMAS.glob("*.avsc"))

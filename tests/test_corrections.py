@@ -23,8 +23,8 @@ from issuance.intake.decide_rows import decide_rows
 from issuance.intake.quarantine import export_quarantine, list_quarantine
 from issuance.intake.submit import Package, submit_package
 from issuance.intake.wait import refused_announcements
+from issuance.ledger.audit import verify_audit
 from issuance.ledger.connection import connect
-from issuance.ledger.news import verify_audit
 from issuance.reconcile.equations import INTAKE, ORDER, balance
 from issuance.settings import Settings
 from issuance.vault.envelopes import open_sealed

@@ -19,12 +19,11 @@ from cohort_fixture import empty
 from ledger_fixture import COHORT, OPENS, POLICY
 from test_closing import divided
 
-from issuance.break_kinds import BREAK_KINDS
+from issuance.breaks.kinds import BREAK_KINDS
 from issuance.cli import cli
 from issuance.clock import day_of
 from issuance.errors import Refused
 from issuance.ledger.connection import connect, set_business_day
-from issuance.lifecycle import CARD_STATES, MILESTONES
 from issuance.reconcile.closing import read_statement
 from issuance.reconcile.daily_measures import Measure
 from issuance.reconcile.daily_report import (
@@ -41,6 +40,7 @@ from issuance.reconcile.equations import EQUATIONS, MISSING
 from issuance.settings import Settings
 from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import decode_body
+from issuance.words.lifecycle import CARD_STATES, MILESTONES
 
 DAY = OPENS + timedelta(days=60)
 """The day on which the fixture's evidence arrives."""
@@ -172,7 +172,7 @@ def test_an_empty_day_has_a_report_too() -> None:
 
 def test_the_command_makes_it_and_stands_in_the_audit_once(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", own.database_url)
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "planner")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
     for words in (["--json"], ["--day", str(DAY), "--json"]):
         done = CliRunner().invoke(cli, ["report", "daily", *words])
         assert done.exit_code == 0, (done.output, done.exception)

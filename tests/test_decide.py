@@ -17,6 +17,8 @@ import pytest
 from click.testing import CliRunner
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, fresh_database, item, make_cohort, merge, report
 
+from issuance.breaks.settle import note_breaks, resolve_break
+from issuance.city.partners import topic_of
 from issuance.cli import cli
 from issuance.clock import add_working_days, end_of
 from issuance.dispatch.plan import plan_factories, wave_to_plan
@@ -25,20 +27,18 @@ from issuance.dispatch.remake import plan_remakes
 from issuance.errors import Refused
 from issuance.intake.session import answer_operator
 from issuance.intake.wait import refused_announcements, wait_for_intake
-from issuance.joining.acts import SUSPENDED
 from issuance.ledger.connection import Connection, connect, migrate, set_business_day
-from issuance.lifecycle import PAUSES
-from issuance.partners import topic_of
+from issuance.membership.acts import SUSPENDED
+from issuance.passes import watch_jobs, watch_requests
 from issuance.reconcile.closing import open_requests
 from issuance.settings import ROOT, Settings
-from issuance.tracking.breaks import note_breaks, resolve_break
-from issuance.tracking.clocks import watch_jobs, watch_requests
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.reports import Reporter, check_items, check_structure
-from issuance.tracking.standing import stand_cards
+from issuance.tracking.snapshot import stand_cards
 from issuance.wire.kafka import client_options, our_credentials
 from issuance.wire.refusals import Limits, Message, Standing, pause_partner, refuse_message, replay_message
 from issuance.wire.refusals import resume_partner as resume
+from issuance.words.lifecycle import PAUSES
 from producers.generate import generate_cohort
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
@@ -407,7 +407,7 @@ def replays(connection: Connection) -> int:
 
 
 def test_a_dead_letter_is_sent_again_each_time_until_it_is_applied(ledger: Connection) -> None:
-    from issuance.ledger.outbox import write_outbox
+    from issuance.wire.outbox import write_outbox
 
     ref = make_cohort(ledger, 1)[0]
     message = refused("r1")
@@ -567,7 +567,7 @@ def test_the_state_of_a_submission_is_written_as_that_of_a_cohort(
 ) -> None:
     made = generate_cohort(tmp_path, 5, 3, OPENS, REGISTRY)
     monkeypatch.setenv("DATABASE_URL", own.database_url)
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "submitter")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "submitter")  # there is no Airflow here
     words = ["--cohort", "written", "--city", "110000", "--category", "retiree", "--opens", OPENS.isoformat()]
     done = CliRunner().invoke(cli, ["submit", str(made.applications), *words, "--declared", str(made.rows), "--json"])
     assert done.exit_code == 0, done.output

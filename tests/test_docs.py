@@ -13,9 +13,10 @@ from typing import get_args
 import click
 import pytest
 
-from issuance.break_kinds import BREAK_KINDS
+from issuance.breaks.kinds import BREAK_KINDS
+from issuance.city.policy import Policy
 from issuance.cli import cli
-from issuance.docs import (
+from issuance.docpages.lifecycle import (
     CARD_MOVES,
     COLUMN_OF,
     DECIDED_LOST,
@@ -29,14 +30,13 @@ from issuance.docs import (
     plastic_state,
 )
 from issuance.errors import Misconfigured
-from issuance.lifecycle import CARD_STATES, COHORT_STATES, MILESTONES, PLASTIC_STATES, Relation, Subject
-from issuance.policy import Policy
 from issuance.reconcile.equation_words import BUCKET_WORDS, EQUATION_WORDS
 from issuance.reconcile.equations import EQUATIONS
 from issuance.settings import ROOT, load_settings
 from issuance.stack.place import Ports
 from issuance.stack.variables import ADDRESS_OF
-from issuance.tracking.standing import PLASTICS
+from issuance.tracking.snapshot import PLASTICS
+from issuance.words.lifecycle import CARD_STATES, COHORT_STATES, MILESTONES, PLASTIC_STATES, Relation, Subject
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PAIRS = [
@@ -70,7 +70,7 @@ def snippets(path: Path) -> list[str]:
 
 
 def test_the_life_of_a_card_is_in_step_with_its_tables() -> None:
-    assert read(FILE) == lifecycle_markdown(), "write it anew: python -m issuance.docs"
+    assert read(FILE) == lifecycle_markdown(), "write it anew: python -m issuance.docpages.lifecycle"
 
 
 def test_every_milestone_state_subject_and_relation_stands_in_it() -> None:

@@ -18,8 +18,8 @@ from issuance.intake.duplicates import STANDINGS, STATES, VERDICTS
 from issuance.intake.quarantine import list_quarantine
 from issuance.intake.session import Intake, answer_operator, open_intake
 from issuance.ledger.connection import connect
-from issuance.lifecycle import CARD_STATES
 from issuance.settings import Settings
+from issuance.words.lifecycle import CARD_STATES
 
 ACCEPT, TAKEN, LOSS = ("accepted", None), ("duplicate", ["DUPLICATE_PERSON"]), ("quarantined", ["LOSS_REPORT_NEEDED"])
 AGAIN = ("duplicate", ["SECOND_APPLICATION"])

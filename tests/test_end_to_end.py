@@ -22,7 +22,7 @@ from demo_fixture import ROOT, Run, run_demo, stop
 from kafka import TopicPartition
 from wire_fixture import wait_for
 
-from issuance.airflow import Airflow, fetch_token
+from issuance.airflow.client import Airflow, fetch_token
 from issuance.wire.kafka import Credentials, make_consumer
 
 SEED = 7

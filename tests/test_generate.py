@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from issuance.city.partners import load_registry
+from issuance.city.policy import load_policy
 from issuance.intake.identifiers import number_parts
 from issuance.intake.normalise import normalise
 from issuance.intake.read import read_rows
 from issuance.intake.rules import ROW_RULES, RULES, RuleContext
-from issuance.partners import load_registry
-from issuance.policy import load_policy
 from producers.generate import DEFECTS, DUPLICATE, REUSED, Generated, generate_cohort
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,17 +19,17 @@ from wire_fixture import Wire
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.seal import Job, Sealer
 from issuance.intake.accept import VAULT_FIELDS
-from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection, connect, migrate, set_business_day
+from issuance.ledger.overlays import overlays
 from issuance.settings import Settings
 from issuance.tracking.holder_events import apply_holder_events
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import JWE, JWS, OUR_KEYS, SealingKey, open_sealed, seal_to
 from issuance.vault.keys import OPENING, KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
 from issuance.wire.refusals import Message
-from issuance.wire.registry import FRAME
 
 PERSON = dict.fromkeys((*VAULT_FIELDS, "card_ref", "masked"), "") | {
     "name": "王建国", "id_type": "resident_id", "id_number": "11010519491231002X", "sex": "female",

@@ -15,14 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, item, make_cohort, merge, report
 
 from issuance.clock import add_working_days
-from issuance.dispatch.follow import reassign_job, resend_job
+from issuance.dispatch.job_acts import reassign_job, resend_job
 from issuance.dispatch.jobs import JOB_STATES, list_jobs
 from issuance.errors import Broken, Refused
 from issuance.ledger.connection import Connection, connect, set_business_day
-from issuance.ledger.verify import verify_ledger
+from issuance.passes import watch_jobs, watch_requests
+from issuance.proof.verify import verify_ledger
 from issuance.reconcile.equations import JOB, ORDER, balance
 from issuance.settings import Settings
-from issuance.tracking.clocks import watch_jobs, watch_requests
 from issuance.vault.objects import ObjectStore
 
 OBJECT = "factories/F-ICBC/jobs/J1.jwe"
@@ -429,7 +429,7 @@ def balanced(connection: Connection, equation: Any) -> Any:
     """An equation of the cohort, with the standing of its cards as it is now."""
     from ledger_fixture import drop_temporary
 
-    from issuance.tracking.standing import stand_cards
+    from issuance.tracking.snapshot import stand_cards
 
     with connection.transaction():
         connection.execute("CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card")

@@ -17,15 +17,15 @@ from kafka.errors import KafkaError
 from ledger_fixture import item, report
 from wire_fixture import Wire, credentials_of, wait_for
 
+from issuance.city.partners import load_registry, topic_of
 from issuance.cli import cli
 from issuance.clock import instant_on
 from issuance.dispatch.plan import plan_wave
 from issuance.dispatch.seal import Job, Sealer
 from issuance.errors import IssuanceError, Misconfigured, Refused
-from issuance.joining.entries import SHIPPED, add_entries, change_registry
+from issuance.ledger.audit import verify_audit
 from issuance.ledger.connection import connect
-from issuance.ledger.news import verify_audit
-from issuance.partners import load_registry, topic_of
+from issuance.membership.entries import SHIPPED, add_entries, change_registry
 from issuance.settings import Settings, read_env_file
 from issuance.stack.s3 import admits
 from issuance.wire.kafka import Credentials, make_consumer, make_producer
@@ -78,7 +78,7 @@ def desk(stack: Settings, ledger_url: str, tmp_path: Path, monkeypatch: pytest.M
     shutil.copy(SHIPPED, registry)
     monkeypatch.setenv("DATABASE_URL", ledger_url)
     monkeypatch.setenv("ISSUANCE_PARTNERS", str(registry))
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "planner")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
     yield Desk(replace(stack, database_url=ledger_url, partners_file=registry), tmp_path / "said.log")
     for name in ("NEWB", "F-NEW"):
         if name in load_registry(registry).partners:

@@ -13,12 +13,12 @@ from joserfc import jws
 from ledger_fixture import OPENS, REGISTRY
 
 from issuance.dispatch.jobfile import seal_signed
-from issuance.dispatch.partner_keys import add_key, announce_signing_key, list_keys, retire_key, sealing_key
 from issuance.errors import Misconfigured, Refused
 from issuance.ledger.connection import Connection
 from issuance.settings import Settings
 from issuance.vault.envelopes import JWS, SealingKey, key_of, open_sealed
 from issuance.vault.keys import KeyService, NamedKey
+from issuance.vault.partner_keys import add_key, announce_signing_key, list_keys, retire_key, sealing_key
 
 FACTORY = "F-ICBC"
 TOMORROW = OPENS + timedelta(days=1)

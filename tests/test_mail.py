@@ -21,12 +21,12 @@ from ledger_fixture import (
     states,
 )
 
-from issuance.joining.leaving import obstacles
 from issuance.ledger.connection import Connection, set_business_day
-from issuance.ledger.verify import rebuild_ledger, verify_ledger
-from issuance.lifecycle import MAIL_CODES, MILESTONES
+from issuance.membership.obstacles import obstacles
+from issuance.proof.verify import rebuild_ledger, verify_ledger
 from issuance.tracking.merge import SoundReport
 from issuance.tracking.post import s10_check_digit, s10_contradicts
+from issuance.words.lifecycle import MAIL_CODES, MILESTONES
 
 ONE, TWO = "EA473124829CN", "EA287043775CN"
 LETTER = {"to_place": "EMS", "handover_count": 1}

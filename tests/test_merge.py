@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger_fixture import decide_all, item, make_cohort, merge, report, states
 
 from issuance.ledger.connection import Connection
-from issuance.ledger.verify import verify_ledger
+from issuance.proof.verify import verify_ledger
 from issuance.tracking.fold import FOLDS
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from issuance.codes import REFUSAL_CODES
-from issuance.lifecycle import MILESTONES
-from issuance.partner_docs import BLOCK, EXAMPLES, FILES, MISTAKES, REMEDIES, SUBMITTERS, Language, block, written
-from issuance.partner_examples import BANK, collected, refusals
-from issuance.partners import PARTNER_TOPICS
+from issuance.city.partners import PARTNER_TOPICS
+from issuance.docpages.partner_examples import BANK, collected, refusals
+from issuance.docpages.partners import BLOCK, EXAMPLES, FILES, MISTAKES, REMEDIES, SUBMITTERS, Language, block, written
+from issuance.words.codes import REFUSAL_CODES
+from issuance.words.lifecycle import MILESTONES
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
@@ -16,7 +16,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_its_blocks_are_in_step(language: Language) -> None:
     text = FILES[language].read_text(encoding="utf-8")
-    assert text == written(text, language), "write it anew: python -m issuance.partner_docs"
+    assert text == written(text, language), "write it anew: python -m issuance.docpages.partners"
 
 
 def test_both_languages_have_the_same_blocks_in_the_same_order_and_all_examples_are_shown() -> None:

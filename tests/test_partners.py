@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from ledger_fixture import REGISTRY, decide_all, drop_temporary, item, make_cohort, merge, report
 
+from issuance.city.partners import Registry, days_of, load_registry
 from issuance.dispatch.demands import spread
 from issuance.errors import Misconfigured
 from issuance.ledger.connection import Connection
-from issuance.partners import Registry, days_of, load_registry
 from issuance.settings import ROOT
 
 TEXT = (ROOT / "policies" / "partners.demo.yaml").read_text(encoding="utf-8")

@@ -12,17 +12,17 @@ import pytest
 from click.testing import CliRunner, Result
 from cohort_fixture import TODAY, add_cohort, changed, empty, every_row
 
+from issuance.city.partners import load_registry, topic_of
 from issuance.cli import cli
-from issuance.dispatch.ahead import postpone_cohort, withdraw_cohort
-from issuance.dispatch.due import due_dispatches
+from issuance.dispatch.openings import due_dispatches
 from issuance.dispatch.plan import Wave, plan_wave, wave_to_plan
 from issuance.dispatch.release import describe_wave, refuse_wave, release_wave
+from issuance.dispatch.rescheduling import postpone_cohort, withdraw_cohort
 from issuance.errors import IssuanceError, Misconfigured, Refused
 from issuance.intake.register import register_submissions
+from issuance.ledger.audit import verify_audit
 from issuance.ledger.connection import connect, set_business_day
-from issuance.ledger.news import verify_audit
-from issuance.ledger.verify import verify_ledger
-from issuance.partners import load_registry, topic_of
+from issuance.proof.verify import verify_ledger
 from issuance.reconcile.closing import close_cohorts, close_statement
 from issuance.settings import Settings
 from issuance.tracking.decide import decide
@@ -357,7 +357,7 @@ def at(own: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.setenv("DATABASE_URL", own.database_url)
     monkeypatch.setenv("ISSUANCE_PARTNERS", str(own.partners_file))
     monkeypatch.setenv("ISSUANCE_POLICIES_DIR", str(own.policies_dir))
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "planner")
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")
     yield own
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from issuance.city.marked_yaml import read_marked
+from issuance.city.policy import DueDays, Policy, load_policy
+from issuance.docpages.policies import CITIES, FILE, all_policies, policies_markdown
 from issuance.errors import Misconfigured
-from issuance.marked_yaml import read_marked
-from issuance.policy import DueDays, Policy, load_policy
-from issuance.policy_docs import CITIES, FILE, all_policies, policies_markdown
 
 POLICIES = Path(__file__).resolve().parent.parent / "policies"
 TEXT = (POLICIES / "110000.yaml").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_every_figure_has_its_source_and_every_source_its_figure(city: str) -> N
 
 def test_the_page_of_all_cities_is_in_step_with_the_files() -> None:
     assert FILE.read_text(encoding="utf-8") == policies_markdown(all_policies(POLICIES)), (
-        "write it anew: python -m issuance.policy_docs"
+        "write it anew: python -m issuance.docpages.policies"
     )
 
 

@@ -20,14 +20,14 @@ from intake_fixture import Intakes
 from ledger_fixture import fresh_database
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
+from issuance.breaks.settle import resolve_break, settle_breaks
+from issuance.city.policy import load_policy
 from issuance.cli import cli
-from issuance.codes import ERASURE_GROUNDS, KEPT_REASONS
 from issuance.dispatch.seal import Job, Sealer
 from issuance.errors import IssuanceError, Refused, Unavailable
 from issuance.intake.accept import accept_part
 from issuance.ledger.connection import connect
-from issuance.ledger.verify import verify_ledger
-from issuance.policy import load_policy
+from issuance.proof.verify import verify_ledger
 from issuance.retention import cohorts as erasing
 from issuance.retention import erase as erasing_persons
 from issuance.retention.cohorts import erase_cohort, run_retention
@@ -37,12 +37,12 @@ from issuance.retention.export import export_person
 from issuance.retention.persons import Named
 from issuance.settings import ROOT, Settings
 from issuance.stack.postgres import binary
-from issuance.tracking.breaks import resolve_break, settle_breaks
 from issuance.tracking.notices import send_notices
 from issuance.vault.blocks import PersonErased, Vault
 from issuance.vault.envelopes import open_sealed
 from issuance.vault.keys import KeyDestroyed, KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
+from issuance.words.codes import ERASURE_GROUNDS, KEPT_REASONS
 
 DUE = CLOSED + timedelta(days=180)
 
@@ -428,7 +428,7 @@ def invoke(intakes: Intakes, monkeypatch: pytest.MonkeyPatch) -> Callable[..., A
     monkeypatch.setenv("DATABASE_URL", intakes.url)
     monkeypatch.setenv("ISSUANCE_KEYS_DIR", str(intakes.settings.keys_dir))
     monkeypatch.setenv("ISSUANCE_POLICIES_DIR", str(intakes.settings.policies_dir))
-    monkeypatch.setattr("issuance.login.current_user", lambda settings: "clerk")  # there is no Airflow here
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "clerk")  # there is no Airflow here
 
     def run(*words: str, stdin: str = "") -> Any:
         done = CliRunner().invoke(cli, [*words, "--json"], input=stdin)

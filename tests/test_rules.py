@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from issuance.city.policy import load_policy
+from issuance.docpages.intake import rules_markdown
 from issuance.errors import Broken, Misconfigured
-from issuance.intake.catalogue import rules_markdown
 from issuance.intake.columns import ALWAYS, CODES, CONDITIONS, NAMES
 from issuance.intake.identifiers import check_characters
 from issuance.intake.photos import FINDING
@@ -22,7 +23,6 @@ from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
 from issuance.intake.regions import abolished_regions, known_regions
 from issuance.intake.rules import ROW_RULES, RULES, SET_RULES, RuleContext
 from issuance.intake.validate import check_waivers, validate_frame
-from issuance.policy import load_policy
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTEXT = RuleContext(load_policy(ROOT / "policies", "110000"), frozenset({"ICBC", "BOB"}), date(2025, 10, 9))

@@ -21,7 +21,7 @@ from issuance.clock import instant_on
 from issuance.ledger.connection import connect, migrate, set_business_day
 from issuance.settings import ROOT, Settings
 from issuance.wire.avro import decode_body, encode_body
-from issuance.wire.registry import FRAME, Codec
+from issuance.wire.codec import FRAME, Codec
 
 Json = dict[str, Any]
 

@@ -16,6 +16,8 @@ from cohort_fixture import TODAY, add_cohort, changed, empty
 from joserfc import jws
 from test_holder_events import PERSON
 
+from issuance.city.partners import GRANTABLE, load_registry
+from issuance.city.policy import load_policy
 from issuance.dispatch.plan import plan_wave, wave_to_plan
 from issuance.dispatch.release import refuse_wave, release_wave
 from issuance.dispatch.remake import plan_remakes
@@ -23,8 +25,6 @@ from issuance.dispatch.seal import Sealer
 from issuance.errors import Misconfigured
 from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import connect
-from issuance.partners import GRANTABLE, load_registry
-from issuance.policy import load_policy
 from issuance.settings import ROOT, Settings
 from issuance.tracking.reports import hash_total
 from issuance.vault.blocks import Vault

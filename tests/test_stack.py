@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from issuance.city.partners import PARTNER_TOPICS, Registry, load_registry
 from issuance.errors import Misconfigured, Unavailable
-from issuance.partners import PARTNER_TOPICS, Registry, load_registry
 from issuance.settings import ROOT, load_settings, read_env_file
 from issuance.stack import kafka, postgres, s3, variables, workers
 from issuance.stack.credentials import make_key_pair

@@ -10,8 +10,8 @@ from psycopg.types.json import Jsonb
 from test_equations import live
 
 from issuance.ledger.connection import Connection, set_business_day
-from issuance.ledger.proofs import PROOFS
-from issuance.ledger.verify import rebuild_ledger, verify_ledger
+from issuance.proof.numbers import PROOFS
+from issuance.proof.verify import rebuild_ledger, verify_ledger
 from issuance.reconcile.daily_measures import measure_day
 from issuance.reconcile.daily_report import figures_of
 

@@ -26,7 +26,7 @@ REASON = click.option("--reason", required=True, help="Why; it stands in the aud
 def _policies(settings: Settings) -> Any:
     from functools import cache, partial
 
-    from issuance.policy import load_policy
+    from issuance.city.policy import load_policy
 
     return cache(partial(load_policy, settings.policies_dir))
 
@@ -67,8 +67,8 @@ def show(cohort_id: str, as_json: bool) -> None:
 def ages(cohort_id: str, as_json: bool) -> None:
     """时效。 How long the cards of a cohort have stood in each state, in calendar and in working days."""
     from issuance.ledger.connection import business_day
-    from issuance.lifecycle import CARD_STATES
     from issuance.tracking.ages import stage_ages
+    from issuance.words.lifecycle import CARD_STATES
 
     with transaction(load_settings().database_url) as connection:
         found = stage_ages(connection, cohort_id, business_day(connection))
@@ -82,8 +82,8 @@ def ages(cohort_id: str, as_json: bool) -> None:
 @AS_JSON
 def due(cohort_id: str | None, within: int, single: bool, as_json: bool) -> None:
     """即将超期。 What will breach within some days, or has: what has to happen by when, and who is waited for."""
+    from issuance.city.partners import load_registry
     from issuance.ledger.connection import business_day
-    from issuance.partners import load_registry
     from issuance.tracking.ages import coming_due, summed
 
     settings = load_settings()
@@ -133,8 +133,8 @@ def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
 @AS_JSON
 def calendar(as_json: bool) -> None:
     """日历。 The days ahead: cohorts that open, working days, cards by factory."""
+    from issuance.city.partners import load_registry
     from issuance.dispatch.calendar import read_calendar
-    from issuance.partners import load_registry
 
     settings = load_settings()
     days = read(read_calendar, load_registry(settings.partners_file), _policies(settings))
@@ -161,8 +161,8 @@ def _calendar_row(day: CalendarDay) -> dict[str, Any]:
 @REASON
 def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
     """改期。 Move the opening day of a cohort that has not opened, and the due dates of its cards."""
-    from issuance.dispatch.ahead import postpone_cohort
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
+    from issuance.dispatch.rescheduling import postpone_cohort
 
     settings = load_settings()
     user = current_user(settings)
@@ -176,8 +176,8 @@ def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
 @REASON
 def withdraw(cohort_id: str, reason: str) -> None:
     """撤销。 Withdraw a cohort that has not opened; its cards end as withdrawn."""
-    from issuance.dispatch.ahead import withdraw_cohort
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
+    from issuance.dispatch.rescheduling import withdraw_cohort
 
     settings = load_settings()
     user = current_user(settings)
@@ -217,9 +217,9 @@ def plan(
 
 
 def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: bool) -> None:
+    from issuance.city.partners import load_registry
     from issuance.commands.forecast import print_forecast
     from issuance.dispatch.forecast import forecast
-    from issuance.partners import load_registry
 
     settings = load_settings()
     found = read(forecast, load_registry(settings.partners_file), _policies(settings), cohort_ids, assumed)
@@ -230,8 +230,8 @@ def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: boo
 
 
 def _start_plan(cohort_id: str, as_json: bool) -> None:
+    from issuance.airflow.login import session
     from issuance.dispatch.plan import wave_to_plan
-    from issuance.login import session
 
     settings = load_settings()
     user, airflow = session(settings)
@@ -250,8 +250,8 @@ def _start_plan(cohort_id: str, as_json: bool) -> None:
 @click.option("--refuse", "reason", help="Refuse the plan, with a reason.")
 def release(cohort_id: str, wave: int, reason: str | None) -> None:
     """放行。 Release a planned wave (or refuse it); not by who submitted or planned it."""
+    from issuance.airflow.login import session
     from issuance.dispatch.release import may_not_release
-    from issuance.login import session
 
     if reason is not None and not reason.strip():
         raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
@@ -270,7 +270,7 @@ def release(cohort_id: str, wave: int, reason: str | None) -> None:
 @NOTE
 def reopen(cohort_id: str, note: str) -> None:
     """重新打开。 Open a closed cohort again; it then stays open until a person closes it."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.reconcile.reopening import reopen_cohort
 
     settings = load_settings()
@@ -284,7 +284,7 @@ def reopen(cohort_id: str, note: str) -> None:
 @NOTE
 def close(cohort_id: str, note: str) -> None:
     """结清。 Close a cohort that a person reopened, by the rule by which the others close by themselves."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.reconcile.reopening import close_cohort
 
     settings = load_settings()

@@ -7,10 +7,10 @@ import sys
 import click
 
 from issuance.commands.output import emit
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.connection import migrate as migrate_ledger
-from issuance.ledger.news import audit
-from issuance.ledger.verify import ledger_digest, rebuild_ledger, verify_ledger
+from issuance.proof.verify import ledger_digest, rebuild_ledger, verify_ledger
 from issuance.settings import load_settings
 
 
@@ -32,7 +32,7 @@ def verify(as_json: bool) -> None:
 @ledger.command()
 def rebuild() -> None:
     """Fold every row anew from the journal; exit code 1 when one had been wrong."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
 
     settings = load_settings()
     user = current_user(settings)
@@ -78,7 +78,7 @@ def apply() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_topics(as_json: bool) -> None:
     """Every topic with its direction, key and record."""
-    from issuance.partners import load_registry
+    from issuance.city.partners import load_registry
     from issuance.wire.topics import declared_topics
 
     registry = load_registry(load_settings().partners_file)

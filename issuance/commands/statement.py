@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Column, Table
 
-from issuance.break_kinds import BREAK_KINDS
-from issuance.lifecycle import CARD_STATES
+from issuance.breaks.kinds import BREAK_KINDS
 from issuance.reconcile.closing import ClosingStatement
 from issuance.reconcile.partner_view import PartnerStatement
+from issuance.words.lifecycle import CARD_STATES
 
 
 def print_statement(statement: ClosingStatement | PartnerStatement) -> None:

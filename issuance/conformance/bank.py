@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from issuance.conformance import hands
-from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.factory_hands import answered_when_asked, asked
 from issuance.conformance.factory_later import destroyed_rightly
 from issuance.conformance.roles import item
 from issuance.conformance.statements import CASES as STATEMENTS
+from issuance.conformance.workbench import Bench
 from issuance.ledger.connection import transaction
 from issuance.wire.refusals import pause_partner, resume_partner
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from issuance.breaks.settle import resolve_break
 from issuance.conformance.persons import Row, make_persons
 from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.release import release_wave
@@ -23,7 +24,6 @@ from issuance.intake.session import card_ref_of
 from issuance.intake.submit import Package, submit_package
 from issuance.ledger.connection import Connection, transaction
 from issuance.settings import Settings
-from issuance.tracking.breaks import resolve_break
 from issuance.vault.keys import KeyService
 
 PLANNER, RELEASER = "check-planner", "check-releaser"

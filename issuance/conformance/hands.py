@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from issuance.conformance.bench import Bench
 from issuance.conformance.roles import item
+from issuance.conformance.workbench import Bench
 
 Plastic = tuple[str, int]
 

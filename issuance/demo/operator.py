@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from issuance.airflow import Airflow
-from issuance.break_kinds import BREAK_KINDS
+from issuance.airflow.client import Airflow
+from issuance.breaks.kinds import BREAK_KINDS
 from issuance.demo.people import airflow_of, as_user
 from issuance.demo.waiting import PATIENCE, await_condition
 from issuance.errors import Broken

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from issuance.city.partners import Registry
 from issuance.clock import is_known, is_working_day
 from issuance.dispatch.demands import Assumptions, CohortAhead, PolicyOf, cohorts_ahead, factories_of, read_demands
 from issuance.dispatch.forecast import Record
 from issuance.dispatch.schedule import Factory, Lot, schedule
 from issuance.ledger.connection import Connection, business_day
-from issuance.partners import Registry
 
 SHORTEST = 14
 """Days that a calendar shows at least."""

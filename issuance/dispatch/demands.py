@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from issuance.city.partners import Registry
+from issuance.city.policy import Policy
 from issuance.clock import is_known
 from issuance.dispatch.schedule import Demand, Factory
 from issuance.errors import Misconfigured, Refused
 from issuance.ledger.connection import Connection
-from issuance.partners import Registry
-from issuance.policy import Policy
 
 PolicyOf = Callable[[str], Policy]
 """The policy of a city."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from issuance.city.partners import Registry
 from issuance.clock import is_known, is_working_day
 from issuance.dispatch.demands import (
     Assumptions,
@@ -24,7 +25,6 @@ from issuance.dispatch.schedule import Factory, Lot, schedule
 from issuance.dispatch.waves import cut_waves
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day
-from issuance.partners import Registry
 
 Record = dict[str, Any]
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import psycopg
 
+from issuance.city.policy import load_policy
 from issuance.errors import Refused
+from issuance.ledger.audit import audit, tell_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit, tell_cohort
-from issuance.policy import load_policy
 from issuance.settings import Settings
 
 

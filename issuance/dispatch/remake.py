@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from issuance.breaks.settle import settle_breaks
 from issuance.dispatch.plan import write_jobs
 from issuance.ledger.connection import Connection
 from issuance.ledger.erased import erased
-from issuance.tracking.breaks import settle_breaks
 
 
 def plan_remakes(connection: Connection, day: date) -> int:

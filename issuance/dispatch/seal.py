@@ -9,22 +9,22 @@ from uuid import UUID
 
 import psycopg
 
+from issuance.city.partners import Registry, load_registry, topic_of
+from issuance.city.policy import load_policy
 from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.dispatch.packs import encode_packs, pack_of
-from issuance.dispatch.partner_keys import sealing_key
 from issuance.errors import Refused
-from issuance.ledger.changes import HOLDS, overlays
+from issuance.ledger.audit import tell_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import tell_cohort
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import Registry, load_registry, topic_of
-from issuance.policy import load_policy
+from issuance.ledger.overlays import HOLDS, overlays
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import SealingKey, header_of, seal_to
 from issuance.vault.keys import KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
+from issuance.vault.partner_keys import sealing_key
 from issuance.vault.photos import read_photo
+from issuance.wire.outbox import Outgoing, write_outbox
 
 
 class Job(NamedTuple):

@@ -13,12 +13,12 @@ from uuid import UUID
 
 import pandas as pd
 
+from issuance.city.policy import Policy
 from issuance.errors import Broken
 from issuance.intake.identifiers import plain
 from issuance.intake.session import Intake, require_state, validated_key
+from issuance.ledger.audit import tell_cohort
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
-from issuance.ledger.news import tell_cohort
-from issuance.policy import Policy
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.masking import mask_person
 

@@ -14,13 +14,13 @@ from datetime import date
 from importlib import import_module
 from typing import Any
 
+from issuance.city.policy import Policy
 from issuance.intake.imports import prepare_great_expectations
 from issuance.intake.rules import ROW_RULES
 from issuance.intake.session import Intake
 from issuance.intake.set_rules import SET_RULES
 from issuance.intake.validate import severity_in
 from issuance.ledger.connection import business_day, transaction
-from issuance.policy import Policy
 from issuance.settings import Settings
 from issuance.vault.objects import ObjectStore
 

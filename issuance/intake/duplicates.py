@@ -16,7 +16,7 @@ STANDINGS: dict[str, tuple[str, str]] = {
 """How a person's earlier card stands: Chinese and English."""
 
 STATES: dict[str, tuple[str, ...]] = {
-    # standing: states of the card (issuance.lifecycle); every other state, and a row that is no card yet: under way
+    # standing: states of the card (words.lifecycle); every other state, and a row that is no card yet: under way
     "in_store": ("SENT_BACK", "RETURNED", "REFUSED_BY_HOLDER"),
     "live": ("COLLECTED", "ACTIVE", "SUSPENDED", "REPLACED", "NOT_ACTIVATED"),
     "lost": ("LOST_BY_HOLDER",),

@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from issuance.ledger.audit import audit, tell_cohort
 from issuance.ledger.connection import Connection
-from issuance.ledger.news import audit, tell_cohort
-from issuance.ledger.outbox import Outgoing
 from issuance.vault.objects import ObjectStore
 from issuance.wire.consumer import Context, Stage
+from issuance.wire.outbox import Outgoing
 from issuance.wire.refusals import Message, Outcome
 
 

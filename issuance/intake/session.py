@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from issuance.city.partners import Registry, load_registry
+from issuance.city.policy import Policy, load_policy
 from issuance.errors import Broken, unknown_cohort
 from issuance.intake.parts import PartStore
 from issuance.intake.photo_store import PhotoStore
 from issuance.intake.register import register_parts
 from issuance.intake.validate import check_waivers
+from issuance.ledger.audit import audit, tell_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit, tell_cohort
-from issuance.partners import Registry, load_registry
-from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.keys import KeyService

@@ -12,6 +12,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
+from issuance.city.partners import topic_of
 from issuance.errors import Refused, Unavailable
 from issuance.intake.corrections import check_correction, lines_named
 from issuance.intake.parts import Part, PartStore, line_ranges, package_hash
@@ -19,13 +20,12 @@ from issuance.intake.photo_store import Photo, PhotoStore, photos_named
 from issuance.intake.read import read_rows
 from issuance.intake.register import COHORT_ID, may_not_submit
 from issuance.ledger.connection import transaction
-from issuance.partners import topic_of
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import encode_body
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
-from issuance.wire.registry import Codec
 
 
 @dataclass(frozen=True)

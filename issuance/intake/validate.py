@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from issuance.city.policy import Policy
 from issuance.errors import Broken, Misconfigured
 from issuance.intake.columns import NAMES
 from issuance.intake.imports import prepare_great_expectations
 from issuance.intake.photos import FINDING
 from issuance.intake.rules import ROW_RULES, Rule, RuleContext
-from issuance.policy import Policy
 
 
 @dataclass(frozen=True)

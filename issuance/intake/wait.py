@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from issuance.city.partners import topic_of
 from issuance.errors import Refused
 from issuance.ledger.connection import transaction
-from issuance.partners import topic_of
 from issuance.settings import Settings
 
 Place = tuple[int, int]

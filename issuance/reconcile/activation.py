@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from issuance.breaks.settle import settle_breaks
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
-from issuance.tracking.breaks import settle_breaks
 
 LATEST = """
     SELECT DISTINCT ON (partner, function) partner, function, statement_id, revision, as_of, cohorts FROM statement

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from issuance.breaks.settle import find_breaks, settle_breaks
 from issuance.ledger.connection import Connection
-from issuance.tracking.breaks import find_breaks, settle_breaks
 
 KIND = "MADE_NOT_ORDERED"
 

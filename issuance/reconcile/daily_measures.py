@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
+from issuance.city.partners import Registry
+from issuance.city.policy import Policy
 from issuance.ledger.connection import Connection, business_day
-from issuance.partners import Registry
-from issuance.policy import Policy
 from issuance.reconcile.closing import stand_cohort
 from issuance.reconcile.equations import EQUATIONS, Equation
 from issuance.reconcile.partner_view import BREAK_PARTNER, OF_BREAK

@@ -18,20 +18,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg.types.json import Jsonb
 
-from issuance.break_kinds import BREAK_KINDS
+from issuance.breaks.kinds import BREAK_KINDS
+from issuance.city.partners import load_registry, topic_of
+from issuance.city.policy import load_policy
 from issuance.clock import instant_on
 from issuance.errors import Refused
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.ledger.outbox import Outgoing, write_outbox
 from issuance.ledger.queries import rows_of
-from issuance.lifecycle import CARD_STATES, MILESTONES
-from issuance.partners import load_registry, topic_of
-from issuance.policy import load_policy
 from issuance.reconcile.daily_measures import Measure, measure_day
 from issuance.reconcile.equation_words import BUCKET_WORDS
 from issuance.settings import Settings
 from issuance.vault.objects import ObjectStore
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.words.lifecycle import CARD_STATES, MILESTONES
 
 SCHEMA = pa.schema(
     [

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from issuance.ledger.connection import Connection
-from issuance.lifecycle import CARD_STATES, PLASTIC_STATES
 from issuance.reconcile.activation import LATEST, active_at
+from issuance.words.lifecycle import CARD_STATES, PLASTIC_STATES
 
 MISSING = "missing from the statement"
 

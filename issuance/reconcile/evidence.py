@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from issuance.breaks.listing import find_break, history_of
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import rows_of
 from issuance.reconcile.activation import LATEST
-from issuance.reconcile.break_list import find_break, history_of
 
 MILESTONES_OF: dict[str, tuple[str, ...]] = {
     # kind: the milestones that speak for or against it; a kind that is not named: all of the plastic

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from issuance.breaks.settle import find_breaks, settle_breaks
+from issuance.city.partners import Registry
 from issuance.clock import SHANGHAI, instant_on
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import write_outbox
-from issuance.partners import Registry
-from issuance.tracking.breaks import find_breaks, settle_breaks
 from issuance.tracking.decisions import paused
-from issuance.wire.notices import partner_notice
+from issuance.wire.outbox import write_outbox
+from issuance.wire.partner_notices import partner_notice
 
 KIND = "STATEMENT_LATE"
 

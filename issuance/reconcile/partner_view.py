@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from issuance.break_kinds import HOLDING_KINDS
+from issuance.breaks.kinds import HOLDING_KINDS
+from issuance.city.partners import Partner, Registry, load_registry
+from issuance.city.policy import load_policy
 from issuance.ledger.connection import Connection, transaction
-from issuance.partners import Partner, Registry, load_registry
-from issuance.policy import load_policy
 from issuance.reconcile.closing import stand_cohort
 from issuance.reconcile.equations import EQUATIONS, KEEPER, Balance, balance
 from issuance.settings import Settings

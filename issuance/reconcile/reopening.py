@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from issuance.city.partners import load_registry
+from issuance.city.policy import load_policy
 from issuance.errors import Refused
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit, require_note
-from issuance.partners import load_registry
-from issuance.policy import load_policy
 from issuance.reconcile.closing import ClosingStatement, read_statement, turn_cohort
 from issuance.settings import Settings
 

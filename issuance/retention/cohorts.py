@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from issuance.city.partners import Registry, load_registry
+from issuance.city.policy import load_policy
 from issuance.errors import Retryable
 from issuance.intake.duplicates import STATES
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.partners import Registry, load_registry
-from issuance.policy import load_policy
 from issuance.retention.certificates import issue_certificate, list_certificates
+from issuance.retention.dead_letters import erase_letters
 from issuance.retention.due import Retention, list_retention, require_due
 from issuance.retention.erase import complete_erasures
-from issuance.retention.letters import erase_letters
 from issuance.retention.objects import cohort_objects
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from issuance.break_kinds import HOLDING_KINDS
+from issuance.breaks.kinds import HOLDING_KINDS
+from issuance.city.policy import load_policy
 from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.connection import Connection, business_day
-from issuance.policy import load_policy
 from issuance.settings import Settings
 
 COHORTS = """

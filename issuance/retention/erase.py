@@ -13,23 +13,23 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from issuance.codes import LEGAL_GROUNDS
+from issuance.city.partners import Registry, load_registry
 from issuance.dispatch.jobs import ENDED, list_jobs
 from issuance.errors import Refused
 from issuance.intake.duplicates import STATES
 from issuance.intake.parts import PartStore
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.lifecycle import ENDED_STATES
-from issuance.partners import Registry, load_registry
 from issuance.retention.certificates import issue_certificate, list_certificates
-from issuance.retention.letters import erase_letters
+from issuance.retention.dead_letters import erase_letters
 from issuance.retention.objects import job_objects
 from issuance.retention.persons import Held, HeldCard, Named, cards_of, find_card, gather
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault, overlay_key
 from issuance.vault.keys import KeyDestroyed, KeyService
 from issuance.vault.objects import ObjectStore
+from issuance.words.codes import LEGAL_GROUNDS
+from issuance.words.lifecycle import ENDED_STATES
 
 FETCHED_AFTER = 7
 """Days after which a contact file has been fetched by the notifier. [rule] our own choice"""

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from issuance.errors import Broken
 from issuance.intake.quarantine import create_private, read_sealing_key
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
 from issuance.ledger.queries import rows_of, show_card
 from issuance.retention.persons import Held, Named, cards_of, find_card, gather
 from issuance.settings import Settings

@@ -11,9 +11,9 @@ from threading import Event
 
 import psutil
 
+from issuance.airflow.login import register_operator
 from issuance.errors import Unavailable
 from issuance.ledger.connection import migrate
-from issuance.login import register_operator
 from issuance.stack import airflow, kafka, postgres, registry, s3
 from issuance.stack.place import GRPC_OFFSET, HOST, PORTS_OF, Place, make_private
 from issuance.stack.plan import Plan

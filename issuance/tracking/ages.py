@@ -8,12 +8,12 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from issuance.city.policy import Policy
 from issuance.clock import add_working_days, is_known, is_working_day
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import cohort_number, rows_of
-from issuance.lifecycle import CARD_STATES, ENDED_STATES
-from issuance.policy import Policy
 from issuance.tracking.decisions import UNANSWERED
+from issuance.words.lifecycle import CARD_STATES, ENDED_STATES
 
 CLOCKS: dict[str, tuple[str, str]] = {
     # clock: (zh, en) of what has to happen by its day

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from issuance.errors import Refused
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection
-from issuance.ledger.news import audit, require_note
 from issuance.ledger.queries import card_ref_of_text, unknown_card
-from issuance.lifecycle import BY_HAND
+from issuance.words.lifecycle import BY_HAND
 
 IN_CUSTODY = ("MADE", "KEYED", "HANDED_OVER", "POSTED", "AT_PLACE", "RETURNED", "SENT_BACK")
 """States of a card whose plastic exists and is in nobody's hands yet."""

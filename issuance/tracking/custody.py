@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from issuance.breaks.settle import find_breaks, settle_breaks
+from issuance.city.policy import Policy
 from issuance.ledger.connection import Connection
-from issuance.policy import Policy
-from issuance.tracking.breaks import find_breaks, settle_breaks
 
 KINDS = ("HANDOVER_COUNT", "UNMATCHED_MAIL")
 NAMED = 10

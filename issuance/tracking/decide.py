@@ -12,18 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
+from issuance.breaks.settle import note_breaks
+from issuance.city.partners import Registry, load_registry, topic_of
+from issuance.city.policy import Policy, load_policy
 from issuance.clock import end_of
 from issuance.errors import Broken
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import Registry, load_registry, topic_of
-from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
-from issuance.tracking.breaks import note_breaks
 from issuance.tracking.decisions import NOTICES, PLASTIC_RULES
-from issuance.tracking.follow_events import follow_events
-from issuance.tracking.standing import policy_values, stand_cards
-from issuance.wire.notices import partner_notice
+from issuance.tracking.event_effects import follow_events
+from issuance.tracking.snapshot import policy_values, stand_cards
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.wire.partner_notices import partner_notice
 
 BATCH = 50_000
 ITEMS = 1000

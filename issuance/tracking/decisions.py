@@ -6,9 +6,9 @@ Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due
 
 from __future__ import annotations
 
-from issuance.codes import HOLDER_EVENTS
-from issuance.lifecycle import KEEPING, MILESTONES
-from issuance.lifecycle import REQUESTS as ANSWERS
+from issuance.words.codes import HOLDER_EVENTS
+from issuance.words.lifecycle import KEEPING, MILESTONES
+from issuance.words.lifecycle import REQUESTS as ANSWERS
 
 
 def paused(*partners: str) -> str:

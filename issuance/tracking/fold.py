@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from issuance.ledger.connection import Connection
-from issuance.lifecycle import Milestone, Subject, milestones_of
+from issuance.words.lifecycle import Milestone, Subject, milestones_of
 
 
 @dataclass(frozen=True)

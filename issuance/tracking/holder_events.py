@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.codes import HOLDER_EVENTS
 from issuance.intake.session import card_ref_of
-from issuance.ledger.changes import merged_terms, overlays
 from issuance.ledger.connection import Connection
 from issuance.ledger.erased import is_erased
-from issuance.ledger.outbox import Outgoing
-from issuance.tracking.changes import CardOrder, Change, read_change, vault_of
+from issuance.ledger.overlays import merged_terms, overlays
+from issuance.tracking.event_values import CardOrder, Change, read_change, vault_of
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context, Stage
-from issuance.wire.notices import partner_notice
+from issuance.wire.outbox import Outgoing
+from issuance.wire.partner_notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
-from issuance.wire.registry import FRAME
+from issuance.words.codes import HOLDER_EVENTS
 
 WITHDRAWING = ("DEATH", "WITHDRAWN")
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from issuance.city.partners import Registry
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import Outgoing
-from issuance.partners import Registry
 from issuance.tracking.fold import fold_staged
 from issuance.tracking.reports import ItemRefusal, Reporter, StagedFact, check_items
-from issuance.wire.notices import partner_notice
+from issuance.wire.outbox import Outgoing
+from issuance.wire.partner_notices import partner_notice
 
 STAGED = """
 CREATE TEMP TABLE IF NOT EXISTS staged (

@@ -11,21 +11,21 @@ from uuid import UUID
 
 import fastavro
 
+from issuance.city.partners import load_registry, topic_of
+from issuance.city.policy import load_policy
 from issuance.clock import day_of
-from issuance.codes import TEMPLATES
-from issuance.dispatch.partner_keys import sealing_key
-from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.erased import erased
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import load_registry, topic_of
-from issuance.policy import load_policy
+from issuance.ledger.overlays import overlays
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import seal_to
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
+from issuance.vault.partner_keys import sealing_key
 from issuance.wire.avro import schema_of
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.words.codes import TEMPLATES
 
 
 def send_notices(settings: Settings) -> int:

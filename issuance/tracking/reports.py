@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
 from issuance.tracking.marks import CONTENT_FIELDS, mark_of
 from issuance.tracking.post import milestone_of, s10_contradicts
+from issuance.words.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
 
 Json = Mapping[str, Any]
 MOST_ITEMS = 1000

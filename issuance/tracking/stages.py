@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import Outgoing
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter, check_structure
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context, Stage
+from issuance.wire.outbox import Outgoing
 from issuance.wire.refusals import Message, Outcome
-from issuance.wire.registry import FRAME
 
 
 def apply_reports(

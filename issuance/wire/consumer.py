@@ -14,12 +14,13 @@ from typing import Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
 
+from issuance.city.partners import Registry, load_registry
 from issuance.ledger.connection import Connection, business_day, business_now, connect, retryable
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import Registry, load_registry
 from issuance.settings import Settings
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import make_consumer, our_credentials
 from issuance.wire.loop import Loop
+from issuance.wire.outbox import Outgoing, write_outbox
 from issuance.wire.refusals import (
     Limits,
     Message,
@@ -32,7 +33,6 @@ from issuance.wire.refusals import (
     refuse_message,
     write_standings,
 )
-from issuance.wire.registry import Codec
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from issuance.city.partners import topic_of
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import topic_of
-from issuance.wire.notices import partner_notice
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.wire.partner_notices import partner_notice
 
 
 @dataclass(frozen=True)

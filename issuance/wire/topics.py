@@ -30,8 +30,8 @@ from kafka.admin import (
 )
 from kafka.errors import KafkaError
 
+from issuance.city.partners import Registry, load_registry, topic_of
 from issuance.errors import Misconfigured, Unavailable
-from issuance.partners import Registry, load_registry, topic_of
 from issuance.settings import ROOT, Settings, read_env_file
 
 SCHEMAS = ROOT / "schemas"
