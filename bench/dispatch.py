@@ -26,7 +26,6 @@ from issuance.dispatch.plan import plan_factories
 from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer
 from issuance.intake.accept import CARD_TYPES, VAULT_FIELDS
-from issuance.intake.session import CARD_NAMESPACE
 from issuance.ledger.connection import connect
 from issuance.settings import Settings, load_settings
 from issuance.vault.blocks import BLOCK_ROWS, Vault, block_key
@@ -36,6 +35,7 @@ from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import decode_body
 from issuance.wire.kafka import make_producer, our_credentials
 from issuance.wire.relay import Relay
+from issuance.words.references import CARD_NAMESPACE
 
 JOB_SIZE = 5000
 PERSON = dict.fromkeys(VAULT_FIELDS, "") | {

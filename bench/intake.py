@@ -33,7 +33,7 @@ from issuance.intake.accept import CARD_TYPES, VAULT_FIELDS, accept_part, finish
 from issuance.intake.decide_rows import decide_rows
 from issuance.intake.parts import PartStore
 from issuance.intake.register import register_parts
-from issuance.intake.session import CARD_NAMESPACE, open_intake
+from issuance.intake.session import open_intake
 from issuance.intake.submit import Package, Sealing
 from issuance.intake.validate_part import OUTCOME, validate_part
 from issuance.ledger.connection import connect, migrate, set_business_day
@@ -42,6 +42,7 @@ from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import encode_body
+from issuance.words.references import CARD_NAMESPACE
 from producers.generate import Generated, generate_cohort
 
 OPENS, SINCE = date(2025, 10, 9), datetime(2025, 10, 9, tzinfo=UTC)

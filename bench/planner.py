@@ -16,9 +16,9 @@ from functools import cache, partial
 
 import psycopg
 
+from issuance.city.calendar import is_working_day
 from issuance.city.partners import Registry, load_registry
 from issuance.city.policy import load_policy
-from issuance.clock import is_working_day
 from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.forecast import forecast
 from issuance.dispatch.schedule import Demand, schedule

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 from issuance.breaks.settle import find_breaks, settle_breaks
+from issuance.city.calendar import add_working_days
 from issuance.city.partners import load_registry
 from issuance.city.policy import Policy, load_policy
-from issuance.clock import add_working_days
 from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal import Sealer
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
@@ -17,10 +17,11 @@ from issuance.reconcile.statements import ask_missing_chunks
 from issuance.settings import Settings
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.decide import decide, request_notice
-from issuance.tracking.decisions import UNANSWERED, paused
+from issuance.tracking.decisions import UNANSWERED
 from issuance.tracking.notices import send_notices
 from issuance.wire.outbox import write_outbox
 from issuance.wire.partner_notices import partner_notice
+from issuance.wire.pauses import paused
 
 
 def run_clocks(settings: Settings) -> int:

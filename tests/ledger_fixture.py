@@ -12,13 +12,13 @@ import psycopg
 from issuance.city.partners import load_registry
 from issuance.city.policy import load_policy
 from issuance.clock import end_of, instant_on
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.settings import ROOT
 from issuance.tracking.custody import KINDS, watch_custody
 from issuance.tracking.decide import decide_batch
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter
+from issuance.words.references import card_ref_of
 
 COHORT = "test-1"
 OPENS = date(2025, 10, 9)

@@ -20,7 +20,6 @@ from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer
 from issuance.errors import IssuanceError
 from issuance.intake.data_docs import publish_data_docs
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection, connect
 from issuance.settings import Settings
 from issuance.tracking.holder_events import apply_holder_events
@@ -33,6 +32,7 @@ from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
 from issuance.wire.outbox import write_outbox
 from issuance.wire.refusals import Message, refuse_message
+from issuance.words.references import card_ref_of
 
 CLOSED = OPENS + timedelta(days=60)
 NEIGHBOURS = 4

@@ -19,7 +19,8 @@ from issuance.cli import cli
 from issuance.ledger.audit import verify_audit
 from issuance.ledger.connection import connect
 from issuance.settings import ROOT, Settings
-from issuance.wire.refusals import Message, pause_partner, refuse_message
+from issuance.wire.pauses import pause_partner
+from issuance.wire.refusals import Message, refuse_message
 
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "cohort ages", "cohort due", "card show",

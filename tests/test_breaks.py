@@ -30,12 +30,14 @@ from issuance.reconcile.evidence import show_break
 from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import apply_statements
 from issuance.tracking.custody import watch_custody
-from issuance.tracking.reports import hash_total
+from issuance.tracking.resuming import resume_partner
 from issuance.tracking.stages import apply_reports
 from issuance.wire.avro import decode_body, encode_body
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
-from issuance.wire.refusals import Message, pause_partner, resume_partner
+from issuance.wire.pauses import pause_partner
+from issuance.wire.refusals import Message
+from issuance.words.references import hash_total
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 WITNESSES = [{"role": "WITNESS", "reference": "w1"}, {"role": "WITNESS", "reference": "w2"}]

@@ -21,7 +21,8 @@ from ledger_fixture import (
     states,
 )
 
-from issuance.clock import add_working_days, instant_on
+from issuance.city.calendar import add_working_days
+from issuance.clock import instant_on
 from issuance.errors import Refused
 from issuance.intake.duplicates import STATES
 from issuance.ledger.connection import Connection, set_business_day

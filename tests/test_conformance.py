@@ -27,7 +27,7 @@ from issuance.intake.pending import due_intakes
 from issuance.ledger.connection import Connection, connect, set_business_day
 from issuance.settings import ROOT, Settings
 from issuance.vault.keys import KeyService
-from issuance.wire.refusals import pause_partner
+from issuance.wire.pauses import pause_partner
 
 CONTRACT = " ".join((ROOT / "docs" / "partners.md").read_text(encoding="utf-8").split())
 CASES = {case.name: case for kind in PLAYS for case in cases_of(kind)}

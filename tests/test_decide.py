@@ -18,9 +18,10 @@ from click.testing import CliRunner
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, fresh_database, item, make_cohort, merge, report
 
 from issuance.breaks.settle import note_breaks, resolve_break
+from issuance.city.calendar import add_working_days
 from issuance.city.partners import topic_of
 from issuance.cli import cli
-from issuance.clock import add_working_days, end_of
+from issuance.clock import end_of
 from issuance.dispatch.plan import plan_factories, wave_to_plan
 from issuance.dispatch.release import wave_standing
 from issuance.dispatch.remake import plan_remakes
@@ -33,11 +34,13 @@ from issuance.passes import watch_jobs, watch_requests
 from issuance.reconcile.closing import open_requests
 from issuance.settings import ROOT, Settings
 from issuance.tracking.custody import watch_custody
+from issuance.tracking.replay import replay_message
 from issuance.tracking.reports import Reporter, check_items, check_structure
+from issuance.tracking.resuming import resume_partner as resume
 from issuance.tracking.snapshot import stand_cards
 from issuance.wire.kafka import client_options, our_credentials
-from issuance.wire.refusals import Limits, Message, Standing, pause_partner, refuse_message, replay_message
-from issuance.wire.refusals import resume_partner as resume
+from issuance.wire.pauses import Limits, Standing, pause_partner
+from issuance.wire.refusals import Message, refuse_message
 from issuance.words.lifecycle import PAUSES
 from producers.generate import generate_cohort
 

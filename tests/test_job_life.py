@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, item, make_cohort, merge, report
 
-from issuance.clock import add_working_days
+from issuance.city.calendar import add_working_days
 from issuance.dispatch.job_acts import reassign_job, resend_job
 from issuance.dispatch.jobs import JOB_STATES, list_jobs
 from issuance.errors import Broken, Refused

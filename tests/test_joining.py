@@ -29,7 +29,7 @@ from issuance.membership.entries import SHIPPED, add_entries, change_registry
 from issuance.settings import Settings, read_env_file
 from issuance.stack.s3 import admits
 from issuance.wire.kafka import Credentials, make_consumer, make_producer
-from issuance.wire.refusals import paused_partners
+from issuance.wire.pauses import paused_partners
 
 ENTRIES = """
 factories:

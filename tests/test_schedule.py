@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuance.clock import is_working_day
+from issuance.city.calendar import is_working_day
 from issuance.dispatch.schedule import Demand, Factory, Lot, schedule
 from issuance.errors import Misconfigured
 

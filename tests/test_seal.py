@@ -23,15 +23,14 @@ from issuance.dispatch.release import refuse_wave, release_wave
 from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal import Sealer
 from issuance.errors import Misconfigured
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import connect
 from issuance.settings import ROOT, Settings
-from issuance.tracking.reports import hash_total
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import JWS, key_of, open_sealed
 from issuance.vault.keys import KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
 from issuance.vault.photos import photo_key
+from issuance.words.references import card_ref_of, hash_total
 
 DUE = TODAY.replace(month=11)
 PHOTO = b"\xff\xd8 a photo"

@@ -22,11 +22,12 @@ from issuance.clock import day_of, end_of
 from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.settings import ROOT
 from issuance.tracking.post import s10_contradicts
-from issuance.tracking.reports import Reporter, StagedFact, check_items, check_structure, hash_total
+from issuance.tracking.reports import Reporter, StagedFact, check_items, check_structure
 from issuance.vault.envelopes import SealingKey, key_of
 from issuance.vault.keys import NamedKey
 from issuance.wire.avro import decode_body, encode_body
 from issuance.words.lifecycle import MILESTONES
+from issuance.words.references import hash_total
 from producers.simulators.casting import KINDS, Props, cast
 from producers.simulators.choices import Choices, tracking_number
 from producers.simulators.company import Company

@@ -14,11 +14,13 @@ from issuance.ledger.connection import Connection
 from issuance.reconcile.activation import LATEST
 from issuance.reconcile.lateness import last_due, watch_statements
 from issuance.reconcile.statements import apply_statements, ask_missing_chunks
-from issuance.tracking.reports import hash_total
+from issuance.tracking.resuming import resume_partner
 from issuance.wire.avro import decode_body, encode_body
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
-from issuance.wire.refusals import Message, pause_partner, resume_partner
+from issuance.wire.pauses import pause_partner
+from issuance.wire.refusals import Message
+from issuance.words.references import hash_total
 
 DAY = OPENS + timedelta(days=8)
 CONTEXT = Context(None, REGISTRY, end_of(DAY), DAY)  # type: ignore[arg-type]  # statements need no settings

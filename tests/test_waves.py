@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.planner import demands
+from issuance.city.calendar import is_working_day
 from issuance.city.partners import load_registry
-from issuance.clock import is_working_day
 from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.schedule import Demand, Factory, Lot, schedule
 from issuance.dispatch.waves import allot, cut_waves, job_starts, take_wave

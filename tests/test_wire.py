@@ -16,7 +16,7 @@ from issuance.clock import instant_on
 from issuance.ledger.connection import connect, migrate, set_business_day
 from issuance.proof.verify import ledger_digest, verify_ledger
 from issuance.settings import Settings
-from issuance.wire.refusals import Limits
+from issuance.wire.pauses import Limits
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 FAMILIES = ("production", "collection", "activation")

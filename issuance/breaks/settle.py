@@ -11,8 +11,9 @@ from issuance.city.partners import topic_of
 from issuance.errors import Refused
 from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection
-from issuance.tracking.decisions import BREAKS, CARD_BREAKS, paused
+from issuance.tracking.decisions import BREAKS, CARD_BREAKS
 from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.wire.pauses import paused
 
 RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on, owner, closed_by"
 

@@ -16,8 +16,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
+from issuance.city.calendar import add_working_days
 from issuance.city.marked_yaml import Marked, read_marked
-from issuance.clock import add_working_days
 from issuance.errors import Misconfigured
 
 CollectionMethod = Literal["outlet", "mail", "home_delivery", "employer", "service_point"]

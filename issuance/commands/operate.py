@@ -203,7 +203,7 @@ def list_dead_letters(as_json: bool) -> None:
 def replay(topic: str, partition: int, offset: int) -> None:
     """Put a refused message on its topic again; it was not in the inbox, so it is applied."""
     from issuance.airflow.login import current_user
-    from issuance.wire.refusals import replay_message
+    from issuance.tracking.replay import replay_message
 
     settings = load_settings()
     user = current_user(settings)

@@ -13,7 +13,8 @@ from issuance.conformance.roles import item
 from issuance.conformance.statements import CASES as STATEMENTS
 from issuance.conformance.workbench import Bench
 from issuance.ledger.connection import transaction
-from issuance.wire.refusals import pause_partner, resume_partner
+from issuance.tracking.resuming import resume_partner
+from issuance.wire.pauses import pause_partner
 
 BANK = frozenset({"bank"})
 HEARD_SECONDS = 2.0

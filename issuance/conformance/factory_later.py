@@ -14,8 +14,9 @@ from issuance.conformance.factory_hands import asked, until
 from issuance.conformance.roles import item
 from issuance.conformance.workbench import Bench, Told
 from issuance.ledger.connection import transaction
+from issuance.tracking.resuming import resume_partner
 from issuance.vault.partner_keys import add_key
-from issuance.wire.refusals import pause_partner, resume_partner
+from issuance.wire.pauses import pause_partner
 
 ASK = "A request is answered by a milestone, not by a message"
 

@@ -28,7 +28,7 @@ from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import STACK_DIR, Settings
 from issuance.waiting import wait_for
 from issuance.wire.codec import Codec
-from issuance.wire.refusals import paused_partners
+from issuance.wire.pauses import paused_partners
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "")
 

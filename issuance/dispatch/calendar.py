@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from issuance.city.calendar import is_known, is_working_day
 from issuance.city.partners import Registry
-from issuance.clock import is_known, is_working_day
 from issuance.dispatch.demands import Assumptions, CohortAhead, PolicyOf, cohorts_ahead, factories_of, read_demands
 from issuance.dispatch.forecast import Record
 from issuance.dispatch.schedule import Factory, Lot, schedule

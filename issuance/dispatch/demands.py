@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from issuance.city.calendar import is_known
 from issuance.city.partners import Registry
 from issuance.city.policy import Policy
-from issuance.clock import is_known
 from issuance.dispatch.schedule import Demand, Factory
 from issuance.errors import Misconfigured, Refused
 from issuance.ledger.connection import Connection

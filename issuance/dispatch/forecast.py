@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from issuance.city.calendar import is_known, is_working_day
 from issuance.city.partners import Registry
-from issuance.clock import is_known, is_working_day
 from issuance.dispatch.demands import (
     Assumptions,
     CohortAhead,

@@ -10,9 +10,10 @@ from issuance.city.partners import Registry, topic_of
 from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.seal import Job, SealedFile, order_message
 from issuance.errors import Broken, Refused
-from issuance.ledger.audit import audit, tell_cohort
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day
 from issuance.vault.objects import ObjectStore
+from issuance.wire.news import tell_cohort
 from issuance.wire.outbox import Outgoing, write_outbox
 
 

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from issuance.city.calendar import is_working_day
 from issuance.city.partners import Registry, load_registry
 from issuance.city.policy import Policy, load_policy
-from issuance.clock import is_working_day
 from issuance.dispatch.demands import Assumptions, cohorts_ahead, factories_of, read_demands
 from issuance.dispatch.forecast import wave_forecast
 from issuance.dispatch.openings import Standing, standings
 from issuance.dispatch.schedule import Lot, schedule
 from issuance.dispatch.waves import Allotment, allot, job_starts, take_wave
 from issuance.errors import Refused, unknown_cohort
-from issuance.ledger.audit import audit, tell_cohort
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
+from issuance.wire.news import tell_cohort
 
 
 @dataclass(frozen=True)

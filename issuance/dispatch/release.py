@@ -12,9 +12,10 @@ import psycopg
 
 from issuance.city.policy import load_policy
 from issuance.errors import Refused
-from issuance.ledger.audit import audit, tell_cohort
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
+from issuance.wire.news import tell_cohort
 
 
 def wave_standing(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:

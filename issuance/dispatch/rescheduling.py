@@ -9,9 +9,10 @@ from datetime import date
 from issuance.city.policy import load_policy
 from issuance.dispatch.release import take_back
 from issuance.errors import Refused, unknown_cohort
-from issuance.ledger.audit import audit, tell_cohort
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
+from issuance.wire.news import tell_cohort
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from issuance.city.policy import load_policy
 from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.dispatch.packs import encode_packs, pack_of
 from issuance.errors import Refused
-from issuance.ledger.audit import tell_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.overlays import HOLDS, overlays
 from issuance.settings import Settings
@@ -24,6 +23,7 @@ from issuance.vault.keys import KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
 from issuance.vault.partner_keys import sealing_key
 from issuance.vault.photos import read_photo
+from issuance.wire.news import tell_cohort
 from issuance.wire.outbox import Outgoing, write_outbox
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from issuance.dispatch.seal import Job, SealedFile, order_message
 from issuance.stack.credentials import env_values
-from issuance.tracking.reports import Reporter, check_items, check_structure, hash_total
+from issuance.tracking.reports import Reporter, check_items, check_structure
 from issuance.wire.avro import encode_body
 from issuance.wire.codec import FRAME
 from issuance.wire.kafka import cloud_event_headers
 from issuance.wire.partner_notices import partner_notice
+from issuance.words.references import hash_total
 
 BANK, FACTORY = Reporter("PAB", "bank"), Reporter("F-PAB", "factory")
 CARDS = ("6f1c2e0a-53b7-5d0e-9c41-0a6b1f2d3e4f", "b2a4c6d8-1e3f-5a7b-8c9d-e0f1a2b3c4d5")

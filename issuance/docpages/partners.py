@@ -16,10 +16,11 @@ from issuance.docpages import markdown
 from issuance.docpages import partner_examples as examples
 from issuance.docpages.lifecycle import NEEDS, RELATIONS
 from issuance.settings import ROOT
-from issuance.tracking.reports import MOST_ITEMS, hash_total
+from issuance.tracking.reports import MOST_ITEMS
 from issuance.vault.envelopes import ALGORITHMS
 from issuance.words.codes import REFUSAL_CODES
 from issuance.words.lifecycle import KEEPING, MILESTONES, PAUSES, REASONS, REQUESTS, Milestone
+from issuance.words.references import hash_total
 
 Language = Literal["en", "zh"]
 FILES: dict[Language, Path] = {"en": ROOT / "docs" / "partners.md", "zh": ROOT / "docs" / "partners.zh-CN.md"}

@@ -17,10 +17,10 @@ from issuance.city.policy import Policy
 from issuance.errors import Broken
 from issuance.intake.identifiers import plain
 from issuance.intake.session import Intake, require_state, validated_key
-from issuance.ledger.audit import tell_cohort
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.masking import mask_person
+from issuance.wire.news import tell_cohort
 
 BLOCKS_AT_ONCE = 4
 """While S3 takes one block the next is made ready; no more wait in memory."""

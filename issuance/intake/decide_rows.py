@@ -12,8 +12,8 @@ from issuance.errors import Retryable
 from issuance.intake.corrections import judge_named_lines, mark_corrected
 from issuance.intake.duplicates import state_rows, verdict_rows
 from issuance.intake.session import Intake
-from issuance.ledger.audit import tell_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.wire.news import tell_cohort
 
 DECIDED = (
     "EXISTS (SELECT FROM submission s WHERE (s.cohort_no, s.number) = (r.cohort_no, r.submission)"

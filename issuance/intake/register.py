@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from issuance.ledger.audit import audit, tell_cohort
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection
 from issuance.vault.objects import ObjectStore
 from issuance.wire.consumer import Context, Stage
+from issuance.wire.news import tell_cohort
 from issuance.wire.outbox import Outgoing
 from issuance.wire.refusals import Message, Outcome
 

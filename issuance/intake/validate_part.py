@@ -12,10 +12,11 @@ from issuance.intake.identifiers import plain
 from issuance.intake.normalise import normalise
 from issuance.intake.photos import FINDING
 from issuance.intake.rules import RuleContext
-from issuance.intake.session import Intake, card_refs_of, validated_key
+from issuance.intake.session import Intake, validated_key
 from issuance.intake.validate import validate_frame
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.vault.keys import KeyService, PersonHasher
+from issuance.words.references import card_refs_of
 
 OUTCOME = {
     "cohort_no": "int4", "submission": "int4", "file": "text", "line": "int4", "part": "int4", "outcome": "text",

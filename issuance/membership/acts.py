@@ -18,7 +18,8 @@ from issuance.membership.access import Access
 from issuance.membership.entries import add_entries, change_registry, remove_entry, resume_entry, suspend_entry
 from issuance.membership.obstacles import Obstacle, obstacles
 from issuance.settings import Settings
-from issuance.wire.refusals import pause_partner, paused_partners, resume_partner
+from issuance.tracking.resuming import resume_partner
+from issuance.wire.pauses import pause_partner, paused_partners
 
 SUSPENDED = "SUSPENDED"
 """Why a suspended partner is paused (lifecycle.PAUSES)."""

@@ -12,12 +12,12 @@ from issuance.breaks.kinds import HOLDING_KINDS
 from issuance.city.partners import load_registry
 from issuance.city.policy import Policy, load_policy
 from issuance.errors import unknown_cohort
-from issuance.ledger.audit import tell_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.reconcile.equations import EQUATIONS, Balance, balance, list_stated
 from issuance.settings import Settings
 from issuance.tracking.decisions import UNANSWERED
 from issuance.tracking.snapshot import stand_cards
+from issuance.wire.news import tell_cohort
 from issuance.words.lifecycle import ENDED_STATES
 
 

@@ -9,9 +9,9 @@ from issuance.breaks.settle import find_breaks, settle_breaks
 from issuance.city.partners import Registry
 from issuance.clock import SHANGHAI, instant_on
 from issuance.ledger.connection import Connection
-from issuance.tracking.decisions import paused
 from issuance.wire.outbox import write_outbox
 from issuance.wire.partner_notices import partner_notice
+from issuance.wire.pauses import paused
 
 KIND = "STATEMENT_LATE"
 

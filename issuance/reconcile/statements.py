@@ -15,12 +15,12 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from issuance.ledger.connection import Connection
-from issuance.tracking.reports import hash_total
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context, Stage
 from issuance.wire.outbox import Outgoing
 from issuance.wire.partner_notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
+from issuance.words.references import hash_total
 
 COLUMNS = (
     "partner", "statement_id", "chunk", "function", "business_day", "as_of", "revision", "chunks", "total",

@@ -7,10 +7,10 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection
 from issuance.wire.avro import decode_body
 from issuance.wire.codec import FRAME
+from issuance.words.references import card_ref_of
 
 
 def erase_letters(connection: Connection, concerns: Callable[[UUID], bool], undecodable_until: date | None) -> int:

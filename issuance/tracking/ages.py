@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from issuance.city.calendar import add_working_days, is_known, is_working_day
 from issuance.city.policy import Policy
-from issuance.clock import add_working_days, is_known, is_working_day
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import cohort_number, rows_of
 from issuance.tracking.decisions import UNANSWERED

@@ -6,17 +6,10 @@ Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due
 
 from __future__ import annotations
 
+from issuance.wire.pauses import paused
 from issuance.words.codes import HOLDER_EVENTS
 from issuance.words.lifecycle import KEEPING, MILESTONES
 from issuance.words.lifecycle import REQUESTS as ANSWERS
-
-
-def paused(*partners: str) -> str:
-    """SQL: whether one of these partners (SQL expressions) is paused; deadlines that wait on it stand still."""
-    return (
-        "EXISTS (SELECT FROM partner_standing z WHERE z.paused_on IS NOT NULL"
-        f" AND z.partner IN ({', '.join(partners)}))"
-    )
 
 
 def clock_runs(kind: str, *partners: str) -> str:

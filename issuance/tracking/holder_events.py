@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection
 from issuance.ledger.erased import is_erased
 from issuance.ledger.overlays import merged_terms, overlays
@@ -23,6 +22,7 @@ from issuance.wire.outbox import Outgoing
 from issuance.wire.partner_notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
 from issuance.words.codes import HOLDER_EVENTS
+from issuance.words.references import card_ref_of
 
 WITHDRAWING = ("DEATH", "WITHDRAWN")
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from issuance.tracking.marks import CONTENT_FIELDS, mark_of
 from issuance.tracking.post import milestone_of, s10_contradicts
 from issuance.words.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
+from issuance.words.references import hash_total
 
 Json = Mapping[str, Any]
 MOST_ITEMS = 1000
@@ -60,12 +61,6 @@ class Reporter:
 
     id: str
     kind: str
-
-
-def hash_total(card_refs: list[str] | list[UUID]) -> str:
-    """The sum of the card_refs' low 64 bits mod 2^64 as 16 hex digits (contract: Job file)."""
-    total = sum((ref if isinstance(ref, UUID) else UUID(ref)).int & 0xFFFFFFFFFFFFFFFF for ref in card_refs)
-    return f"{total % 2**64:016x}"
 
 
 def check_structure(report: Json, reporter: Reporter) -> str | None:

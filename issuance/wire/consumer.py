@@ -21,18 +21,8 @@ from issuance.wire.codec import Codec
 from issuance.wire.kafka import make_consumer, our_credentials
 from issuance.wire.loop import Loop
 from issuance.wire.outbox import Outgoing, write_outbox
-from issuance.wire.refusals import (
-    Limits,
-    Message,
-    Outcome,
-    partner_of,
-    pause_partner,
-    paused_notice,
-    paused_partners,
-    read_standings,
-    refuse_message,
-    write_standings,
-)
+from issuance.wire.pauses import Limits, pause_partner, paused_partners, read_standings, write_standings
+from issuance.wire.refusals import Message, Outcome, partner_of, paused_notice, refuse_message
 
 log = logging.getLogger(__name__)
 

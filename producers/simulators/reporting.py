@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from issuance.tracking.reports import hash_total
 from issuance.words.lifecycle import MILESTONES
+from issuance.words.references import hash_total
 from producers.simulators.choices import Choices
 from producers.simulators.records import Entry, Envelope, Fact, Outgoing
 
