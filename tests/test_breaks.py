@@ -17,12 +17,11 @@ import pytest
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, drop_temporary, item, make_cohort, report
 
 from issuance.airflow.recovery import note_failed_runs
+from issuance.breaks.explain import resolve_break
 from issuance.breaks.kinds import BREAK_KINDS
-from issuance.breaks.settle import resolve_break
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.remake import plan_remakes
 from issuance.ledger.connection import Connection, set_business_day
-from issuance.passes import ask_missing, watch_jobs, watch_requests
 from issuance.reconcile.activation import reconcile
 from issuance.reconcile.beyond_order import watch_making
 from issuance.reconcile.closing import read_statement
@@ -30,6 +29,9 @@ from issuance.reconcile.evidence import show_break
 from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import apply_statements
 from issuance.tracking.custody import watch_custody
+from issuance.tracking.gaps import ask_missing
+from issuance.tracking.job_answers import watch_jobs
+from issuance.tracking.requests import watch_requests
 from issuance.tracking.resuming import resume_partner
 from issuance.tracking.stages import apply_reports
 from issuance.wire.avro import decode_body, encode_body

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, fresh_database, item, make_cohort, merge, report
 
-from issuance.breaks.settle import note_breaks, resolve_break
+from issuance.breaks.explain import resolve_break
 from issuance.city.calendar import add_working_days
 from issuance.city.partners import topic_of
 from issuance.cli import cli
@@ -30,12 +30,14 @@ from issuance.intake.session import answer_operator
 from issuance.intake.wait import refused_announcements, wait_for_intake
 from issuance.ledger.connection import Connection, connect, migrate, set_business_day
 from issuance.membership.acts import SUSPENDED
-from issuance.passes import watch_jobs, watch_requests
 from issuance.reconcile.closing import open_requests
 from issuance.settings import ROOT, Settings
+from issuance.tracking.card_breaks import note_breaks
 from issuance.tracking.custody import watch_custody
+from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.replay import replay_message
 from issuance.tracking.reports import Reporter, check_items, check_structure
+from issuance.tracking.requests import watch_requests
 from issuance.tracking.resuming import resume_partner as resume
 from issuance.tracking.snapshot import stand_cards
 from issuance.wire.kafka import client_options, our_credentials

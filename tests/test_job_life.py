@@ -19,10 +19,11 @@ from issuance.dispatch.job_acts import reassign_job, resend_job
 from issuance.dispatch.jobs import JOB_STATES, list_jobs
 from issuance.errors import Broken, Refused
 from issuance.ledger.connection import Connection, connect, set_business_day
-from issuance.passes import watch_jobs, watch_requests
 from issuance.proof.verify import verify_ledger
 from issuance.reconcile.equations import JOB, ORDER, balance
 from issuance.settings import Settings
+from issuance.tracking.job_answers import watch_jobs
+from issuance.tracking.requests import watch_requests
 from issuance.vault.objects import ObjectStore
 
 OBJECT = "factories/F-ICBC/jobs/J1.jwe"

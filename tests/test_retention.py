@@ -20,7 +20,8 @@ from intake_fixture import Intakes
 from ledger_fixture import fresh_database
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
-from issuance.breaks.settle import resolve_break, settle_breaks
+from issuance.breaks.explain import resolve_break
+from issuance.breaks.settle import settle_breaks
 from issuance.city.policy import load_policy
 from issuance.cli import cli
 from issuance.dispatch.seal import Job, Sealer

@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from issuance.breaks.kinds import BREAK_KINDS
-from issuance.city.partners import topic_of
-from issuance.errors import Refused
-from issuance.ledger.audit import audit, require_note
+from issuance.breaks.messages import RETURNING, _messages
 from issuance.ledger.connection import Connection
-from issuance.tracking.decisions import BREAKS, CARD_BREAKS
-from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.wire.outbox import write_outbox
 from issuance.wire.pauses import paused
-
-RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on, owner, closed_by"
-
-
-def note_breaks(connection: Connection, day: date, hrss: str | None = None) -> None:
-    """Open the breaks that hold for the cards in `work` and close those that no longer do.
-
-    `hrss` is the city's: while it is paused, cards are not overdue.
-    """
-    found = " UNION ALL ".join(
-        [
-            f"SELECT '{kind}', k.cohort_no, s.card_ref, s.attempt, s.card_ref || '/' || s.attempt, {expected}, {actual}"
-            f" FROM standing s JOIN card_standing k USING (card_ref) WHERE {condition}"
-            for kind, condition, expected, actual in BREAKS
-        ]
-        + [
-            f"SELECT '{kind}', k.cohort_no, k.card_ref, NULL::smallint, k.card_ref::text, {expected}, {actual}"
-            f" FROM card_standing k JOIN card c USING (card_ref) WHERE {condition}"
-            for kind, condition, expected, actual in CARD_BREAKS
-        ]
-    )
-    connection.execute(
-        "CREATE TEMP TABLE found_break ON COMMIT DROP AS SELECT * FROM (" + found + ")"
-        " AS found (kind, cohort_no, card_ref, attempt, reference, expected, actual)",
-        {"day": day, "hrss": hrss},
-    )
-    kinds = [kind for kind, *_ in (*BREAKS, *CARD_BREAKS)]
-    settle_breaks(connection, day, kinds, "card_ref IN (SELECT card_ref FROM work)")
-
 
 FOUND = (
     "SELECT DISTINCT ON (kind, reference) md5(kind || '|' || reference)::uuid AS break_id, f.* FROM found_break f"
@@ -127,73 +95,3 @@ def _note_gone(connection: Connection, kinds: Sequence[str], scope: str) -> None
         " AND NOT EXISTS (SELECT FROM found_break f WHERE f.kind = break.kind AND f.reference = break.reference)",
         (list(kinds),),
     )
-
-
-def resolve_break(connection: Connection, break_id: str, user: str, note: str, day: date) -> None:
-    """An operator explains a break; the note stays with it.
-
-    Raises:
-        Refused: there is no such open break, or no note.
-    """
-    require_note(note)
-    rows = connection.execute(
-        "UPDATE break SET closed_on = %s, closed_by = %s, note = %s, gone = false"
-        f" WHERE break_id::text = %s AND closed_on IS NULL RETURNING {RETURNING}",
-        (day, user, note, break_id),
-    ).fetchall()
-    if not rows:
-        raise Refused("BREAK_UNKNOWN", f"没有该未决差异。 / no open break {break_id}.")
-    _note_act(connection, break_id, "RESOLVED", user, note, day)
-    audit(connection, user, "resolve", break_id, day, {"note": note})
-    write_outbox(connection, _messages(connection, rows, day), day)
-
-
-def assign_break(connection: Connection, break_id: str, user: str, owner: str, day: date) -> None:
-    """Give a break an owner."""
-    done = connection.execute(
-        "UPDATE break SET owner = %s WHERE break_id::text = %s AND closed_on IS NULL", (owner, break_id)
-    )
-    if not done.rowcount:
-        raise Refused("BREAK_UNKNOWN", f"没有该未决差异。 / no open break {break_id}.")
-    _note_act(connection, break_id, "ASSIGNED", user, owner, day)
-    audit(connection, user, "assign", break_id, day, {"owner": owner})
-
-
-def _note_act(connection: Connection, break_id: str, event: str, user: str, note: str, day: date) -> None:
-    connection.execute(
-        "INSERT INTO break_event (break_id, business_day, event, done_by, note) VALUES (%s, %s, %s, %s, %s)",
-        (break_id, day, event, user, note),
-    )
-
-
-def _messages(connection: Connection, rows: Iterable[Any], day: date) -> Iterable[Outgoing]:
-    """Every turn of a break is a message, its id derived from which turn it is: several can be on one day."""
-    rows = list(rows)
-    cohorts: dict[int, str] = dict(connection.execute("SELECT cohort_no, cohort_id FROM cohort").fetchall())
-    turns: dict[Any, int] = dict(
-        connection.execute(
-            "SELECT break_id, count(*) FROM break_event WHERE break_id = ANY (%s)"
-            " AND event IN ('OPENED', 'REOPENED', 'CLOSED', 'RESOLVED') GROUP BY 1",
-            ([row[0] for row in rows],),
-        ).fetchall()
-    )
-    for break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on, owner, closed_by in rows:
-        cohort_id = cohorts.get(cohort_no, "")
-        action = "CLOSED" if closed_on else "OPENED"
-        value = {
-            "break_id": str(break_id),
-            "cohort_id": cohort_id,
-            "kind": kind,
-            "action": action,
-            "reference": reference,
-            "expected": expected,
-            "actual": actual,
-            "opened_on": opened_on,
-            "age_days": (day - opened_on).days,
-            "severity": BREAK_KINDS[kind].severity,
-            "holds": BREAK_KINDS[kind].holds,
-            "owner": owner,
-            "closed_by": closed_by,
-        }
-        ce_id = f"{break_id}/{action}/{turns[break_id]}"
-        yield Outgoing(ce_id, topic_of("breaks"), cohort_id, "break", value)

@@ -8,7 +8,7 @@ from issuance.city.partners import Partner
 from issuance.dispatch.jobs import ENDED, list_jobs
 from issuance.ledger.connection import Connection
 from issuance.reconcile.partner_view import BREAK_PARTNER, OF_BREAK
-from issuance.tracking.decisions import UNANSWERED
+from issuance.tracking.requests import UNANSWERED
 from issuance.words.lifecycle import ENDED_STATES
 
 

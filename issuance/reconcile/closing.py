@@ -15,7 +15,7 @@ from issuance.errors import unknown_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.reconcile.equations import EQUATIONS, Balance, balance, list_stated
 from issuance.settings import Settings
-from issuance.tracking.decisions import UNANSWERED
+from issuance.tracking.requests import UNANSWERED
 from issuance.tracking.snapshot import stand_cards
 from issuance.wire.news import tell_cohort
 from issuance.words.lifecycle import ENDED_STATES

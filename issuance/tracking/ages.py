@@ -12,7 +12,7 @@ from issuance.city.calendar import add_working_days, is_known, is_working_day
 from issuance.city.policy import Policy
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import cohort_number, rows_of
-from issuance.tracking.decisions import UNANSWERED
+from issuance.tracking.requests import UNANSWERED
 from issuance.words.lifecycle import CARD_STATES, ENDED_STATES
 
 CLOCKS: dict[str, tuple[str, str]] = {

@@ -12,21 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from issuance.breaks.settle import note_breaks
 from issuance.city.partners import Registry, load_registry, topic_of
 from issuance.city.policy import Policy, load_policy
 from issuance.clock import end_of
 from issuance.errors import Broken
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
-from issuance.tracking.decisions import NOTICES, PLASTIC_RULES
+from issuance.tracking.card_breaks import note_breaks
+from issuance.tracking.decisions import PLASTIC_RULES
 from issuance.tracking.event_effects import follow_events
+from issuance.tracking.notice_rules import NOTICES
+from issuance.tracking.requests import send_requests
 from issuance.tracking.snapshot import policy_values, stand_cards
-from issuance.wire.outbox import Outgoing, write_outbox
-from issuance.wire.partner_notices import partner_notice
+from issuance.wire.outbox import Outgoing, in_batches, write_outbox
 
 BATCH = 50_000
-ITEMS = 1000
 
 
 def decide(settings: Settings) -> int:
@@ -113,39 +113,6 @@ def make_plastics(connection: Connection, registry: Registry) -> None:
     )
 
 
-def send_requests(connection: Connection, decided: Sequence[Any], day: date) -> None:
-    """Send the new requests, up to 1,000 plastics a notice; a decision keeps the id under which it was sent."""
-    grouped: dict[tuple[str, str, str, date], list[tuple[str, int]]] = defaultdict(list)
-    for card_ref, attempt, kind, occasion, reason, partner, due_on in decided:
-        if kind == "REQUEST":
-            grouped[partner, occasion.split(":", 1)[0], reason, due_on].append((str(card_ref), attempt))
-    for (partner, request, reason, due_on), plastics in sorted(grouped.items(), key=str):
-        for batch in in_batches(sorted(plastics)):
-            request_id = f"{day}.{request}.{reason}.{batch[0][0]}.{batch[0][1]}"
-            write_outbox(connection, [request_notice(partner, request_id, request, reason, due_on, batch)], day)
-            connection.execute(
-                "UPDATE decision d SET batch_id = %s FROM unnest(%s::uuid[], %s::smallint[]) AS p (card_ref, attempt)"
-                " WHERE (d.card_ref, d.attempt) = (p.card_ref, p.attempt) AND d.kind = 'REQUEST' AND d.batch_id IS NULL"
-                " AND split_part(d.occasion, ':', 1) = %s",
-                (request_id, [ref for ref, _ in batch], [attempt for _, attempt in batch], request),
-            )
-
-
-def request_notice(
-    partner: str, request_id: str, request: str, reason: str, due_on: date, plastics: Sequence[tuple[str, int]],
-    again: str = "",
-) -> Outgoing:  # fmt: skip
-    """A request; `again` names the occasion on which it is repeated under the same id."""
-    values = {
-        "request_id": request_id,
-        "request": request,
-        "reason": reason,
-        "due_on": due_on,
-        "plastics": [{"card_ref": ref, "attempt": attempt} for ref, attempt in plastics],
-    }
-    return partner_notice(partner, "REQUESTED", None, values, request_id + again)
-
-
 def move_states(connection: Connection, day: date) -> int:
     """Write changed states, tallies (new minus old) and card-status messages; returns how many cards changed."""
     now = end_of(day)
@@ -196,9 +163,3 @@ def _statuses(rows: Sequence[Any]) -> Iterator[Outgoing]:
             ce_id = f"{cohort_id}/status/{first['card_ref']}/{first['version']}"
             value = {"cohort_id": cohort_id, "items": list(batch)}
             yield Outgoing(ce_id, topic_of("card-status"), cohort_id, "card_status", value)
-
-
-def in_batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Slices of at most 1,000, what one message carries."""
-    for start in range(0, len(items), ITEMS):
-        yield items[start : start + ITEMS]

@@ -6,7 +6,7 @@ A row keeps the Avro body without its frame, so that writing one needs no regist
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -44,3 +44,12 @@ def write_outbox(connection: Connection, messages: Iterable[Outgoing], day: date
             rows,
         )
         return cursor.rowcount
+
+
+ITEMS = 1000
+
+
+def in_batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Slices of at most 1,000, what one message carries."""
+    for start in range(0, len(items), ITEMS):
+        yield items[start : start + ITEMS]
