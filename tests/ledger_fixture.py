@@ -114,7 +114,7 @@ def decide_all(connection: Connection) -> int:
 
 def drop_temporary(connection: Connection) -> None:
     """What ON COMMIT DROP does between transactions."""
-    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing, found_break")
+    connection.execute("DROP TABLE IF EXISTS work, plastic_snapshot, card_snapshot")
 
 
 def custody_breaks(connection: Connection, day: int) -> list[tuple[str, str]]:

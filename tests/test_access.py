@@ -17,7 +17,8 @@ from issuance.city.partners import Partner, topic_of
 from issuance.settings import Settings, environment, read_env_file
 from issuance.vault.objects import ObjectStore
 from issuance.wire.kafka import client_options, make_consumer, make_producer
-from issuance.wire.topics import apply_topics, declared_topics
+from issuance.wire.topics import declared_topics
+from issuance.wire.topics_apply import apply_topics
 
 KINDS = {kind: REGISTRY.of_kind(kind)[1 if kind == "factory" else 0] for kind in
          ("factory", "bank", "hrss", "carrier", "platform", "notifier")}  # fmt: skip

@@ -129,7 +129,7 @@ def test_a_card_is_replaced_when_the_one_in_its_place_is_active(ledger: Connecti
 
 
 def test_every_state_of_a_card_in_its_holders_hands_is_live_for_duplicates() -> None:
-    in_hand = {state for state, (bucket, *_) in CARD_STATES.items() if bucket == "collected"}
+    in_hand = {name for name, state in CARD_STATES.items() if state.order == "collected"}
     assert in_hand == set(STATES["live"])
 
 
@@ -278,7 +278,7 @@ def test_cards_are_found_by_whatever_an_operator_has_in_hand(ledger: Connection)
     merge(ledger, report("F-ICBC", "m", [item("MADE", ref, 2, serial="0A1B")]))
     merge(ledger, report("F-ICBC", "h", [item("HANDED_OVER", ref, 4)], **H1))
     merge(ledger, report("F-ICBC", "l", [item("HANDED_OVER", other, 4, tracking_no="1234567890123")], to_place="SF"))
-    ledger.execute("INSERT INTO partner_standing (partner) VALUES ('SF')")
+    ledger.execute("INSERT INTO partner_state (partner) VALUES ('SF')")
 
     def found(words: str) -> set[UUID]:
         return {row["card_ref"] for row in find_cards(ledger, words)}

@@ -333,12 +333,12 @@ def test_reporters_are_kinds_of_partner_that_write_reports(milestone: lifecycle.
 
 def test_a_request_is_answered_with_a_milestone_of_a_plastic() -> None:
     answers = {answer for milestones, _, _ in REQUESTS.values() for answer in milestones}
-    assert {MILESTONES[answer].subject for answer in answers - {"JOB_REFUSED"}} <= {"plastic", "carriage"}
+    assert {MILESTONES[answer].subject for answer in answers - {"JOB_REFUSED"}} <= {"plastic", "plastic_in_consignment"}
 
 
 def test_states_have_buckets_of_the_equations() -> None:
     making = next(equation for equation in EQUATIONS if equation.name == "making")
-    assert {bucket for bucket, _, _ in CARD_STATES.values()} == set(ORDER_BUCKETS)
+    assert {state.order for state in CARD_STATES.values()} == set(ORDER_BUCKETS)
     assert {state.making for state in PLASTIC_STATES if state.making} <= set(making.buckets)
     assert set(CARD_STATES) >= ENDED_STATES
     assert PLASTIC_STATES[-1].when == "TRUE"

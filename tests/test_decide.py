@@ -23,7 +23,7 @@ from issuance.city.partners import topic_of
 from issuance.cli import cli
 from issuance.clock import end_of
 from issuance.dispatch.plan import plan_factories, wave_to_plan
-from issuance.dispatch.release import wave_standing
+from issuance.dispatch.release import wave_state
 from issuance.dispatch.remake import plan_remakes
 from issuance.errors import Refused
 from issuance.intake.session import answer_operator
@@ -41,7 +41,7 @@ from issuance.tracking.requests import watch_requests
 from issuance.tracking.resuming import resume_partner as resume
 from issuance.tracking.snapshot import stand_cards
 from issuance.wire.kafka import client_options, our_credentials
-from issuance.wire.pauses import Limits, Standing, pause_partner
+from issuance.wire.pauses import Limits, PartnerCount, pause_partner
 from issuance.wire.refusals import Message, refuse_message
 from issuance.words.lifecycle import PAUSES
 from producers.generate import generate_cohort
@@ -393,7 +393,10 @@ def test_actors_have_known_roles_and_destruction_two_witnesses(
 
 def test_the_codes_of_a_pause_are_a_table() -> None:
     limits = Limits()
-    tripped = {Standing(0, 0, limits.run).tripped(limits), Standing(limits.enough, limits.enough, 0).tripped(limits)}
+    tripped = {
+        PartnerCount(0, 0, limits.run).tripped(limits),
+        PartnerCount(limits.enough, limits.enough, 0).tripped(limits),
+    }
     assert tripped | {SUSPENDED} == set(PAUSES)
 
 
@@ -455,8 +458,8 @@ def test_planning_when_nothing_waits_is_refused_at_the_command(own: Settings) ->
 
 def test_a_run_with_nothing_to_plan_makes_no_wave(own: Settings) -> None:
     assert plan_factories(own, COHORT, 2, "planner") == []
-    assert wave_standing(own, COHORT, 1) == "released"
-    assert wave_standing(own, COHORT, 2) == "absent"
+    assert wave_state(own, COHORT, 1) == "released"
+    assert wave_state(own, COHORT, 2) == "absent"
 
 
 EXECUTE = """

@@ -83,8 +83,8 @@ def test_every_milestone_state_subject_and_relation_stands_in_it() -> None:
 
 def test_every_state_break_equation_and_bucket_stands_in_it_in_both_languages() -> None:
     text = read(FILE)
-    for name, (_, zh, en) in CARD_STATES.items():
-        assert f"| `{name}` | {zh} | {en} |" in text
+    for name, state in CARD_STATES.items():
+        assert f"| `{name}` | {state.zh} | {state.en} |" in text
     for name, (zh, en) in COHORT_STATES.items():
         assert f"| `{name}` | {zh} | {en} |" in text
     for kind in BREAK_KINDS.values():

@@ -157,9 +157,9 @@ CASES: dict[str, tuple[str, str, Callable[[UUID], dict[str, list[str]]]]] = {
         "UPDATE plastic SET item_refused = '1760000000000||' WHERE card_ref = %(ref)s",
         lambda ref: {"making": [_of(ref)]},
     ),
-    "hand-over: carriage deleted": (
+    "hand-over: plastic_in_consignment deleted": (
         "hand-over",
-        "DELETE FROM carriage WHERE card_ref = %(ref)s",
+        "DELETE FROM plastic_in_consignment WHERE card_ref = %(ref)s",
         lambda ref: {"hand-over": [f"{_of(ref)} H:H1"], "collection": [f"{_of(ref)} H:H1"]},
     ),
     "hand-over: the giver's fact deleted": (
@@ -169,7 +169,7 @@ CASES: dict[str, tuple[str, str, Callable[[UUID], dict[str, list[str]]]]] = {
     ),
     "collection: receipt altered away": (
         "collection",
-        "UPDATE carriage SET received_at_place = NULL WHERE card_ref = %(ref)s",
+        "UPDATE plastic_in_consignment SET received_at_place = NULL WHERE card_ref = %(ref)s",
         lambda ref: {"collection": [f"{_of(ref)} H:H1"]},
     ),
     "collection: the receiver's fact deleted": (

@@ -106,7 +106,7 @@ def test_each_state_of_a_job_is_reached(ledger: Connection, refs: list[UUID]) ->
     ledger.execute("DELETE FROM sealed_job")
     ledger.execute("UPDATE plastic SET item_refused = NULL, made = NULL, spoiled = NULL")
     ledger.execute("UPDATE job SET job_received = NULL, job_accepted = NULL")
-    ledger.execute("DELETE FROM carriage")
+    ledger.execute("DELETE FROM plastic_in_consignment")
     seen.append(state(ledger))
     ledger.execute("DELETE FROM release")
     seen.append(state(ledger))

@@ -69,7 +69,7 @@ def on(intakes: Intakes, day: date) -> None:
 def standing_of(settings: Settings, cohort: str) -> tuple[str, dict[str, Any]]:
     with connect(settings.database_url) as connection:
         (found,) = list_retention(connection, settings, cohort)
-    return found.standing, found.as_dict()
+    return found.status, found.as_dict()
 
 
 def verified(intakes: Intakes) -> list[str]:
@@ -445,7 +445,7 @@ def test_commands_of_retention(intakes: Intakes, invoke: Callable[..., Any]) -> 
     Cohort(intakes, "words", 550).take_in().close()
     on(intakes, DUE - timedelta(days=1))
     (waits,) = [row for row in invoke("retention", "list") if row["cohort_id"] == "words"]
-    assert (waits["standing"], waits["due_on"]) == ("waits", str(DUE))
+    assert (waits["status"], waits["due_on"]) == ("waits", str(DUE))
     with pytest.raises(Refused, match="NOT_DUE"):
         invoke("retention", "run", "words")
     on(intakes, DUE)

@@ -135,7 +135,7 @@ def test_chunks_of_a_revision_agree_with_each_other(ledger: Connection) -> None:
 
 def test_a_paused_partner_is_not_asked(ledger: Connection) -> None:
     say(ledger, chunks(make_cohort(ledger, 4), 2)[0])
-    ledger.execute("INSERT INTO partner_standing (partner, paused_on) VALUES ('HRSS-BJ', %s)", (DAY,))
+    ledger.execute("INSERT INTO partner_state (partner, paused_on) VALUES ('HRSS-BJ', %s)", (DAY,))
     assert asked(ledger) == []
 
 

@@ -52,7 +52,7 @@ FALSIFIED: dict[str, str] = {
     "refused items of report": "INSERT INTO refused_item SELECT partner, report_id, 0, 'NO_RELATION', '2025-10-09'"
     " FROM report WHERE report_id = '8'",
     "items of report": "UPDATE report SET items = items + 1 WHERE report_id = '8'",
-    "standing of break": "UPDATE break SET closed_on = opened_on, closed_by = 'evidence' WHERE kind = 'OLD_CARD_USED'",
+    "state of break": "UPDATE break SET closed_on = opened_on, closed_by = 'evidence' WHERE kind = 'OLD_CARD_USED'",
     "closing day of cohort": "UPDATE cohort SET closed_on = '2025-12-01'",
     "figures of daily report": "UPDATE daily_report SET figures = figures || '{\"milestone\": 1}'",
 }

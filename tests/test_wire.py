@@ -159,11 +159,11 @@ def test_one_partners_poison_pauses_that_partner_only(wire: tuple[Wire, str, lis
     line.await_read("activation")
     wait_for(lambda: len(codes(url)) == Limits().run)
     with connect(url) as connection:
-        paused = connection.execute("SELECT partner, reason FROM partner_standing WHERE paused_on IS NOT NULL")
+        paused = connection.execute("SELECT partner, reason FROM partner_state WHERE paused_on IS NOT NULL")
         assert paused.fetchall() == [("F-ICBC", "RUN")]
     assert line.lag("production") == 5
     assert ("F-ICBC", "PAUSED") in codes(url)
     with connect(url) as connection:
-        connection.execute("UPDATE partner_standing SET paused_on = NULL, run = 0 WHERE partner = 'F-ICBC'")
+        connection.execute("UPDATE partner_state SET paused_on = NULL, run = 0 WHERE partner = 'F-ICBC'")
     line.await_read("production")
     assert len(codes(url)) == Limits().run + 5

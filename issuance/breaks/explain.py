@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from issuance.breaks.messages import RETURNING, _messages
+from issuance.breaks.messages import RETURNING, break_messages
 from issuance.errors import Refused
 from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection
@@ -27,7 +27,7 @@ def resolve_break(connection: Connection, break_id: str, user: str, note: str, d
         raise Refused("BREAK_UNKNOWN", f"没有该未决差异。 / no open break {break_id}.")
     _note_act(connection, break_id, "RESOLVED", user, note, day)
     audit(connection, user, "resolve", break_id, day, {"note": note})
-    write_outbox(connection, _messages(connection, rows, day), day)
+    write_outbox(connection, break_messages(connection, rows, day), day)
 
 
 def assign_break(connection: Connection, break_id: str, user: str, owner: str, day: date) -> None:

@@ -38,7 +38,7 @@ class Wanted:
 
 BREAKS = """
 SELECT break_id, cohort_id, kind, reference, card_ref, attempt, expected, actual, opened_on, b.closed_on, b.closed_by,
-       owner, note
+       owner, note, answers_for, function
 FROM break b LEFT JOIN cohort USING (cohort_no)
 """
 

@@ -14,9 +14,11 @@ from issuance.wire.outbox import Outgoing
 RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, closed_on, owner, closed_by"
 
 
-def _messages(connection: Connection, rows: Iterable[Any], day: date) -> Iterable[Outgoing]:
+def break_messages(connection: Connection, rows: Iterable[Any], day: date) -> Iterable[Outgoing]:
     """Every turn of a break is a message, its id derived from which turn it is: several can be on one day."""
     rows = list(rows)
+    if not rows:
+        return
     cohorts: dict[int, str] = dict(connection.execute("SELECT cohort_no, cohort_id FROM cohort").fetchall())
     turns: dict[Any, int] = dict(
         connection.execute(

@@ -16,11 +16,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
-from issuance.city.calendar import add_working_days
+from issuance.city.calendar import Calendar
 from issuance.city.marked_yaml import Marked, read_marked
 from issuance.errors import Misconfigured
+from issuance.words.collection import CollectionMethod
 
-CollectionMethod = Literal["outlet", "mail", "home_delivery", "employer", "service_point"]
 Sex = Literal["male", "female"]
 Days = Annotated[StrictInt, Field(ge=0, le=3650)]
 Fen = Annotated[StrictInt, Field(ge=0, le=100_000)]
@@ -40,14 +40,14 @@ class DueDays(_Entry):
     count: Days
     unit: Literal["calendar", "working"]
 
-    def after(self, start: date) -> date:
+    def after(self, start: date, calendar: Calendar) -> date:
         """The last day of a clock that starts on `start`; the day after it is day 1.
 
         Raises:
             Misconfigured: it ends in a year whose working days are not known yet.
         """
         if self.unit == "working":
-            return add_working_days(start, self.count)
+            return calendar.add_working_days(start, self.count)
         return start + timedelta(days=self.count)
 
 
@@ -167,10 +167,6 @@ class Policy(_Entry):
         if missing := {"male", "female"} - set(ages):
             raise ValueError(f"缺少 / lacks {', '.join(sorted(missing))}")
         return ages
-
-    def due_on(self, start: date) -> date:
-        """The day by which a card is made whose clock starts on `start`: the later of application and opening day."""
-        return self.due_days.after(start)
 
     def charge(self, kind: str, method: str) -> int:
         """What an application costs its holder before its card is made, in fen: the card's fee, postage in advance.

@@ -14,21 +14,13 @@ from issuance.commands.values import AS_JSON, NOTE, Day, Pair
 from issuance.errors import Refused
 from issuance.ledger import queries
 from issuance.ledger.connection import transaction
-from issuance.settings import Settings, load_settings
+from issuance.settings import load_settings
 
 if TYPE_CHECKING:
     from issuance.dispatch.calendar import CalendarDay
     from issuance.dispatch.demands import Assumptions
 
 REASON = click.option("--reason", required=True, help="Why; it stands in the audit.")
-
-
-def _policies(settings: Settings) -> Any:
-    from functools import cache, partial
-
-    from issuance.city.policy import load_policy
-
-    return cache(partial(load_policy, settings.policies_dir))
 
 
 @click.group()
@@ -72,7 +64,7 @@ def ages(cohort_id: str, as_json: bool) -> None:
 
     with transaction(load_settings().database_url) as connection:
         found = stage_ages(connection, cohort_id, business_day(connection))
-    emit([{"state": age.state, "状态": CARD_STATES[age.state][1]} | age._asdict() for age in found], as_json)
+    emit([{"state": age.state, "状态": CARD_STATES[age.state].zh} | age._asdict() for age in found], as_json)
 
 
 @cohort.command()
@@ -82,15 +74,13 @@ def ages(cohort_id: str, as_json: bool) -> None:
 @AS_JSON
 def due(cohort_id: str | None, within: int, single: bool, as_json: bool) -> None:
     """即将超期。 What will breach within some days, or has: what has to happen by when, and who is waited for."""
-    from issuance.city.partners import load_registry
+    from issuance.city.city import served_city
     from issuance.ledger.connection import business_day
     from issuance.tracking.ages import coming_due, summed
 
     settings = load_settings()
-    registry = load_registry(settings.partners_file)
-    policy = _policies(settings)(registry.city)
     with transaction(settings.database_url) as connection:
-        found = coming_due(connection, policy, business_day(connection), within, registry.hrss, cohort_id)
+        found = coming_due(connection, served_city(settings), business_day(connection), within, cohort_id)
     emit(found if single else summed(found), as_json)
 
 
@@ -133,11 +123,10 @@ def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
 @AS_JSON
 def calendar(as_json: bool) -> None:
     """日历。 The days ahead: cohorts that open, working days, cards by factory."""
-    from issuance.city.partners import load_registry
+    from issuance.city.city import load_cities
     from issuance.dispatch.calendar import read_calendar
 
-    settings = load_settings()
-    days = read(read_calendar, load_registry(settings.partners_file), _policies(settings))
+    days = read(read_calendar, load_cities(load_settings()))
     emit([vars(day) if as_json else _calendar_row(day) for day in days], as_json)
 
 
@@ -217,12 +206,11 @@ def plan(
 
 
 def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: bool) -> None:
-    from issuance.city.partners import load_registry
+    from issuance.city.city import load_cities
     from issuance.commands.forecast import print_forecast
     from issuance.dispatch.forecast import forecast
 
-    settings = load_settings()
-    found = read(forecast, load_registry(settings.partners_file), _policies(settings), cohort_ids, assumed)
+    found = read(forecast, load_cities(load_settings()), cohort_ids, assumed)
     if as_json:
         emit(found.as_dict(), True)
     else:

@@ -65,7 +65,7 @@ def topics() -> None:
 def apply() -> None:
     """Make what schemas/topics.yaml, the partner registry and the authority table ask for; again changes nothing."""
     from issuance.settings import environment
-    from issuance.wire.topics import apply_topics
+    from issuance.wire.topics_apply import apply_topics
 
     env = environment()
     changes = apply_topics(load_settings(), env["KAFKA_ADMIN_USER"], env["KAFKA_ADMIN_PASSWORD"])

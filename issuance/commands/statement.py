@@ -20,7 +20,7 @@ def print_statement(statement: ClosingStatement | PartnerStatement) -> None:
     console.print(f"\n批次 / cohort [bold]{statement.cohort_id}[/]{part}: {statement.state.lower()}")
     states = Table("状态", "state", "cards", title_justify="left")
     for state, count in statement.counts.items():
-        states.add_row(CARD_STATES[state][1], state, f"{count:,}")
+        states.add_row(CARD_STATES[state].zh, state, f"{count:,}")
     console.print(states)
     equations = Table(Column("equation", no_wrap=True), "unit", "left", "right", "holds", "buckets")
     for item in statement.balances:

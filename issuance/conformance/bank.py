@@ -139,7 +139,7 @@ def check_pause(bench: Bench) -> Verdicts:
 
 
 def _received(bench: Bench, plastics: Sequence[tuple[str, int]]) -> bool:
-    query = "SELECT FROM carriage WHERE card_ref = ANY (%s::uuid[]) AND received_at_place IS NOT NULL"
+    query = "SELECT FROM plastic_in_consignment WHERE card_ref = ANY (%s::uuid[]) AND received_at_place IS NOT NULL"
     return bool(bench.rows_of(query, [ref for ref, _ in plastics]))
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from issuance.city.partners import Registry, load_registry
-from issuance.city.policy import load_policy
+from issuance.city.city import Cities, load_cities
 from issuance.ledger.checks import CHECKS
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
 
 
 @dataclass(frozen=True)
-class Standing:
+class NextWave:
     """A cohort before its next wave."""
 
     cohort_id: str
@@ -34,7 +33,7 @@ class Standing:
     """The wave that waits for its release, otherwise the number of the one to plan next, 1 first."""
 
 
-STANDINGS = """
+NEXT_WAVES = """
 SELECT cohort_id, c.cohort_no, city, opens_on, state IN ('ACCEPTED', 'DISPATCHED'),
        EXISTS (SELECT FROM card k WHERE k.cohort_no = c.cohort_no AND k.state = 'WAITING' AND k.last_attempt = 0
                AND k.withdrawn IS NULL),
@@ -50,9 +49,9 @@ ORDER BY cohort_id
 """
 
 
-def standings(connection: Connection, cohort_id: str | None = None) -> list[Standing]:
+def next_waves(connection: Connection, cohort_id: str | None = None) -> list[NextWave]:
     """How accepted cohorts stand, or how one does, whatever its state; none when there is no such cohort."""
-    return [Standing(*row) for row in connection.execute(STANDINGS, {"cohort": cohort_id}).fetchall()]
+    return [NextWave(*row) for row in connection.execute(NEXT_WAVES, {"cohort": cohort_id}).fetchall()]
 
 
 def due_dispatches(settings: Settings) -> list[dict[str, object]]:
@@ -62,15 +61,13 @@ def due_dispatches(settings: Settings) -> list[dict[str, object]]:
     until it is released nothing more is planned by itself, and after a refusal only by hand. A wave after the first
     is planned when what is released is nearly used up.
     """
-    registry = load_registry(settings.partners_file)
+    cities = load_cities(settings)
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
         due = [
             one
-            for one in standings(connection)
-            if one.opens_on <= day
-            and not one.cohort_id.startswith(CHECKS)
-            and _is_due(settings, connection, registry, one)
+            for one in next_waves(connection)
+            if one.opens_on <= day and not one.cohort_id.startswith(CHECKS) and _is_due(connection, cities, one)
         ]
     return [
         {"trigger_run_id": f"{one.cohort_id}.{one.wave}", "conf": {"cohort_id": one.cohort_id, "wave": one.wave}}
@@ -78,29 +75,29 @@ def due_dispatches(settings: Settings) -> list[dict[str, object]]:
     ]
 
 
-def _is_due(settings: Settings, connection: Connection, registry: Registry, standing: Standing) -> bool:
-    if standing.plan_waits:
+def _is_due(connection: Connection, cities: Cities, next_wave: NextWave) -> bool:
+    if next_wave.plan_waits:
         return True
-    return standing.cards_wait and not standing.refused and _used_up(settings, connection, registry, standing)
+    return next_wave.cards_wait and not next_wave.refused and _used_up(connection, cities, next_wave)
 
 
-def _used_up(settings: Settings, connection: Connection, registry: Registry, standing: Standing) -> bool:
+def _used_up(connection: Connection, cities: Cities, next_wave: NextWave) -> bool:
     """Whether a factory that cards wait for has less before it, of this cohort, than the policy's working days."""
-    policy = load_policy(settings.policies_dir, standing.city)
-    if standing.wave == 1 or policy.wave_days == 0:
+    city = cities[next_wave.city]
+    if next_wave.wave == 1 or city.policy.wave_days == 0:
         return True
     rows = connection.execute(
         "SELECT DISTINCT bank FROM card WHERE cohort_no = %s AND state = 'WAITING' AND last_attempt = 0"
         " AND withdrawn IS NULL",
-        (standing.cohort_no,),
+        (next_wave.cohort_no,),
     ).fetchall()
     left: dict[str, int] = dict(
         connection.execute(
             "SELECT j.factory, count(*) FROM job j JOIN plastic p USING (job_id) WHERE j.cohort_no = %s"
             " AND j.cancelled_on IS NULL AND j.job_refused IS NULL"
             " AND coalesce(p.made, p.spoiled, p.item_refused) IS NULL GROUP BY 1",
-            (standing.cohort_no,),
+            (next_wave.cohort_no,),
         ).fetchall()
     )
-    factories = [registry.partners[registry.factory_of_bank[bank]] for (bank,) in rows]
-    return any(left.get(one.id, 0) <= policy.plan_ahead_days * one.capacity for one in factories)
+    factories = [city.partners.partners[city.partners.factory_of_bank[bank]] for (bank,) in rows]
+    return any(left.get(one.id, 0) <= city.policy.plan_ahead_days * one.capacity for one in factories)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import psycopg
 
-from issuance.city.policy import load_policy
+from issuance.city.city import load_city
 from issuance.errors import Refused
 from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
@@ -18,7 +18,7 @@ from issuance.settings import Settings
 from issuance.wire.news import tell_cohort
 
 
-def wave_standing(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:
+def wave_state(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:
     """How a wave stands: not planned, planned and waiting for a release, released, or refused."""
     with transaction(settings.database_url) as connection:
         row = connection.execute(
@@ -61,7 +61,7 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
             raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / no plan {wave} of {cohort_id} waits for a release.")
         cohort_no, city, planned_by, submitters, plastics, _ = row
         day = business_day(connection)
-        remakes = math.ceil(plastics * load_policy(settings.policies_dir, city).remake_ratio)
+        remakes = math.ceil(plastics * load_city(settings, city).policy.remake_ratio)
         try:
             done = connection.execute(
                 "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on,"

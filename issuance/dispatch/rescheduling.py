@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 
-from issuance.city.policy import load_policy
+from issuance.city.city import load_city
 from issuance.dispatch.release import take_back
 from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.audit import audit
@@ -139,7 +139,7 @@ def _take_back_plans(connection: Connection, cohort: Coming, user: str, reason: 
 
 
 def _move_due_dates(connection: Connection, settings: Settings, cohort: Coming, opens_on: date) -> int:
-    policy = load_policy(settings.policies_dir, cohort.city)
+    city = load_city(settings, cohort.city)
     waits = "cohort_no = %s AND last_attempt = 0 AND withdrawn IS NULL"
     starts = [
         start
@@ -151,5 +151,5 @@ def _move_due_dates(connection: Connection, settings: Settings, cohort: Coming, 
         "WITH moved AS (UPDATE card SET due_on = new.due_on FROM unnest(%s::date[], %s::date[]) AS new (start, due_on)"
         f" WHERE greatest(applied_on, %s) = new.start AND card.due_on <> new.due_on AND {waits} RETURNING card_ref)"
         " INSERT INTO changed_card SELECT card_ref FROM moved",
-        (starts, [policy.due_on(start) for start in starts], opens_on, cohort.cohort_no),
+        (starts, [city.due_on(start) for start in starts], opens_on, cohort.cohort_no),
     ).rowcount

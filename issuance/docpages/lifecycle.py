@@ -44,7 +44,7 @@ SUBJECTS: dict[Subject, tuple[str, str, str]] = {
     # subject: (zh, en, how an item names it)
     "job": ("任务", "job", "`job_id` of a report of kind JOB"),
     "plastic": ("实体卡", "plastic", "`card_ref` and `attempt`"),
-    "carriage": (
+    "plastic_in_consignment": (
         "交接中的实体卡",
         "plastic in a consignment",
         "`card_ref`, `attempt`, and `handover_id`, or `tracking_no` with the carrier as `to_place`",
@@ -63,7 +63,7 @@ NEEDS = {"consignment": "handover_id or tracking_no"}
 SENT = "job sent"
 DECIDED_LOST = "decided: lost in a hand-over"
 COLUMN_OF = {
-    # what happens: the column of `standing` that it fills, where that is not the milestone's own
+    # what happens: the column of `plastic_snapshot` that it fills, where that is not the milestone's own
     SENT: "ordered_on",
     "JOB_ACCEPTED": "accepted",
     "ITEM_ACCEPTED": "accepted",
@@ -117,7 +117,7 @@ TERM = re.compile(r"(\w+) IS (NOT )?NULL")
 
 
 def plastic_state(columns: Iterable[str]) -> str:
-    """The state of a plastic of which exactly these columns of `standing` are filled."""
+    """The state of a plastic of which exactly these columns of `plastic_snapshot` are filled."""
     filled = set(columns)
     return next(state.name for state in PLASTIC_STATES if _holds(state.when, filled))
 
@@ -154,7 +154,7 @@ def moves() -> dict[tuple[str, str], list[str]]:
 def _picture() -> Iterator[str]:
     yield "```mermaid"
     yield "stateDiagram-v2"
-    yield from (f"    {name}: {zh} {name}" for name, (_, zh, _) in CARD_STATES.items())
+    yield from (f"    {name}: {state.zh} {name}" for name, state in CARD_STATES.items())
     edges = moves()
     for (state, following), steps in {**edges, **CARD_MOVES}.items():
         yield f"    {state} --> {following}" + (f": {', '.join(steps)}" if steps else "")
@@ -225,8 +225,8 @@ def _states() -> Iterator[str]:
     yield from table(
         ("State", "说明", "Meaning", "Order bucket", "Ended"),
         (
-            (f"`{name}`", zh, en, bucket, "yes" if name in ENDED_STATES else "")
-            for name, (bucket, zh, en) in CARD_STATES.items()
+            (f"`{name}`", state.zh, state.en, state.order, "yes" if name in ENDED_STATES else "")
+            for name, state in CARD_STATES.items()
             if name not in plastic
         ),
     )

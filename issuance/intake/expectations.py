@@ -25,8 +25,7 @@ from great_expectations.expectations.metrics.map_metric_provider.multicolumn_map
 )
 
 from issuance.city.policy import Policy
-from issuance.intake.rules import ROW_RULES, RULES, Rule, RuleContext
-from issuance.intake.validate import severity_in
+from issuance.intake.rules import ROW_RULES, RULES, Rule, RuleContext, severity_in
 
 METRIC = "multicolumn_values.pass_issuance_rule"
 

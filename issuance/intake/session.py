@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from issuance.city.partners import Registry, load_registry
-from issuance.city.policy import Policy, load_policy
+from issuance.city.city import City, load_city
 from issuance.errors import Broken, unknown_cohort
 from issuance.intake.parts import PartStore
 from issuance.intake.photo_store import PhotoStore
@@ -30,8 +29,7 @@ class Intake:
     cohort_no: int
     submission: int
     opens_on: date
-    policy: Policy
-    registry: Registry
+    city: City
     parts: PartStore
     photos: PhotoStore
     vault: Vault
@@ -51,11 +49,11 @@ def open_intake(settings: Settings, cohort_id: str, submission: int) -> Intake:
     if row is None:
         raise unknown_cohort(cohort_id)
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
-    policy = load_policy(settings.policies_dir, row[2])
-    check_waivers(policy)
+    city = load_city(settings, row[2])
+    check_waivers(city.policy)
     return Intake(
-        settings, cohort_id, row[0], submission, row[1], policy,
-        load_registry(settings.partners_file), PartStore(store, keys, cohort_id), PhotoStore(store, keys, cohort_id),
+        settings, cohort_id, row[0], submission, row[1], city,
+        PartStore(store, keys, cohort_id), PhotoStore(store, keys, cohort_id),
         Vault(store, keys, cohort_id),
     )  # fmt: skip
 

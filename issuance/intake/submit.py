@@ -58,9 +58,9 @@ def submit_package(
     """
     _check_names(package, files)
     sha256 = package_hash(files, package.manifest())
-    standing, number = _standing(settings, package, sha256)
-    if standing:
-        return standing
+    earlier, number = _earlier(settings, package, sha256)
+    if earlier:
+        return earlier
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     keys.create_cohort_key(package.cohort_id)
     prefix = f"inbox/{package.cohort_id}/{sha256[:32]}"
@@ -149,7 +149,7 @@ class Sealing:
             )
 
 
-def _standing(settings: Settings, package: Package, sha256: str) -> tuple[dict[str, Any] | None, int]:
+def _earlier(settings: Settings, package: Package, sha256: str) -> tuple[dict[str, Any] | None, int]:
     """The same package's submission if it stands, and the number that a new one gets."""
     with transaction(settings.database_url) as connection:
         rows = connection.execute(

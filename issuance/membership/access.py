@@ -20,7 +20,7 @@ from issuance.stack.secrets import change_secrets, load_secrets, new_secret
 from issuance.stack.supervise import ALIVE, Supervisor
 from issuance.stack.waiting import await_condition
 from issuance.wire.subjects import register_schemas
-from issuance.wire.topics import apply_kafka, expel_user
+from issuance.wire.topics_apply import apply_kafka, expel_user
 
 RELOAD_SECONDS = 30.0
 

@@ -85,12 +85,12 @@ def add_entries(entries: Mapping[str, Any]) -> Callable[[Document], None]:
     """A change that adds entries; one that stands as it is stays, a name of another entry is refused."""
 
     def change(document: Document) -> None:
-        standing = {name for section in SECTIONS.values() for name in document[section]}
+        taken = {name for section in SECTIONS.values() for name in document[section]}
         for section, added in entries.items():
             for name in added:
                 if name in document[section] and (section in LISTS or document[section][name] == added[name]):
                     continue
-                if name in standing:
+                if name in taken:
                     raise Refused("PARTNER_STANDS", f"{name} 已登记。 / {name} stands in the registry already.")
                 if section in LISTS:
                     document[section].append(name)

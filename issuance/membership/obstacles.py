@@ -7,7 +7,6 @@ from typing import NamedTuple
 from issuance.city.partners import Partner
 from issuance.dispatch.jobs import ENDED, list_jobs
 from issuance.ledger.connection import Connection
-from issuance.reconcile.partner_view import BREAK_PARTNER, OF_BREAK
 from issuance.tracking.requests import UNANSWERED
 from issuance.words.lifecycle import ENDED_STATES
 
@@ -36,8 +35,8 @@ MINE = {
     "factory": "(c.factory = %(partner)s OR p.factory = %(partner)s)",
     "bank": "(c.bank = %(partner)s OR p.bank = %(partner)s)",
     "hrss": "true",
-    "carrier": "EXISTS (SELECT FROM carriage a WHERE a.card_ref = c.card_ref"
-    " AND starts_with(a.consignment_id, 'M:' || %(partner)s || ':'))",
+    "carrier": "EXISTS (SELECT FROM plastic_in_consignment a WHERE a.card_ref = c.card_ref"
+    " AND carrier_of(a.consignment_id) = %(partner)s)",
 }
 """SQL: whether a card c with its newest plastic p is a partner's business."""
 
@@ -70,8 +69,8 @@ def _breaks(connection: Connection, partner: Partner, hrss: str) -> list[Obstacl
     """Open breaks for which the partner answers, and those of cards that are its business."""
     mine = MINE[partner.kind] if partner.kind in ("factory", "bank") else "false"
     rows = connection.execute(
-        f"SELECT b.kind, b.reference FROM break b {OF_BREAK} WHERE b.closed_on IS NULL"
-        f" AND ({BREAK_PARTNER} = %(partner)s OR b.card_ref IN (SELECT c.card_ref FROM card c"
+        "SELECT b.kind, b.reference FROM break b WHERE b.closed_on IS NULL"
+        " AND (b.answers_for = %(partner)s OR b.card_ref IN (SELECT c.card_ref FROM card c"
         f" LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (c.card_ref, c.last_attempt) WHERE {mine})) ORDER BY 1, 2",
         {"partner": partner.id, "hrss": hrss},
     ).fetchall()

@@ -16,15 +16,15 @@ from issuance.vault.partner_keys import list_keys
 
 def list_all(connection: Connection, registry: Registry) -> list[dict[str, Any]]:
     """Every partner of the registry, and any other that has reported: kind, suspension, counts, pauses, gaps."""
-    standing = {row["partner"]: row for row in queries.list_partners(connection)}
+    states = {row["partner"]: row for row in queries.list_partners(connection)}
     empty = {"received": 0, "refused": 0, "paused_on": None, "reason": None, "streams_with_gaps": 0}
-    names = [*registry.partners, *(name for name in standing if name not in registry.partners)]
+    names = [*registry.partners, *(name for name in states if name not in registry.partners)]
     return [
         {
             "partner": name,
             "kind": registry.partners[name].kind if name in registry.partners else "removed",
             "suspended": name in registry.suspended,
-            **{key: value for key, value in (empty | standing.get(name, {})).items() if key != "partner"},
+            **{key: value for key, value in (empty | states.get(name, {})).items() if key != "partner"},
         }
         for name in names
     ]

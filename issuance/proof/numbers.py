@@ -74,7 +74,7 @@ PROOFS: dict[str, str] = {
         SELECT r.partner || ' ' || r.report_id, r.items, r.refused + coalesce(f.n, 0)
         FROM report r LEFT JOIN (SELECT report_no, count(*) AS n FROM fact GROUP BY 1) f USING (report_no)
         WHERE r.items <> r.refused + coalesce(f.n, 0)""",
-    "standing of break": f"""
+    "state of break": f"""
         SELECT b.break_id::text, CASE WHEN b.closed_on IS NULL THEN 'open since ' || b.opened_on
                                       ELSE 'closed on ' || b.closed_on END,
                CASE WHEN e.event IN ('CLOSED', 'RESOLVED') THEN 'closed on ' ELSE 'open since ' END || e.business_day

@@ -56,12 +56,14 @@ def rebuild_ledger(connection: Connection) -> int:
     connection.execute(f"UPDATE consignment m SET used_again = m.consignment_id IN ({EVERY_USED_AGAIN})")
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM card")
     connection.execute(
-        "INSERT INTO changed_consignment SELECT DISTINCT consignment_id, '-infinity'::date FROM carriage"
+        "INSERT INTO changed_consignment SELECT DISTINCT consignment_id, '-infinity'::date FROM plastic_in_consignment"
     )
     return wrong
 
 
-EVERY_USED_AGAIN = USED_AGAIN.format(touched="SELECT consignment_id FROM consignment WHERE consignment_id LIKE 'M:%'")
+EVERY_USED_AGAIN = USED_AGAIN.format(
+    touched="SELECT consignment_id FROM consignment WHERE is_mail_item(consignment_id)"
+)
 
 
 def _all_keys(fold: Fold) -> str:
@@ -72,10 +74,10 @@ def _wrong_rows(connection: Connection) -> Iterator[str]:
     for fold in FOLDS:
         columns = ", ".join([*fold.keys, *(m.column for m in fold.milestones), "conflict"])
         expected = f"SELECT {columns} FROM ({fold.expected_sql(_all_keys(fold))}) AS expected"
-        standing = f"SELECT {columns} FROM {fold.table}"
+        kept = f"SELECT {columns} FROM {fold.table}"
         keys = " || '/' || ".join(fold.keys)
         rows = connection.execute(
-            f"SELECT DISTINCT {keys} FROM (({standing} EXCEPT {expected}) UNION ALL ({expected} EXCEPT {standing})) d"
+            f"SELECT DISTINCT {keys} FROM (({kept} EXCEPT {expected}) UNION ALL ({expected} EXCEPT {kept})) d"
             " ORDER BY 1"
         )
         for (key,) in rows.fetchall():

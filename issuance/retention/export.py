@@ -28,7 +28,7 @@ BESIDE = {
     "contents": "SELECT attempt, milestone, consignment_id, mark_content(mark) AS content, corrects FROM fact"
     " WHERE card_ref = %s ORDER BY mark, milestone",
     "plastics": "SELECT attempt, job_id, bank, factory FROM plastic WHERE card_ref = %s ORDER BY attempt",
-    "consignments": "SELECT attempt, consignment_id FROM carriage WHERE card_ref = %s ORDER BY 1, 2",
+    "consignments": "SELECT attempt, consignment_id FROM plastic_in_consignment WHERE card_ref = %s ORDER BY 1, 2",
     "notices": "SELECT reason AS template, occasion, business_day, batch_id FROM decision"
     " WHERE kind = 'NOTICE' AND card_ref = %s ORDER BY business_day, reason",
     "holder_events": "SELECT source, event_id, event, occurred_at, terms, followed_on FROM holder_event"

@@ -24,7 +24,7 @@ from issuance.vault.envelopes import publish_keys
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.subjects import register_schemas
-from issuance.wire.topics import apply_kafka
+from issuance.wire.topics_apply import apply_kafka
 
 Progress = Callable[[str], None]
 PATIENCE_SECONDS = 180.0

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from issuance.breaks.settle import settle_breaks
+from issuance.breaks.settle import difference, settle
 from issuance.ledger.connection import Connection
 from issuance.wire.pauses import paused
+from issuance.words.lifecycle import in_states
+
+HRSS = "%(hrss)s::text"
 
 
-def note_breaks(connection: Connection, day: date, hrss: str | None = None) -> None:
-    """Open the breaks that hold for the cards in `work` and close those that no longer do.
+@dataclass(frozen=True)
+class BreakRule:
+    """When a break of a kind stands: SQL over a plastic (plastic_snapshot s) and its card (card_snapshot k, card c).
 
-    `hrss` is the city's: while it is paused, cards are not overdue.
+    The texts `expected` and `actual` say what differs and nothing that moves on by itself, since another difference
+    opens an explained break again.
     """
-    found = " UNION ALL ".join(
-        [
-            f"SELECT '{kind}', k.cohort_no, s.card_ref, s.attempt, s.card_ref || '/' || s.attempt, {expected}, {actual}"
-            f" FROM standing s JOIN card_standing k USING (card_ref) WHERE {condition}"
-            for kind, condition, expected, actual in BREAKS
-        ]
-        + [
-            f"SELECT '{kind}', k.cohort_no, k.card_ref, NULL::smallint, k.card_ref::text, {expected}, {actual}"
-            f" FROM card_standing k JOIN card c USING (card_ref) WHERE {condition}"
-            for kind, condition, expected, actual in CARD_BREAKS
-        ]
-    )
-    connection.execute(
-        "CREATE TEMP TABLE found_break ON COMMIT DROP AS SELECT * FROM (" + found + ")"
-        " AS found (kind, cohort_no, card_ref, attempt, reference, expected, actual)",
-        {"day": day, "hrss": hrss},
-    )
-    kinds = [kind for kind, *_ in (*BREAKS, *CARD_BREAKS)]
-    settle_breaks(connection, day, kinds, "card_ref IN (SELECT card_ref FROM work)")
+
+    kind: str
+    when: str
+    expected: str
+    actual: str
+    answers_for: str = "coalesce(s.bank, c.bank)"
+    """The partner who has to explain it."""
+    of_card: bool = False
+    """About the card as a whole, judged by its effective plastic; otherwise about each of its plastics."""
+
+    def query(self) -> str:
+        """SQL that finds the differences of this kind among the cards of the snapshot."""
+        attempt = "NULL::smallint" if self.of_card else "s.attempt"
+        columns = difference(
+            f"'{self.kind}'",
+            reference="k.card_ref::text" if self.of_card else "k.card_ref || '/' || s.attempt",
+            expected=self.expected,
+            actual=self.actual,
+            cohort_no="k.cohort_no",
+            card_ref="k.card_ref",
+            attempt=attempt,
+            answers_for=self.answers_for,
+        )
+        plastic = "LEFT JOIN plastic_snapshot s ON s.card_ref = k.card_ref AND s.effective"
+        if not self.of_card:
+            plastic = "JOIN plastic_snapshot s ON s.card_ref = k.card_ref"
+        return (
+            f"SELECT {columns} FROM card_snapshot k JOIN card c ON c.card_ref = k.card_ref {plastic} WHERE {self.when}"
+        )
 
 
 def clock_runs(kind: str, *partners: str) -> str:
@@ -45,7 +63,7 @@ def clock_runs(kind: str, *partners: str) -> str:
 
 
 LACKING = {
-    # milestone: over a plastic (standing s), whether a later one came without it
+    # milestone: over a plastic (plastic_snapshot s), whether a later one came without it
     "ITEM_ACCEPTED": "s.attempt > 0 AND s.accepted IS NULL AND s.refused IS NULL AND s.made IS NOT NULL",
     "MADE": "s.attempt > 0 AND s.made IS NULL AND coalesce(s.c_handed_over, s.ss_keyed, s.bank_keyed, s.taken)"
     " IS NOT NULL",
@@ -71,7 +89,7 @@ DEAD_BEFORE = (
     + ", ".join(f"CASE WHEN s.ss_activated > s.{column} THEN '{name}' END" for column, name in ENDINGS.items())
     + ")"
 )
-"""After which milestones a plastic (standing s) was activated that must not be."""
+"""After which milestones a plastic (plastic_snapshot s) was activated that must not be."""
 
 
 SERIALS = (
@@ -80,7 +98,7 @@ SERIALS = (
     " WHERE (k.card_ref, k.attempt) = (f.card_ref, f.attempt) AND k.milestone = 'MADE' AND k.corrects"
     " AND left(k.mark, 13) = left(f.mark, 13)))"
 )
-"""How many serials the standing reports of MADE name for a plastic (standing s)."""
+"""How many serials the valid reports of MADE name for a plastic (plastic_snapshot s)."""
 
 
 BEYOND_ORDER = (
@@ -90,71 +108,93 @@ BEYOND_ORDER = (
     " WHEN s.refused IS NOT NULL THEN 'made after it was refused'"
     " WHEN s.ordered_on IS NULL THEN 'made before it was ordered' END"
 )
-"""What a factory made beyond its order of a plastic (standing s); NULL: nothing."""
+"""What a factory made beyond its order of a plastic (plastic_snapshot s); NULL: nothing."""
 
 
-BREAKS: tuple[tuple[str, str, str, str], ...] = (
-    # (kind, condition over standing s and card_standing k, expected, actual); the texts say what differs and nothing
-    # that moves on by itself, since another difference opens an explained break again
-    ("CONFLICT", "s.any_conflict", "'one value'", "'two values'"),
-    (
+BREAK_RULES = (
+    BreakRule("CONFLICT", "s.any_conflict", "'one value'", "'two values'"),
+    BreakRule(
         "TWO_PLASTICS",
         "NOT s.effective AND s.exists_now",
         "'destroyed'",
         "'plastic ' || s.attempt || ' exists, ' || k.effective || ' is effective'",
     ),
-    ("OUT_OF_ORDER", LACKED_MILESTONES + " <> ''", "'every milestone before it'", "'without ' || " + LACKED_MILESTONES),
-    ("ACTIVATED_NOT_COLLECTED", "ss_activated IS NOT NULL AND taken IS NULL", "'collected'", "'activated only'"),
-    (
+    BreakRule(
+        "OUT_OF_ORDER",
+        LACKED_MILESTONES + " <> ''",
+        "'every milestone before it'",
+        "'without ' || " + LACKED_MILESTONES,
+    ),
+    BreakRule(
+        "ACTIVATED_NOT_COLLECTED", "s.ss_activated IS NOT NULL AND s.taken IS NULL", "'collected'", "'activated only'"
+    ),
+    BreakRule(
         "FINANCE_ALONE",
-        "finance_activated IS NOT NULL AND ss_activated IS NULL",
+        "s.finance_activated IS NOT NULL AND s.ss_activated IS NULL",
         "'SS_ACTIVATED'",
         "'FINANCE_ACTIVATED'",
+        HRSS,
     ),
-    ("ACTIVATED_DEAD", DEAD_BEFORE + " <> ''", "'no activation'", "'activated after ' || " + DEAD_BEFORE),
-    (
+    BreakRule(
+        "ACTIVATED_DEAD", DEAD_BEFORE + " <> ''", "'no activation'", "'activated after ' || " + DEAD_BEFORE, HRSS
+    ),
+    BreakRule(
         "OLD_CARD_USED",
-        "old_card_used > ss_activated",
+        "s.old_card_used > s.ss_activated",
         "'old card lapsed'",
-        "'used on ' || shanghai_day(mark_at(old_card_used))",
+        "'used on ' || shanghai_day(mark_at(s.old_card_used))",
+        HRSS,
     ),
-    ("MADE_BEYOND_ORDER", BEYOND_ORDER + " IS NOT NULL", "'one plastic an order'", BEYOND_ORDER),
-    (
+    BreakRule("MADE_BEYOND_ORDER", BEYOND_ORDER + " IS NOT NULL", "'one plastic an order'", BEYOND_ORDER, "s.factory"),
+    BreakRule(
         "AGAINST_DECISION",
-        "taken IS NOT NULL AND EXISTS (SELECT FROM decision d WHERE d.card_ref = s.card_ref AND d.attempt = s.attempt"
+        "s.taken IS NOT NULL AND EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt) = (s.card_ref, s.attempt)"
         " AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'MAIL_LOST', 'MISSING'))",
         "'cancelled'",
         "'collected'",
     ),
-)
-
-
-CARD_BREAKS: tuple[tuple[str, str, str, str], ...] = (
-    # the same over card_standing k, card c and the effective plastic s
-    (
+    BreakRule(
         "OVERDUE",
-        "c.due_on < %(day)s AND k.state IN ('WAITING', 'PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED', 'SPOILED',"
-        " 'REFUSED') AND " + clock_runs("OVERDUE", "c.bank", "c.factory", "%(hrss)s"),
+        f"c.due_on < %(day)s AND {in_states('k.state', 'due_runs')}"
+        f" AND {clock_runs('OVERDUE', 'c.bank', 'c.factory', HRSS)}",
         "c.due_on::text",
         "'not handed over'",
+        "c.factory",
+        of_card=True,
     ),
-    (
+    BreakRule(
         "SECOND_CARD",
         "EXISTS (SELECT FROM holder_event e JOIN acceptance a ON a.person = e.person AND a.card_ref <> c.card_ref"
         " WHERE e.card_ref = c.card_ref AND e.person = c.person AND a.replaces IS DISTINCT FROM c.card_ref)",
         "'one card a person'",
         "(SELECT a.card_ref::text FROM acceptance a WHERE a.person = c.person)",
+        "c.bank",
+        of_card=True,
     ),
-    (
+    BreakRule(
         "COLLECTED_NOT_ACTIVATED",
-        "k.state = 'NOT_ACTIVATED' AND c.withdrawn IS NULL AND " + clock_runs("COLLECTED_NOT_ACTIVATED", "%(hrss)s"),
+        f"k.state = 'NOT_ACTIVATED' AND c.withdrawn IS NULL AND {clock_runs('COLLECTED_NOT_ACTIVATED', HRSS)}",
         "'SS_ACTIVATED'",
         "'collected only'",
+        HRSS,
+        of_card=True,
     ),
-    (
+    BreakRule(
         "PENSION_AT_RISK",
         "k.pension_risk = 'BANK_SWITCHED' OR k.pension_risk IS NOT NULL AND " + clock_runs("PENSION_AT_RISK", "c.bank"),
         "'FINANCE_ACTIVATED'",
         "k.pension_risk",
+        "c.bank",
+        of_card=True,
     ),
 )
+
+
+def settle_card_breaks(connection: Connection, day: date, values: Mapping[str, Any]) -> int:
+    """Open the breaks that stand for the cards in `work` and close those that no longer do; returns how many turned.
+
+    `values` are those of the city (day, hrss): while its HRSS is paused, cards are not overdue.
+    """
+    query = " UNION ALL ".join(rule.query() for rule in BREAK_RULES)
+    kinds = [rule.kind for rule in BREAK_RULES]
+    return settle(connection, day, kinds, query, values, "card_ref IN (SELECT card_ref FROM work)")

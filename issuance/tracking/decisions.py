@@ -1,15 +1,11 @@
-"""The decisions as data: each a SELECT over the standing of cards that says who gets which decision and why.
-
-Columns of every SELECT: card_ref, attempt, kind, occasion, reason, partner, due_on. A decision's identity is
-(card_ref, kind, attempt, occasion); it is recorded once and no evidence undoes it.
-"""
+"""The rules of decisions in their order: a later one may read what an earlier one decided."""
 
 from __future__ import annotations
 
 from issuance.tracking.cancellations import CANCEL_PLASTIC
 from issuance.tracking.remakes import REMAKE
-from issuance.tracking.requests import REQUESTS
+from issuance.tracking.requests import REQUEST
 from issuance.tracking.resends import RESEND
 
-PLASTIC_RULES = (("REMAKE", REMAKE), ("RESEND", RESEND), ("CANCEL_PLASTIC", CANCEL_PLASTIC), ("REQUEST", REQUESTS))
-"""In order: a later rule may read what an earlier one decided."""
+PLASTIC_RULES = (REMAKE, RESEND, CANCEL_PLASTIC, REQUEST)
+"""Those about plastics; notices (tracking.notice_rules) come after new plastics are planned."""

@@ -13,14 +13,15 @@ from issuance.city.partners import Registry
 from issuance.dispatch.unplan import unplan_cards
 from issuance.ledger.connection import Connection
 from issuance.ledger.overlays import merged_terms
+from issuance.words.collection import to_holder
 
 REPLANNED = ("DEATH", "WITHDRAWN", "BANK_SWITCHED", "COLLECTION_CHANGED")
 """Events that take a card out of a plan that is not released."""
 
-IN_HAND = """
+IN_HAND = f"""
 EXISTS (SELECT FROM plastic q WHERE q.card_ref = c.card_ref
         AND coalesce(q.collected, q.issued_instantly, q.ss_activated) IS NOT NULL)
-OR c.collection_method IN ('mail', 'home_delivery') AND EXISTS (
+OR {to_holder("c.collection_method")} AND EXISTS (
     SELECT FROM letter_news l WHERE l.card_ref = c.card_ref AND l.delivered IS NOT NULL)
 """
 """Whether a card (c) is in its holder's hands."""

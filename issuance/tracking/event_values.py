@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from issuance.city.policy import load_policy
+from issuance.city.city import load_city
 from issuance.errors import Broken
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import open_sealed
@@ -18,15 +18,14 @@ from issuance.vault.masking import mask_person
 from issuance.vault.objects import ObjectStore
 from issuance.wire.consumer import Context
 from issuance.words.codes import HOLDER_EVENTS
-
-PLACE_OF = {"outlet": "outlet_code", "employer": "employer_code"}
-"""Way to collect: the column that names its place; for every other way it is the region."""
+from issuance.words.collection import METHODS
 
 
 class CardOrder(NamedTuple):
     """What the ledger knows of a card's order, and where its person lies."""
 
     cohort_id: str
+    city: str
     category: str
     kind: str
     bank: str
@@ -73,7 +72,7 @@ def read_change(event: str, sealed: str | None, order: CardOrder, context: Conte
     if not set(values) <= {*kind.needs, *kind.may}:
         return "FIELD_INVALID"
     person = next(vault_of(context, order.cohort_id).read_persons([(order.block, order.position, order.overlays)]))
-    row = judge(_row(order, person), values, context)
+    row = judge(_row(order, person), values, order.city, context)
     return row if isinstance(row, str) else _split(row, values, keys)
 
 
@@ -86,13 +85,13 @@ def _texts(clear: bytes) -> dict[str, str]:
 
 def _row(order: CardOrder, person: Mapping[str, str]) -> dict[str, str]:
     """The card as a row of a cohort file; what stands nowhere any more (papers, fee) was judged at intake."""
-    place = {PLACE_OF[order.method]: order.place} if order.method in PLACE_OF else {}
+    place = {METHODS[order.method].place: order.place}
     terms = {"bank_code": order.bank, "collection_method": order.method}
     order_values = {"category": order.category, "kind": order.kind, "proof_ref": "judged at intake"}
     return {**person, **order_values, **terms, **place}
 
 
-def judge(row: Mapping[str, str], values: Mapping[str, str], context: Context) -> dict[str, str] | str:
+def judge(row: Mapping[str, str], values: Mapping[str, str], city: str, context: Context) -> dict[str, str] | str:
     """The row with the new values normalised, or a code: the rules of intake that read a changed column must pass."""
     import pandas as pd  # only this stage needs it, and seldom
 
@@ -105,7 +104,7 @@ def judge(row: Mapping[str, str], values: Mapping[str, str], context: Context) -
         new["social_security_number"] = ""  # for residents it is the ID number
     frame, _ = normalise(pd.DataFrame([new], dtype="str"))
     banks = frozenset(bank.id for bank in context.registry.of_kind("bank"))
-    rule_context = RuleContext(load_policy(context.settings.policies_dir, context.registry.city), banks, context.day)
+    rule_context = RuleContext(load_city(context.settings, city).policy, banks, context.day)
     concerned = [
         rule for rule in ROW_RULES
         if rule.passes and rule.severity == "error" and set(rule.columns) & {*values, "social_security_number"}
@@ -133,5 +132,5 @@ def _split(row: Mapping[str, str], given: Mapping[str, str], keys: KeyService) -
     if "collection_method" in given:
         terms["collection_method"] = row["collection_method"]
     if {"collection_method", "outlet_code"} & set(given):
-        terms["place"] = row[PLACE_OF.get(row["collection_method"], "region_code")]
+        terms["place"] = row[METHODS[row["collection_method"]].place]
     return Change(values, terms or None, person)

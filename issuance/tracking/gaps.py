@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from datetime import date
 
-from issuance.breaks.settle import find_breaks, settle_breaks
+from issuance.breaks.settle import difference, settle
 from issuance.ledger.connection import Connection
-from issuance.reconcile.statements import ask_missing_chunks
 from issuance.wire.outbox import write_outbox
 from issuance.wire.partner_notices import partner_notice
+from issuance.wire.pauses import paused
+
+KIND = "SEQUENCE_GAP"
+GAPS = "(int8multirange(int8range(1, upper(seen))) - seen)"
+OPEN = f"""
+SELECT {
+    difference(
+        f"'{KIND}'",
+        reference="partner || '/' || stream",
+        expected="'every sequence'",
+        actual=f"{GAPS}::text",
+        answers_for="partner",
+        waits_on="partner",
+    )
+}
+FROM partner_stream WHERE NOT isempty({GAPS})
+"""
 
 
-def ask_missing(connection: Connection, day: date) -> int:
-    """Ask for gaps in partners' sequences and for missing chunks, each once a day; paused partners are not asked."""
+def watch_gaps(connection: Connection, day: date) -> int:
+    """Ask for gaps in partners' sequences, each once; a break stands until they are filled. Paused partners are not
+    asked. Returns how much was written."""
     rows = connection.execute(
-        "UPDATE partner_stream p SET asked = seen + gaps FROM ("
-        " SELECT partner, stream, int8multirange(int8range(1, upper(seen))) - seen AS gaps FROM partner_stream"
-        " WHERE partner NOT IN (SELECT partner FROM partner_standing WHERE paused_on IS NOT NULL)) g"
+        f"UPDATE partner_stream p SET asked = asked + gaps FROM ("
+        f" SELECT partner, stream, {GAPS} AS gaps FROM partner_stream WHERE NOT {paused('partner')}) g"
         " WHERE (p.partner, p.stream) = (g.partner, g.stream) AND NOT isempty(gaps) AND NOT gaps <@ asked"
         " RETURNING p.partner, p.stream, gaps"
     ).fetchall()
@@ -28,15 +44,4 @@ def ask_missing(connection: Connection, day: date) -> int:
         for partner, stream, gaps in rows
         for gap in gaps
     ]  # fmt: skip
-    messages += ask_missing_chunks(connection, day)
-    return write_outbox(connection, messages, day) + _gap_breaks(connection, day)
-
-
-def _gap_breaks(connection: Connection, day: date) -> int:
-    find_breaks(
-        connection,
-        "SELECT 'SEQUENCE_GAP', 0, NULL::uuid, NULL::smallint, partner || '/' || stream, 'every sequence',"
-        " (int8multirange(int8range(1, upper(seen))) - seen)::text, partner FROM partner_stream"
-        " WHERE NOT isempty(int8multirange(int8range(1, upper(seen))) - seen)",
-    )
-    return settle_breaks(connection, day, ["SEQUENCE_GAP"], "true")
+    return write_outbox(connection, messages, day) + settle(connection, day, [KIND], OPEN)

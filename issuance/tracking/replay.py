@@ -6,6 +6,7 @@ from datetime import date
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
+from issuance.ledger.queries import one
 from issuance.wire.outbox import Outgoing, write_outbox
 
 
@@ -20,10 +21,11 @@ def replay_message(connection: Connection, topic: str, partition: int, offset: i
     if row is None:
         raise Refused("DEAD_LETTER_UNKNOWN", f"没有该死信。 / no dead letter {place}.")
     letter = "UPDATE dead_letter SET replayed_on = %s, replays = replays + 1"
-    partner, report_id, replays = connection.execute(
+    partner, report_id, replays = one(
+        connection,
         letter + " WHERE (topic, topic_partition, topic_offset) = (%s, %s, %s) RETURNING partner, report_id, replays",
         (day, topic, partition, offset),
-    ).fetchone() or (None, None, 0)
+    )
     if _applied(connection, partner, report_id):
         raise Refused(
             "ALREADY_APPLIED",

@@ -5,9 +5,17 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from issuance.ledger.connection import Connection
+from issuance.wire.pauses import lift_pause
+from issuance.words.lifecycle import in_states
 
-RAN_OUT = ("WAITING", "PLANNED", "ORDERED", "ACCEPTED", "MADE", "KEYED", "POSTED", "AT_PLACE", "SENT_BACK")
-"""States with a clock. Of a card whose clock ran out, nobody would think again."""
+RAN_OUT = f"""
+UPDATE card SET next_due = least(next_due, %(tomorrow)s)
+WHERE next_due IS NULL AND ({in_states("state", "due_runs", "kept")} OR state = 'POSTED')
+   OR {in_states("state", "in_hand")} AND EXISTS (
+       SELECT FROM plastic p WHERE (p.card_ref, p.attempt) = (card.card_ref, card.effective)
+       AND p.finance_activated IS NULL AND (p.bank = %(partner)s OR p.ss_activated IS NULL))
+"""
+"""Cards whose clock ran out while it stood still: nobody would think of them again."""
 
 
 def resume_partner(connection: Connection, partner: str, day: date) -> bool:
@@ -15,18 +23,7 @@ def resume_partner(connection: Connection, partner: str, day: date) -> bool:
 
     Clocks that ran out meanwhile are looked at again tomorrow, when what the partner had to say has been read.
     """
-    done = connection.execute(
-        "UPDATE partner_standing SET paused_on = NULL, reason = NULL, received = 0, refused = 0, run = 0"
-        " WHERE partner = %s AND paused_on IS NOT NULL",
-        (partner,),
-    )
-    if done.rowcount:
-        connection.execute(
-            "UPDATE card SET next_due = least(next_due, %(tomorrow)s)"
-            " WHERE next_due IS NULL AND state = ANY (%(ran_out)s)"
-            " OR state IN ('COLLECTED', 'ACTIVE', 'NOT_ACTIVATED', 'SUSPENDED') AND EXISTS (SELECT FROM plastic p"
-            " WHERE (p.card_ref, p.attempt) = (card.card_ref, card.effective) AND p.finance_activated IS NULL"
-            " AND (p.bank = %(partner)s OR p.ss_activated IS NULL))",
-            {"tomorrow": day + timedelta(days=1), "ran_out": list(RAN_OUT), "partner": partner},
-        )
-    return done.rowcount == 1
+    if not lift_pause(connection, partner):
+        return False
+    connection.execute(RAN_OUT, {"tomorrow": day + timedelta(days=1), "partner": partner})
+    return True

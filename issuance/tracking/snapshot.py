@@ -1,16 +1,19 @@
-"""How cards stand: state = f(facts, decisions, business time), as two set-based queries over the table `work`.
+"""Where cards are now: state = f(facts, decisions, business time), as two set-based queries over the table `work`.
 
-`standing` has a row for every plastic of the cards in `work`, `card_standing` one for every card; both last one
-transaction and are read by the decisions, the breaks and the tallies.
+`plastic_snapshot` has a row for every plastic of the cards in `work`, `card_snapshot` one for every card; both last one
+transaction and are read by the decisions, the breaks and the closing equations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
-from issuance.city.policy import Policy
+from issuance.city.city import City
 from issuance.ledger.connection import Connection
-from issuance.words.lifecycle import PLASTIC_STATES
+from issuance.words.collection import to_holder
+from issuance.words.lifecycle import PLASTIC_STATES, in_states
 
 
 def _case(values: list[tuple[str, str]], default: str = "") -> str:
@@ -19,7 +22,7 @@ def _case(values: list[tuple[str, str]], default: str = "") -> str:
 
 
 PLASTICS = f"""
-CREATE TEMP TABLE standing ON COMMIT DROP AS
+CREATE TEMP TABLE plastic_snapshot ON COMMIT DROP AS
 WITH facts AS (
     SELECT p.*, w.collection_method, w.to_holder, w.bank AS bank_wanted, w.place, j.cohort_no AS job_cohort, j.carries,
         s.sent_on AS ordered_on,
@@ -41,7 +44,7 @@ WITH facts AS (
             SELECT mark_of_day(d.business_day, d.reason) FROM decision d WHERE (d.card_ref, d.attempt, d.kind) =
                 (p.card_ref, p.attempt, 'REMAKE') AND d.reason = 'LOST_IN_HANDOVER') END AS missing,
         p.conflict OR coalesce(c.conflict, false) AS any_conflict
-    FROM (SELECT *, collection_method IN ('mail', 'home_delivery') AS to_holder FROM card
+    FROM (SELECT *, {to_holder()} AS to_holder FROM card
           WHERE card_ref IN (SELECT card_ref FROM work)) w
     JOIN plastic p USING (card_ref)
     LEFT JOIN job j USING (job_id)
@@ -89,7 +92,7 @@ LEFT JOIN (SELECT DISTINCT ON (card_ref) card_ref, terms ->> 'bank' AS bank FROM
 
 CARDS = (
     """
-CREATE TEMP TABLE card_standing ON COMMIT DROP AS
+CREATE TEMP TABLE card_snapshot ON COMMIT DROP AS
 SELECT *,
     least(CASE WHEN clock > %(day)s THEN clock END, CASE WHEN pension_due > %(day)s THEN pension_due END) AS next_due,
     CASE WHEN state = 'REPLACED' THEN NULL WHEN pension_switched THEN 'BANK_SWITCHED'
@@ -112,19 +115,23 @@ SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.
         ELSE s.state
     END AS state,
     CASE
-        WHEN s.state IN ('AT_PLACE', 'SENT_BACK') THEN (
+        WHEN """
+    + in_states("s.state", "kept")
+    + """ THEN (
             SELECT min(shanghai_day(mark_at(s.since_mark)) + days)
             FROM unnest(%(reminder_days)s::int[] || %(keep_days)s) days
             WHERE shanghai_day(mark_at(s.since_mark)) + days > %(day)s)
         WHEN s.state = 'COLLECTED' THEN shanghai_day(mark_at(s.since_mark)) + %(not_activated_days)s
         WHEN s.state = 'POSTED' THEN shanghai_day(mark_at(s.c_last_news)) + %(lost_after_days)s
         WHEN s.state = 'SUSPENDED' THEN shanghai_day(mark_at(s.since_mark)) + %(temporary_loss_days)s
-        WHEN s.card_ref IS NULL OR s.state IN ('PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED') THEN c.due_on + 1
+        WHEN s.card_ref IS NULL OR """
+    + in_states("s.state", "due_runs")
+    + """ THEN c.due_on + 1
     END AS clock,
     """
     + PENSION
     + """
-FROM card c JOIN work USING (card_ref) LEFT JOIN standing s ON s.card_ref = c.card_ref AND s.effective
+FROM card c JOIN work USING (card_ref) LEFT JOIN plastic_snapshot s ON s.card_ref = c.card_ref AND s.effective
 """
     + SWITCHES
     + """
@@ -133,22 +140,28 @@ FROM card c JOIN work USING (card_ref) LEFT JOIN standing s ON s.card_ref = c.ca
 )
 
 
-def stand_cards(connection: Connection, policy: Policy, day: date) -> None:
-    """Make `standing` and `card_standing` for the cards in `work`, at the end of a business day."""
-    connection.execute(PLASTICS, policy_values(policy, day))
-    connection.execute("CREATE INDEX ON standing (card_ref)")
-    connection.execute("ANALYZE standing")
-    connection.execute(CARDS, policy_values(policy, day))
+def snapshot_cards(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Make `plastic_snapshot` and `card_snapshot` of the cards in `work`, at the end of a business day.
+
+    `values` are those of the city (`city_values`).
+    """
+    connection.execute(PLASTICS, values)
+    connection.execute("CREATE INDEX ON plastic_snapshot (card_ref)")
+    connection.execute("ANALYZE plastic_snapshot")
+    connection.execute(CARDS, values)
 
 
-def policy_values(policy: Policy, day: date) -> dict[str, object]:
-    """The policy's figures as parameters; days are calendar days."""
+def city_values(city: City, day: date) -> dict[str, Any]:
+    """A city's figures as parameters of the rules; days are calendar days."""
+    policy = city.policy
     return {
         "day": day,
+        "hrss": city.hrss,
         "not_activated_days": policy.not_activated_days,
         "pension_days": policy.pension_days,
         "reminder_days": list(policy.reminder_days),
         "keep_days": policy.keep_days,
         "lost_after_days": policy.lost_after_days,
         "temporary_loss_days": policy.temporary_loss_days,
+        "handover_days": policy.handover_days,
     }

@@ -34,12 +34,15 @@ class Message:
 
     @property
     def report_id(self) -> str | None:
-        """The sender's id of the report, statement or event, or a package's cohort and hash, as far as it is known."""
-        if self.value is None:
-            return None
-        if {"cohort_id", "sha256"} <= set(self.value):
-            return f"{self.value['cohort_id']}/{self.value['sha256']}"
-        return next((str(self.value[n]) for n in ("report_id", "statement_id", "event_id") if n in self.value), None)
+        """The sender's id of the report, statement or event, or a package's hash, as far as it is known."""
+        value = self.value or {}
+        return next((str(value[n]) for n in ("report_id", "statement_id", "event_id", "sha256") if n in value), None)
+
+    @property
+    def cohort_id(self) -> str | None:
+        """The cohort of an announced package."""
+        value = self.value or {}
+        return str(value["cohort_id"]) if {"cohort_id", "declared"} <= set(value) else None
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,13 @@ class Outcome:
 def refuse_message(connection: Connection, message: Message, code: str, day: date) -> list[Outgoing]:
     """Dead-letter a message and answer its sender; the ledger keeps where it was and why."""
     connection.execute(
-        "INSERT INTO dead_letter (topic, topic_partition, topic_offset, partner, report_id, code, arrived_on)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (message.topic, message.partition, message.offset, message.partner, message.report_id, code, day),
+        "INSERT INTO dead_letter"
+        " (topic, topic_partition, topic_offset, partner, cohort_id, report_id, code, arrived_on)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (
+            *(message.topic, message.partition, message.offset, message.partner, message.cohort_id),
+            *(message.report_id, code, day),
+        ),
     )
     place = f"{message.topic}/{message.partition}/{message.offset}"
     about = {

@@ -51,7 +51,7 @@ class HolderEvent:
     may: tuple[str, ...] = ()
     """Columns that they may have beside."""
     remakes: str = ""
-    """SQL over a sealed plastic (standing s) whose file lacks the values: when another one is made."""
+    """SQL over a sealed plastic (plastic_snapshot s) whose file lacks the values: when another one is made."""
 
 
 _IDENTITY = ("id_type", "birth_date", "sex", "social_security_number")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Subject = Literal["job", "plastic", "carriage", "mail"]
-"""What a fact is about; `carriage` = a plastic in a consignment, `mail` = a mail item known by its tracking number."""
+Subject = Literal["job", "plastic", "plastic_in_consignment", "mail"]
+"""What a fact is about; `mail` is a mail item, known by its tracking number alone."""
 
 Relation = Literal["factory_of_job", "bank_of_plastic", "hrss_of_city", "carrier_of_consignment"]
 
@@ -65,9 +65,25 @@ _MILESTONES = (
     Milestone("LOSS_REPORTED", "plastic", HRSS | BANK, "正式挂失", "formal loss report"),
     Milestone("SS_CANCELLED", "plastic", HRSS, "社保功能已注销", "social-security function cancelled"),
     Milestone("ACCOUNT_CANCELLED", "plastic", BANK, "银行账户已注销", "bank account cancelled"),
-    Milestone("HANDED_OVER", "carriage", FACTORY | BANK | HRSS, "已交接", "handed over", ("consignment", "to_place")),
-    Milestone("RECEIVED_AT_PLACE", "carriage", BANK | HRSS, "网点已签收", "received at the place", ("consignment",)),
-    Milestone("SENT_BACK", "carriage", BANK | HRSS, "已退回", "sent back", ("handover_id", "to_place", "reason")),
+    Milestone(
+        "HANDED_OVER",
+        "plastic_in_consignment",
+        FACTORY | BANK | HRSS,
+        "已交接",
+        "handed over",
+        ("consignment", "to_place"),
+    ),
+    Milestone(
+        "RECEIVED_AT_PLACE",
+        "plastic_in_consignment",
+        BANK | HRSS,
+        "网点已签收",
+        "received at the place",
+        ("consignment",),
+    ),
+    Milestone(
+        "SENT_BACK", "plastic_in_consignment", BANK | HRSS, "已退回", "sent back", ("handover_id", "to_place", "reason")
+    ),
     Milestone("POSTED", "mail", CARRIER, "已交寄", "posted", ("tracking_no",)),
     Milestone("IN_TRANSIT", "mail", CARRIER, "运输中", "in transit", ("tracking_no",), True),
     Milestone("OUT_FOR_DELIVERY", "mail", CARRIER, "派送中", "out for delivery", ("tracking_no",), True),
@@ -159,92 +175,131 @@ PAUSES: dict[str, tuple[str, str]] = {
 }
 
 
+Flag = Literal["due_runs", "in_custody", "in_store", "kept", "in_hand", "ended"]
+FLAGS: dict[Flag, tuple[str, str]] = {
+    "due_runs": ("制卡期限在计时", "the day by which the card is made is still ahead of it, or missed"),
+    "in_custody": ("已制成、未领取", "its plastic exists and is in nobody's hands yet"),
+    "in_store": ("退回在库", "it came back uncollected and lies in store"),
+    "kept": ("保管期在计时", "it waits for its holder, and is cancelled when the days of keeping are over"),
+    "in_hand": ("在持卡人手中", "its holder has it"),
+    "ended": ("已办结", "nothing more has to happen for its cohort to close"),
+}
+
+
 @dataclass(frozen=True)
 class State:
-    """A state of a plastic: the SQL condition over its facts that gives it, since when, and its buckets."""
+    """A state of a card: its buckets and groups; of a plastic also the SQL condition that gives it, and since when."""
 
     name: str
-    when: str
-    since: str
-    """SQL of the mark whose time is the state's beginning; NULL: the day of the plan."""
     order: str
     """Bucket of the order equation."""
     zh: str
     en: str
+    flags: tuple[Flag, ...] = ()
+    """The groups it belongs to; whoever asks for a group asks `states_with` or `in_states`."""
+    when: str = ""
+    """SQL over `plastic_snapshot` (tracking.snapshot); empty: no state of a plastic."""
+    since: str = "NULL"
+    """SQL of the mark whose time is the state's beginning; NULL: the day of the plan."""
     making: str = "handed over"
     """Bucket of the making equation, of a plastic that the factory accepted."""
 
 
 PLASTIC_STATES: tuple[State, ...] = (
     # The first condition that holds gives the state. Columns: those of `plastic`, of its job, and (c_) of its newest
-    # consignment; see tracking.standing.
-    State("DESTROYED", "destroyed IS NOT NULL", "destroyed", "ended uncollected", "已销毁", "destroyed"),
-    State("CANCELLED", "ss_cancelled IS NOT NULL", "ss_cancelled", "cancelled", "注销", "cancelled"),
-    State("LOST_BY_HOLDER", "loss_reported IS NOT NULL", "loss_reported", "cancelled", "正式挂失", "lost for good"),
+    # consignment.
+    State("DESTROYED", "ended uncollected", "已销毁", "destroyed", ("ended",), "destroyed IS NOT NULL", "destroyed"),
+    State("CANCELLED", "cancelled", "注销", "cancelled", ("ended",), "ss_cancelled IS NOT NULL", "ss_cancelled"),
     State(
-        "SUSPENDED",
-        "suspended IS NOT NULL",
-        "suspended",
-        "collected",
-        "临时挂失",
-        "reported lost for the time being",
+        "LOST_BY_HOLDER", "cancelled", "正式挂失", "lost for good", ("ended",), "loss_reported IS NOT NULL",
+        "loss_reported",
     ),
-    State("ACTIVE", "ss_activated IS NOT NULL", "ss_activated", "collected", "正常", "active"),
-    State("COLLECTED", "taken IS NOT NULL", "taken", "collected", "领卡未激活", "collected, not activated"),
     State(
-        "REFUSED_BY_HOLDER",
-        "refused_by_holder IS NOT NULL",
-        "refused_by_holder",
-        "in custody",
-        "持卡人拒收",
-        "refused by the holder",
+        "SUSPENDED", "collected", "临时挂失", "reported lost for the time being", ("in_hand", "ended"),
+        "suspended IS NOT NULL", "suspended",
     ),
-    State("SPOILED", "spoiled IS NOT NULL", "spoiled", "in making", "制卡失败", "spoiled", "spoiled"),
-    State("REFUSED", "refused IS NOT NULL", "refused", "in making", "制卡失败", "refused by the factory", ""),
-    State("MAIL_LOST", "c_lost IS NOT NULL", "c_lost", "in custody", "邮件丢失", "lost in the mail"),
-    State("MISSING", "missing IS NOT NULL", "missing", "in custody", "交接中遗失", "lost in a hand-over, as decided"),
-    State("RETURNED", "c_returned IS NOT NULL", "c_returned", "in custody", "邮件已退回", "returned by the carrier"),
-    State("SENT_BACK", "c_sent_back IS NOT NULL", "c_sent_back", "in custody", "社保卡已被退回", "sent back"),
-    State("AT_PLACE", "c_received IS NOT NULL", "c_received", "in custody", "银行网点签收", "received at the place"),
-    State("POSTED", "c_posted IS NOT NULL", "c_posted", "in custody", "邮寄中", "in the mail"),
-    State("HANDED_OVER", "c_handed_over IS NOT NULL", "c_handed_over", "in custody", "市银行签收", "handed over"),
+    State("ACTIVE", "collected", "正常", "active", ("in_hand", "ended"), "ss_activated IS NOT NULL", "ss_activated"),
     State(
-        "KEYED",
+        "COLLECTED", "collected", "领卡未激活", "collected, not activated", ("in_hand",), "taken IS NOT NULL", "taken",
+    ),
+    State(
+        "REFUSED_BY_HOLDER", "in custody", "持卡人拒收", "refused by the holder", ("in_store",),
+        "refused_by_holder IS NOT NULL", "refused_by_holder",
+    ),
+    State("SPOILED", "in making", "制卡失败", "spoiled", ("due_runs",), "spoiled IS NOT NULL", "spoiled", "spoiled"),
+    State(
+        "REFUSED", "in making", "制卡失败", "refused by the factory", ("due_runs",), "refused IS NOT NULL", "refused",
+        "",
+    ),
+    State("MAIL_LOST", "in custody", "邮件丢失", "lost in the mail", (), "c_lost IS NOT NULL", "c_lost"),
+    State(
+        "MISSING", "in custody", "交接中遗失", "lost in a hand-over, as decided", (), "missing IS NOT NULL", "missing",
+    ),
+    State(
+        "RETURNED", "in custody", "邮件已退回", "returned by the carrier", ("in_custody", "in_store"),
+        "c_returned IS NOT NULL", "c_returned",
+    ),
+    State(
+        "SENT_BACK", "in custody", "社保卡已被退回", "sent back", ("in_custody", "in_store", "kept"),
+        "c_sent_back IS NOT NULL", "c_sent_back",
+    ),
+    State(
+        "AT_PLACE", "in custody", "银行网点签收", "received at the place", ("in_custody", "kept"),
+        "c_received IS NOT NULL", "c_received",
+    ),
+    State("POSTED", "in custody", "邮寄中", "in the mail", ("in_custody",), "c_posted IS NOT NULL", "c_posted"),
+    State(
+        "HANDED_OVER", "in custody", "市银行签收", "handed over", ("in_custody",), "c_handed_over IS NOT NULL",
+        "c_handed_over",
+    ),
+    State(
+        "KEYED", "in making", "制卡完成", "made and keyed by both", ("due_runs", "in_custody"),
         "made IS NOT NULL AND bank_keyed IS NOT NULL AND ss_keyed IS NOT NULL",
-        "greatest(made, bank_keyed, ss_keyed)",
-        "in making",
-        "制卡完成",
-        "made and keyed by both",
+        "greatest(made, bank_keyed, ss_keyed)", "in production",
+    ),
+    State(
+        "MADE", "in making", "制卡中", "made, a key is missing", ("due_runs", "in_custody"), "made IS NOT NULL", "made",
         "in production",
     ),
-    State("MADE", "made IS NOT NULL", "made", "in making", "制卡中", "made, a key is missing", "in production"),
-    State("ACCEPTED", "accepted IS NOT NULL", "accepted", "in making", "制卡中", "in production", "in production"),
-    State("ORDERED", "ordered_on IS NOT NULL", "NULL", "in making", "制卡中", "ordered", ""),
-    State("PLANNED", "TRUE", "NULL", "waiting", "待制卡", "planned", ""),
-)
-CARD_STATES: dict[str, tuple[str, str, str]] = {
-    # Beside those of the effective plastic: state: (bucket of the order equation, zh, en)
-    "WAITING": ("waiting", "数据录入", "waiting"),
-    "HELD": ("held", "待缴费或待处理", "held for a fee or an event"),
-    "WITHDRAWN": ("withdrawn", "已撤回", "withdrawn"),
-    "NOT_ACTIVATED": ("collected", "领卡逾期未激活", "collected and not activated in time"),
-    "REPLACED": ("collected", "已换新卡", "replaced by another card of its holder, which is active"),
-    "CANCELLED_BEFORE_MAKING": ("cancelled", "制卡前注销", "cancelled before making"),
-} | {state.name: (state.order, state.zh, state.en) for state in PLASTIC_STATES}
+    State(
+        "ACCEPTED", "in making", "制卡中", "in production", ("due_runs",), "accepted IS NOT NULL", "accepted",
+        "in production",
+    ),
+    State("ORDERED", "in making", "制卡中", "ordered", ("due_runs",), "ordered_on IS NOT NULL", making=""),
+    State("PLANNED", "waiting", "待制卡", "planned", ("due_runs",), "TRUE", making=""),
+)  # fmt: skip
+CARD_STATES: dict[str, State] = {
+    # beside those of the effective plastic
+    state.name: state
+    for state in (
+        State("WAITING", "waiting", "数据录入", "waiting", ("due_runs",)),
+        State("HELD", "held", "待缴费或待处理", "held for a fee or an event"),
+        State("WITHDRAWN", "withdrawn", "已撤回", "withdrawn", ("ended",)),
+        State(
+            "NOT_ACTIVATED", "collected", "领卡逾期未激活", "collected and not activated in time", ("in_hand", "ended")
+        ),
+        State(
+            "REPLACED", "collected", "已换新卡", "replaced by another card of its holder, which is active",
+            ("in_hand", "ended"),
+        ),
+        State("CANCELLED_BEFORE_MAKING", "cancelled", "制卡前注销", "cancelled before making", ("ended",)),
+        *PLASTIC_STATES,
+    )
+}  # fmt: skip
 
-ENDED_STATES = frozenset(
-    {
-        "ACTIVE",
-        "SUSPENDED",
-        "REPLACED",
-        "NOT_ACTIVATED",
-        "WITHDRAWN",
-        "CANCELLED",
-        "CANCELLED_BEFORE_MAKING",
-        "DESTROYED",
-        "LOST_BY_HOLDER",
-    }
-)
+
+def states_with(flag: Flag) -> tuple[str, ...]:
+    """The states of a group, in the order of CARD_STATES."""
+    return tuple(name for name, state in CARD_STATES.items() if flag in state.flags)
+
+
+def in_states(column: str, *flags: Flag) -> str:
+    """SQL: whether the state in a column belongs to one of these groups."""
+    names = [name for name, state in CARD_STATES.items() if set(flags) & set(state.flags)]
+    return f"{column} IN ({', '.join(repr(name) for name in names)})"
+
+
+ENDED_STATES = frozenset(states_with("ended"))
 
 COHORT_STATES: dict[str, tuple[str, str]] = {
     "REGISTERED": ("已登记", "registered: a submission is being taken in"),

@@ -32,3 +32,13 @@ def hash_total(card_refs: list[str] | list[UUID]) -> str:
     """The sum of the card_refs' low 64 bits mod 2^64 as 16 hex digits (contract: Job file)."""
     total = sum((ref if isinstance(ref, UUID) else UUID(ref)).int & 0xFFFFFFFFFFFFFFFF for ref in card_refs)
     return f"{total % 2**64:016x}"
+
+
+def hand_over_id(handover_id: str) -> str:
+    """The consignment that a giver calls by this id; as the SQL function of the same name."""
+    return f"H:{handover_id}"
+
+
+def mail_item_id(carrier: str, tracking_no: str) -> str:
+    """The consignment that is a carrier's mail item; as the SQL function of the same name."""
+    return f"M:{carrier}:{tracking_no}"
