@@ -9,8 +9,8 @@ from uuid import UUID
 
 import psycopg
 
+from issuance.city.city import Cities
 from issuance.city.partners import load_registry
-from issuance.city.policy import load_policy
 from issuance.clock import end_of, instant_on
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.settings import ROOT
@@ -18,12 +18,14 @@ from issuance.tracking.custody import KINDS, watch_custody
 from issuance.tracking.decide import decide_batch
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter
+from issuance.tracking.snapshot import city_values
 from issuance.words.references import card_ref_of
 
 COHORT = "test-1"
 OPENS = date(2025, 10, 9)
-REGISTRY = load_registry(ROOT / "policies" / "partners.demo.yaml")
-POLICY = load_policy(ROOT / "policies", "110000")
+CITIES = Cities(load_registry(ROOT / "policies" / "partners.demo.yaml"), ROOT / "policies")
+CITY = CITIES["110000"]
+REGISTRY, POLICY = CITY.partners, CITY.policy
 
 
 def make_cohort(connection: Connection, cards: int, method: str = "outlet") -> list[UUID]:
@@ -105,7 +107,7 @@ def decide_all(connection: Connection) -> int:
     written = 0
     while True:
         with connection.transaction():
-            cards, wrote = decide_batch(connection, REGISTRY, POLICY)
+            cards, wrote = decide_batch(connection, CITY)
             drop_temporary(connection)
         if not cards:
             return written
@@ -119,8 +121,8 @@ def drop_temporary(connection: Connection) -> None:
 
 def custody_breaks(connection: Connection, day: int) -> list[tuple[str, str]]:
     """Kind and reference of the open breaks of custody, as of a day after the opening day."""
-    watch_custody(connection, POLICY, OPENS + timedelta(days=day), REGISTRY.hrss)
-    drop_temporary(connection)
+    at = OPENS + timedelta(days=day)
+    watch_custody(connection, at, city_values(CITY, at))
     return connection.execute(
         "SELECT kind, reference FROM break WHERE closed_on IS NULL AND kind = ANY (%s) ORDER BY 1, 2", (list(KINDS),)
     ).fetchall()

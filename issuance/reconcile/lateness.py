@@ -10,7 +10,6 @@ from issuance.city.city import City
 from issuance.city.partners import Registry
 from issuance.clock import SHANGHAI, instant_on
 from issuance.ledger.connection import Connection
-from issuance.reconcile.statements import ask_missing_chunks
 from issuance.wire.outbox import write_outbox
 from issuance.wire.partner_notices import partner_notice
 from issuance.wire.pauses import paused
@@ -92,5 +91,4 @@ def watch_statements(connection: Connection, city: City, now: datetime, day: dat
         )
         for partner, function, due_on in connection.execute(SILENT, values).fetchall()
     ]
-    asked += ask_missing_chunks(connection, day)
     return settle(connection, day, [KIND], OWED, values) + write_outbox(connection, asked, day)

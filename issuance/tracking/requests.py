@@ -60,7 +60,7 @@ CROSS JOIN LATERAL (SELECT
          WHEN ss_cancelled IS NULL THEN 'CANCEL_SS'
          WHEN account_cancelled IS NULL THEN 'CANCEL_ACCOUNT'
          WHEN destroyed IS NULL AND taken IS NULL AND exists_now THEN 'DESTROY' END AS request) asked
-CROSS JOIN LATERAL (SELECT request, CASE request
+CROSS JOIN LATERAL (SELECT asked.request, CASE asked.request
     WHEN 'CANCEL' THEN s.factory WHEN 'CANCEL_SS' THEN %(hrss)s WHEN 'CANCEL_ACCOUNT' THEN s.bank
     WHEN 'DESTROY' THEN CASE
         WHEN c_returned IS NOT NULL OR c_id IS NULL OR c_sent_back IS NOT NULL THEN coalesce(s.factory, s.bank)

@@ -42,7 +42,7 @@ class Message:
     def cohort_id(self) -> str | None:
         """The cohort of an announced package."""
         value = self.value or {}
-        return str(value["cohort_id"]) if {"cohort_id", "declared"} <= set(value) else None
+        return str(value["cohort_id"]) if {"cohort_id", "sha256"} <= set(value) else None
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 from ledger_fixture import (
+    CITY,
     COHORT,
     OPENS,
     POLICY,
-    REGISTRY,
     custody_breaks,
     decide_all,
     item,
@@ -21,7 +21,7 @@ from ledger_fixture import (
     states,
 )
 
-from issuance.city.calendar import add_working_days
+from issuance.city.calendar import STATE_COUNCIL
 from issuance.clock import instant_on
 from issuance.errors import Refused
 from issuance.intake.duplicates import STATES
@@ -220,7 +220,7 @@ def test_ages_count_calendar_and_working_days(ledger: Connection) -> None:
 
 def test_working_days_of_a_year_without_a_calendar_are_not_guessed() -> None:
     known = OPENS + timedelta(days=7)
-    assert working_days(OPENS, known) == sum(1 for n in range(6) if add_working_days(OPENS, n) < known)
+    assert working_days(OPENS, known) == sum(1 for n in range(6) if STATE_COUNCIL.add_working_days(OPENS, n) < known)
     assert working_days(OPENS, OPENS.replace(year=2027)) is None
 
 
@@ -244,7 +244,7 @@ def test_what_comes_due_is_listed_by_clock_and_whom_it_waits_for(ledger: Connect
         "MADE": 1, "JOB_ANSWER": 6, "CUSTODY": 1, "COLLECTION": 1, "ACTIVATION": 1, "MAIL_NEWS": 1, "OLD_CARD_STOP": 1,
     }  # fmt: skip
     assert set(found) <= set(CLOCKS)
-    rows = coming_due(ledger, POLICY, OPENS + timedelta(days=8), 366, REGISTRY.hrss, COHORT)
+    rows = coming_due(ledger, CITY, OPENS + timedelta(days=8), 366, COHORT)
     kept = next(row for row in rows if row["clock"] == "COLLECTION")
     assert (kept["due_on"], kept["waits_on"]) == (OPENS + timedelta(days=6 + POLICY.keep_days), "ICBC")
 
@@ -258,7 +258,7 @@ def test_a_request_without_an_answer_comes_due(ledger: Connection) -> None:
     assert due_within(ledger, 7, 8)["REQUEST"] == 1
     merge(ledger, report("HRSS-BJ", "done", [item("SS_CANCELLED", ref, 9)]))
     decide_on(ledger, 9)
-    rows = coming_due(ledger, POLICY, OPENS + timedelta(days=9), 7, REGISTRY.hrss)
+    rows = coming_due(ledger, CITY, OPENS + timedelta(days=9), 7)
     assert [(row["waits_on"], row["reference"]) for row in rows if row["clock"] == "REQUEST"] == [
         ("ICBC", f"{ref}/1 CANCEL_ACCOUNT")
     ]
@@ -266,7 +266,7 @@ def test_a_request_without_an_answer_comes_due(ledger: Connection) -> None:
 
 def due_within(connection: Connection, days: int, today: int = 0) -> dict[str, int]:
     """How many cards each clock holds, as the command sums them up."""
-    rows = coming_due(connection, POLICY, OPENS + timedelta(days=today), days, REGISTRY.hrss)
+    rows = coming_due(connection, CITY, OPENS + timedelta(days=today), days)
     counts: dict[str, int] = {}
     for row in summed(rows):
         counts[row["clock"]] = counts.get(row["clock"], 0) + row["cards"]
@@ -350,15 +350,16 @@ def test_a_letter_at_a_pick_up_point_is_told_of_with_its_number(ledger: Connecti
     merge(ledger, report("SF", "w", [item("AT_PICKUP_POINT", None, 8, tracking_no="1234567890123")]))
     decide_on(ledger, 8)
     assert notices(ledger, ref) == ["POSTED", "PICKUP"]
-    row = ledger.execute("SELECT d.occasion, place, since FROM decision d JOIN card USING (card_ref)"
+    row = ledger.execute("SELECT carrier_of(d.consignment_id), tracking_no_of(d.consignment_id), place, since"
+                         " FROM decision d JOIN card USING (card_ref)"
                          " WHERE d.reason = 'PICKUP'").fetchone()  # fmt: skip
     assert row
-    text = Told(ref, row[0], row[1], row[2], (1, 0, [])).text("PICKUP", timedelta(days=POLICY.keep_days))
+    text = Told(ref, *row, (1, 0, [])).text("PICKUP", timedelta(days=POLICY.keep_days))
     assert "SF 1234567890123" in text
 
 
 def test_every_text_can_be_filled_in() -> None:
-    told = Told(UUID(int=1), "READY:H:1", "ICBC-001", instant_on(OPENS + timedelta(days=1), 10), (1, 0, []))
+    told = Told(UUID(int=1), None, None, "ICBC-001", instant_on(OPENS + timedelta(days=1), 10), (1, 0, []))
     for template in TEMPLATES:
         assert "{" not in told.text(template, timedelta(days=180))
     assert "2026-04-08" in told.text("REMINDER", timedelta(days=180))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, item, make_cohort, merge, report
+from ledger_fixture import CITY, COHORT, OPENS, POLICY, REGISTRY, decide_all, item, make_cohort, merge, report
 
-from issuance.city.calendar import add_working_days
+from issuance.city.calendar import STATE_COUNCIL
 from issuance.dispatch.job_acts import reassign_job, resend_job
 from issuance.dispatch.jobs import JOB_STATES, list_jobs
 from issuance.errors import Broken, Refused
@@ -258,16 +258,16 @@ def test_nothing_is_left_to_move(ledger: Connection, refs: list[UUID]) -> None:
 
 
 def test_a_silent_factory_gets_a_notice_once_and_a_break_opens(ledger: Connection, refs: list[UUID]) -> None:
-    late = add_working_days(OPENS, POLICY.answer_days) + timedelta(days=1)
-    watch_jobs(ledger, POLICY, late - timedelta(days=1))
+    late = STATE_COUNCIL.add_working_days(OPENS, POLICY.answer_days) + timedelta(days=1)
+    watch_jobs(ledger, CITY, late - timedelta(days=1))
     assert outbox(ledger, "F-ICBC/MISSING/%") == []
     for day in (late, late + timedelta(days=1)):
-        watch_jobs(ledger, POLICY, day)
+        watch_jobs(ledger, CITY, day)
     assert outbox(ledger, "F-ICBC/MISSING/%") == ["F-ICBC/MISSING//J1/answer"]
     opened = ledger.execute("SELECT kind, reference, actual FROM break WHERE closed_on IS NULL").fetchall()
     assert opened == [("JOB_UNANSWERED", "J1", "not received")]
     merge(ledger, of_job("JOB_ACCEPTED"))
-    watch_jobs(ledger, POLICY, late + timedelta(days=2))
+    watch_jobs(ledger, CITY, late + timedelta(days=2))
     assert ledger.execute("SELECT count(*) FROM break WHERE closed_on IS NULL").fetchone() == (0,)
 
 
@@ -276,7 +276,7 @@ def test_overdue_plastics_are_a_notice_to_their_factory_and_a_break_each(ledger:
     set_business_day(ledger, OPENS + timedelta(days=31))
     ledger.execute("INSERT INTO changed_card SELECT card_ref FROM card")
     decide_all(ledger)
-    watch_jobs(ledger, POLICY, OPENS + timedelta(days=31))
+    watch_jobs(ledger, CITY, OPENS + timedelta(days=31))
     assert outbox(ledger, "F-ICBC/MISSING/%") == ["F-ICBC/MISSING//J1/overdue"]
     assert ledger.execute("SELECT count(*) FROM break WHERE kind = 'OVERDUE'").fetchone() == (3,)
     assert [job["late"] for job in list_jobs(ledger)] == [True]
@@ -427,14 +427,14 @@ class JobLife(RuleBasedStateMachine):
 
 
 def balanced(connection: Connection, equation: Any) -> Any:
-    """An equation of the cohort, with the standing of its cards as it is now."""
+    """An equation of the cohort, with its cards as they are now."""
     from ledger_fixture import drop_temporary
 
-    from issuance.tracking.snapshot import stand_cards
+    from issuance.tracking.snapshot import city_values, snapshot_cards
 
     with connection.transaction():
         connection.execute("CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card")
-        stand_cards(connection, POLICY, FAR)
+        snapshot_cards(connection, city_values(CITY, FAR))
         found = balance(connection, equation, 1)
         drop_temporary(connection)
     return found

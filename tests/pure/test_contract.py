@@ -20,9 +20,14 @@ from issuance.city.partners import GRANTABLE, PARTNER_TOPICS, load_registry
 from issuance.city.policy import load_policy
 from issuance.reconcile.equations import EQUATIONS, ORDER_BUCKETS
 from issuance.settings import ROOT
-from issuance.tracking import decisions, holder_events
+from issuance.tracking import holder_events
+from issuance.tracking.cancellations import CANCEL_PLASTIC
+from issuance.tracking.card_breaks import BREAK_RULES
+from issuance.tracking.decisions import PLASTIC_RULES
 from issuance.tracking.fold import FOLDS
 from issuance.tracking.marks import CONTENT_FIELDS
+from issuance.tracking.notice_rules import NOTICE
+from issuance.tracking.requests import REQUEST
 from issuance.wire.avro import SCHEMAS, decode_body, encode_body, schema_of
 from issuance.wire.topics import declared_families
 from issuance.words import lifecycle
@@ -344,9 +349,8 @@ def test_states_have_buckets_of_the_equations() -> None:
     assert PLASTIC_STATES[-1].when == "TRUE"
 
 
-RULES_TEXT = "\n".join([query for _, query in decisions.PLASTIC_RULES] + [decisions.NOTICES] + [
-    condition for _, condition, *_ in (*decisions.BREAKS, *decisions.CARD_BREAKS)
-])  # fmt: skip
+RULES = (*PLASTIC_RULES, NOTICE)
+RULES_TEXT = "\n".join([*(rule.who for rule in RULES), *(rule.when for rule in BREAK_RULES)])
 
 
 def words_after(pattern: str, text: str = RULES_TEXT) -> set[str]:
@@ -362,7 +366,7 @@ def test_reasons_that_decisions_ask_for_exist() -> None:
 
 
 def test_reasons_for_which_plastics_are_cancelled_exist() -> None:
-    case = decisions.CANCEL_PLASTIC.split("CASE", 1)[1].split("END", 1)[0]
+    case = CANCEL_PLASTIC.who.split("CASE", 1)[1].split("END", 1)[0]
     given = set(re.findall(r"(?:THEN|ELSE) '(\w+)'", case)) | set(holder_events.WITHDRAWING)
     assert given == set(CANCEL_REASONS)
     assert words_after(r"d\.reason") <= set(CANCEL_REASONS)
@@ -372,11 +376,11 @@ def test_reasons_for_which_plastics_are_cancelled_exist() -> None:
 def test_states_kinds_and_templates_in_the_rules_exist() -> None:
     assert words_after(r"\b[sk]\.state") <= set(CARD_STATES)
     assert words_after(r"d\.kind") <= set(DECISIONS)
-    assert {kind for kind, _ in decisions.PLASTIC_RULES} | {"NOTICE"} == set(DECISIONS)
-    assert {kind for kind, *_ in (*decisions.BREAKS, *decisions.CARD_BREAKS)} <= set(BREAK_KINDS)
-    templates = set(re.findall(r"(?:UNION ALL )?SELECT '([A-Z_]+)'", decisions.NOTICES.split("LATERAL")[1]))
+    assert {rule.kind for rule in RULES} == set(DECISIONS)
+    assert {rule.kind for rule in BREAK_RULES} <= set(BREAK_KINDS)
+    templates = set(re.findall(r"(?:UNION ALL )?SELECT '([A-Z_]+)'", NOTICE.who.split("LATERAL")[1]))
     assert templates <= set(TEMPLATES)
-    requests = {word.split(":")[0] for word in re.findall(r"'([A-Z_]+:?)'", decisions.REQUESTS)}
+    requests = {word.split(":")[0] for word in re.findall(r"'([A-Z_]+:?)'", REQUEST.who)}
     assert requests & set(REQUESTS) == {"CANCEL", "CANCEL_SS", "CANCEL_ACCOUNT", "DESTROY", "HAND_OUT"}
 
 

@@ -39,10 +39,10 @@ print("shown", json.dumps(shown, default=str))
 
 
 @pytest.fixture
-def planned(stack: Settings, ledger_url: str, tmp_path: Path) -> Settings:
+def planned(database: Settings, ledger_url: str, tmp_path: Path) -> Settings:
     """A planned wave, and a second person who may release it."""
     empty(ledger_url)
-    settings = changed(stack, ledger_url, tmp_path, {}, {})
+    settings = changed(database, ledger_url, tmp_path, {}, {})
     with connect(ledger_url) as connection:
         add_cohort(connection, "c1", [("ICBC", TODAY), ("BOB", TODAY)])
         connection.execute("INSERT INTO operator VALUES ('planner', '1'), ('releaser', '2')")

@@ -21,7 +21,7 @@ from ledger_fixture import fresh_database
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
 from issuance.breaks.explain import resolve_break
-from issuance.breaks.settle import settle_breaks
+from issuance.breaks.settle import difference, settle
 from issuance.city.policy import load_policy
 from issuance.cli import cli
 from issuance.dispatch.seal import Job, Sealer
@@ -101,12 +101,10 @@ def test_open_breaks_keep_a_cohort(intakes: Intakes) -> None:
     Cohort(intakes, "breaks", 20).take_in().close()
     on(intakes, DUE)
     with connect(intakes.url) as connection:
-        connection.execute(
-            "CREATE TEMP TABLE found_break AS SELECT 'CONFLICT' AS kind, cohort_no, NULL::uuid AS card_ref,"
-            " NULL::smallint AS attempt, 'r' AS reference, 'one value' AS expected, 'two values' AS actual"
-            " FROM cohort WHERE cohort_id = 'breaks'"
+        found = difference(
+            "'CONFLICT'", cohort_no="cohort_no", reference="'r'", expected="'one value'", actual="'two values'"
         )
-        settle_breaks(connection, CLOSED, ["CONFLICT"], "true")
+        settle(connection, CLOSED, ["CONFLICT"], f"SELECT {found} FROM cohort WHERE cohort_id = 'breaks'")
         (break_id,) = connection.execute("SELECT break_id::text FROM break").fetchone() or ("",)
     with pytest.raises(Refused, match="BREAKS_OPEN"):
         erase_cohort(intakes.settings, "breaks", "clerk")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -82,8 +83,8 @@ def prepared(intakes: Intakes, cohort: str, rows: list[dict[str, str]]) -> Intak
     """A submission that waits to be decided; its thresholds are out of the way."""
     intakes.submit(cohort, intakes.file(f"{cohort}.csv", rows), len(rows))
     intake = intakes.validate(cohort)
-    policy = intake.policy.model_copy(update={"warn_ratio": 1.0, "refuse_ratio": 1.0})
-    return Intake(**{**intake.__dict__, "policy": policy})
+    policy = intake.city.policy.model_copy(update={"warn_ratio": 1.0, "refuse_ratio": 1.0})
+    return replace(intake, city=replace(intake.city, policy=policy))
 
 
 def assert_card_in_the_way_is_told(intakes: Intakes) -> None:

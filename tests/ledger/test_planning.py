@@ -47,15 +47,15 @@ def url(ledger_url: str) -> str:
 
 
 @pytest.fixture
-def own(stack: Settings, url: str, tmp_path: Path) -> Settings:
+def own(database: Settings, url: str, tmp_path: Path) -> Settings:
     """Small factories, waves of two working days, the next one planned when a day's work is left."""
-    return changed(stack, url, tmp_path, {"wave_days": 2, "plan_ahead_days": 1}, SMALL)
+    return changed(database, url, tmp_path, {"wave_days": 2, "plan_ahead_days": 1}, SMALL)
 
 
 @pytest.fixture
-def roomy(stack: Settings, url: str, tmp_path: Path) -> Settings:
+def roomy(database: Settings, url: str, tmp_path: Path) -> Settings:
     """The shipped registry and policy."""
-    return changed(stack, url, tmp_path, {}, {})
+    return changed(database, url, tmp_path, {}, {})
 
 
 def put(settings: Settings, cohort_id: str, cards: Sequence[tuple[str, date]], **values: Any) -> None:

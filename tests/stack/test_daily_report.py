@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from cohort_fixture import empty
-from ledger_fixture import COHORT, OPENS, POLICY
+from ledger_fixture import CITIES, COHORT, OPENS
 from test_closing import divided
 
 from issuance.breaks.kinds import BREAK_KINDS
@@ -76,7 +76,7 @@ def messages(settings: Settings) -> list[dict[str, Any]]:
 def test_the_parts_of_all_partners_sum_up_to_the_closing_statement(own: Settings) -> None:
     measures = measures_of(own, make_daily_report(own))
     with connect(own.database_url) as connection:
-        whole = read_statement(connection, COHORT, POLICY)
+        whole = read_statement(connection, COHORT, CITIES)
     states: Counter[str] = Counter()
     sides: Counter[tuple[str, str]] = Counter()
     breaks: Counter[str] = Counter()

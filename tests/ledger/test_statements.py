@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ledger_fixture import OPENS, REGISTRY, make_cohort
+from ledger_fixture import CITY, OPENS, REGISTRY, make_cohort
 
 from issuance.clock import end_of, instant_on
 from issuance.ledger.connection import Connection
@@ -190,7 +190,7 @@ def under_way(connection: Connection) -> list[UUID]:
 
 def look(connection: Connection, day: date) -> list[tuple[str, str]]:
     """The late statements after a look at the end of a day."""
-    watch_statements(connection, REGISTRY, end_of(day), day)
+    watch_statements(connection, CITY, end_of(day), day)
     return connection.execute(
         "SELECT reference, actual FROM break WHERE kind = 'STATEMENT_LATE' AND closed_on IS NULL ORDER BY 1"
     ).fetchall()

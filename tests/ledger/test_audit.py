@@ -95,7 +95,7 @@ def acts_written(path: Path) -> set[str]:
 
 
 @pytest.fixture
-def at(stack: Settings, ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def at(database: Settings, ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A ledger with something for every act, and the command line on it as the user 'planner'."""
     empty(ledger_url)
     with connect(ledger_url) as connection:
@@ -111,7 +111,7 @@ def at(stack: Settings, ledger_url: str, tmp_path: Path, monkeypatch: pytest.Mon
         write_outbox(connection, refuse_message(connection, message, "HASH_DIFFERS", TODAY), TODAY)
     monkeypatch.setenv("DATABASE_URL", ledger_url)
     monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
-    return changed(stack, ledger_url, tmp_path, {}, {})
+    return changed(database, ledger_url, tmp_path, {}, {})
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from issuance.intake.regions import abolished_regions, known_regions
 from issuance.intake.rules import ROW_RULES, RULES, SET_RULES, RuleContext
 from issuance.intake.validate import check_waivers, validate_frame
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = RuleContext(load_policy(ROOT / "policies", "110000"), frozenset({"ICBC", "BOB"}), date(2025, 10, 9))
 
 

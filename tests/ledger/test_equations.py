@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ledger_fixture import COHORT, OPENS, POLICY, decide_all, drop_temporary, item, make_cohort, merge, report
+from ledger_fixture import CITIES, COHORT, OPENS, decide_all, drop_temporary, item, make_cohort, merge, report
 from psycopg.types.json import Jsonb
 
 from issuance.clock import instant_on
@@ -75,7 +75,7 @@ def state_list(connection: Connection, partner: str, function: str, refs: list[U
 def statement_of(connection: Connection) -> ClosingStatement:
     """The closing statement, temporary tables cleared away."""
     drop_temporary(connection)
-    return read_statement(connection, COHORT, POLICY)
+    return read_statement(connection, COHORT, CITIES)
 
 
 def differing(connection: Connection) -> dict[str, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,13 +13,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from click.testing import CliRunner
-from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, fresh_database, item, make_cohort, merge, report
+from ledger_fixture import (
+    CITY,
+    COHORT,
+    OPENS,
+    POLICY,
+    decide_all,
+    fresh_database,
+    item,
+    make_cohort,
+    merge,
+    report,
+)
 
 from issuance.breaks.explain import resolve_break
-from issuance.city.calendar import add_working_days
+from issuance.city.calendar import STATE_COUNCIL
 from issuance.city.partners import topic_of
-from issuance.cli import cli
 from issuance.clock import end_of
 from issuance.dispatch.plan import plan_factories, wave_to_plan
 from issuance.dispatch.release import wave_state
@@ -32,19 +40,18 @@ from issuance.ledger.connection import Connection, connect, migrate, set_busines
 from issuance.membership.acts import SUSPENDED
 from issuance.reconcile.closing import open_requests
 from issuance.settings import ROOT, Settings
-from issuance.tracking.card_breaks import note_breaks
+from issuance.tracking.card_breaks import settle_card_breaks
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.replay import replay_message
 from issuance.tracking.reports import Reporter, check_items, check_structure
 from issuance.tracking.requests import watch_requests
 from issuance.tracking.resuming import resume_partner as resume
-from issuance.tracking.snapshot import stand_cards
+from issuance.tracking.snapshot import city_values, snapshot_cards
 from issuance.wire.kafka import client_options, our_credentials
 from issuance.wire.pauses import Limits, PartnerCount, pause_partner
 from issuance.wire.refusals import Message, refuse_message
 from issuance.words.lifecycle import PAUSES
-from producers.generate import generate_cohort
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 WITNESSES = [{"role": "WITNESS", "reference": "w1"}, {"role": "WITNESS", "reference": "w2"}]
@@ -76,11 +83,11 @@ def decided(connection: Connection, kind: str) -> list[str]:
 
 
 def silent_job(connection: Connection, day: int) -> None:
-    watch_jobs(connection, POLICY, on(day))
+    watch_jobs(connection, CITY, on(day))
 
 
 def silent_handover(connection: Connection, day: int) -> None:
-    watch_custody(connection, POLICY, on(day), REGISTRY.hrss)
+    watch_custody(connection, on(day), city_values(CITY, on(day)))
 
 
 def silent_request(connection: Connection, day: int) -> None:
@@ -90,9 +97,9 @@ def silent_request(connection: Connection, day: int) -> None:
 def ask(connection: Connection, ref: UUID, occasion: str, partner: str, due: int = 20) -> None:
     """A request, decided on the opening day."""
     connection.execute(
-        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, partner, due_on, business_day, decided_by)"
-        " VALUES (%s, 1, 'REQUEST', %s, 'EXPIRED', %s, %s, %s, 'policy')",
-        (ref, occasion, partner, on(due), OPENS),
+        "INSERT INTO decision (card_ref, attempt, kind, occasion, request, consignment_id, reason, partner, due_on,"
+        " business_day, decided_by) VALUES (%s, 1, 'REQUEST', %s, %s, nullif(%s, ''), 'EXPIRED', %s, %s, %s, 'policy')",
+        (ref, occasion, *occasion.partition(":")[::2], partner, on(due), OPENS),
     )
 
 
@@ -106,7 +113,7 @@ def post(connection: Connection, ref: UUID) -> None:
 
 Watch = Callable[[Connection, int], None]
 Begin = Callable[[Connection, UUID], None]
-ANSWERED_LATE = add_working_days(OPENS, POLICY.answer_days)
+ANSWERED_LATE = STATE_COUNCIL.add_working_days(OPENS, POLICY.answer_days)
 SILENCES: dict[str, tuple[Begin, Watch, int, str, str, Callable[[UUID], Any], str]] = {
     # what: (how it begins, the clock, the last day of patience, waited-on partner, method, the answer, kind)
     "job": (
@@ -237,8 +244,9 @@ def test_a_card_is_not_overdue_while_hrss_is_paused(ledger: Connection, hrss: st
     make_cohort(ledger, 1)
     pause(ledger, "HRSS-BJ")
     ledger.execute("CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card")
-    stand_cards(ledger, POLICY, on(40))
-    note_breaks(ledger, on(40), hrss)
+    values = city_values(CITY, on(40)) | {"hrss": hrss}
+    snapshot_cards(ledger, values)
+    settle_card_breaks(ledger, on(40), values)
     assert [kind for kind, _ in open_breaks(ledger)] == found
 
 
@@ -436,13 +444,13 @@ def test_a_dead_letter_is_sent_again_each_time_until_it_is_applied(ledger: Conne
 
 
 @pytest.fixture(scope="module")
-def own(stack: Settings) -> Settings:
+def own(database: Settings) -> Settings:
     """A ledger with the released cohort of two cards, of which none waits."""
-    url = fresh_database(stack.database_url, "ledger_acts")
+    url = fresh_database(database.database_url, "ledger_acts")
     migrate(url)
     with connect(url) as connection:
         make_cohort(connection, 2)
-    return replace(stack, database_url=url)
+    return replace(database, database_url=url)
 
 
 def test_planning_when_nothing_waits_is_refused_at_the_command(own: Settings) -> None:
@@ -564,19 +572,7 @@ def _no_more_patience(seconds: float) -> None:
     raise TimeoutError
 
 
-def test_the_mechanism_of_the_settings_is_used(stack: Settings) -> None:
-    other = replace(stack, kafka_sasl_mechanism="SCRAM-SHA-512")
+def test_the_mechanism_of_the_settings_is_used(database: Settings) -> None:
+    other = replace(database, kafka_sasl_mechanism="SCRAM-SHA-512")
     assert client_options(our_credentials(other))["sasl_mechanism"] == "SCRAM-SHA-512"
-    assert "business_clock" not in asdict(stack)
-
-
-def test_the_state_of_a_submission_is_written_as_that_of_a_cohort(
-    own: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = generate_cohort(tmp_path, 5, 3, OPENS, REGISTRY)
-    monkeypatch.setenv("DATABASE_URL", own.database_url)
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "submitter")  # there is no Airflow here
-    words = ["--cohort", "written", "--city", "110000", "--category", "retiree", "--opens", OPENS.isoformat()]
-    done = CliRunner().invoke(cli, ["submit", str(made.applications), *words, "--declared", str(made.rows), "--json"])
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.output)["state"] == "submitted"
+    assert "business_clock" not in asdict(database)

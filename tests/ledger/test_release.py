@@ -59,10 +59,10 @@ def test_a_second_person_releases_and_then_it_is_sealed(unreleased: Connection) 
     assert unreleased.execute("SELECT count(*) FROM sealed_job").fetchone() == (1,)
 
 
-def test_the_sealer_asks_the_ledger_and_nothing_else(stack: Settings, ledger_url: str) -> None:
+def test_the_sealer_asks_the_ledger_and_nothing_else(database: Settings, ledger_url: str) -> None:
     from dataclasses import replace
 
-    own = replace(stack, database_url=ledger_url)
+    own = replace(database, database_url=ledger_url)
     with connect(ledger_url) as connection:
         make_cohort(connection, 2)
         connection.execute("DELETE FROM sealed_job")

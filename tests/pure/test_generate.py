@@ -17,7 +17,7 @@ from issuance.intake.read import read_rows
 from issuance.intake.rules import ROW_RULES, RULES, RuleContext
 from producers.generate import DEFECTS, DUPLICATE, REUSED, Generated, generate_cohort
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = load_registry(ROOT / "policies" / "partners.demo.yaml")
 OPENS = date(2025, 10, 9)
 CARDS = 6000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -14,14 +15,18 @@ from typing import Any
 
 import openpyxl
 import pytest
+from click.testing import CliRunner
 from intake_fixture import Intakes, person
 from ledger_fixture import OPENS
 from test_corrections import objects
 
+from issuance.cli import cli
 from issuance.commands.submit import read_package
+from issuance.docpages.partners import REGISTRY
 from issuance.errors import Refused
 from issuance.intake.submit import Package, submit_package
 from issuance.settings import ROOT, Settings
+from producers.generate import generate_cohort
 
 GIVEN: dict[str, Any] = {
     "cohort": "c-1", "city": "110000", "category": "retiree", "opens": date(2025, 10, 9), "declared": 3,
@@ -189,3 +194,15 @@ def test_bombs_are_refused_in_little_memory(tmp_path: Path) -> None:
     *codes, mib = done.stdout.split()
     assert codes == ["GZIP_BOMB", "EXCEL_TOO_LARGE", "EXCEL_TOO_LARGE", "LINE_TOO_LONG"]
     assert int(mib) < LITTLE
+
+
+def test_the_state_of_a_submission_is_written_as_that_of_a_cohort(
+    intakes: Intakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = generate_cohort(tmp_path, 5, 3, OPENS, REGISTRY)
+    monkeypatch.setenv("DATABASE_URL", intakes.url)
+    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "submitter")  # there is no Airflow here
+    words = ["--cohort", "written", "--city", "110000", "--category", "retiree", "--opens", OPENS.isoformat()]
+    done = CliRunner().invoke(cli, ["submit", str(made.applications), *words, "--declared", str(made.rows), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["state"] == "submitted"

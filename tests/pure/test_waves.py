@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.planner import demands
-from issuance.city.calendar import is_working_day
+from issuance.city.calendar import STATE_COUNCIL
 from issuance.city.partners import load_registry
 from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.schedule import Demand, Factory, Lot, schedule
@@ -29,7 +29,7 @@ def lots_of(draw: st.DrawFn) -> list[Lot]:
         Demand("c", bank, FIRST + timedelta(days=draw(st.integers(0, 9))), draw(st.integers(1, 20)), factory, "R")
         for bank, factory in draw(st.lists(st.sampled_from([("A", "F"), ("B", "G"), ("C", "G")]), max_size=6))
     ]
-    return schedule(found, FACTORIES, FIRST, is_working_day)
+    return schedule(found, FACTORIES, FIRST, STATE_COUNCIL.is_working_day)
 
 
 def cards_of(lots: list[Lot]) -> Counter[tuple[str, date, str]]:
@@ -96,7 +96,7 @@ def test_three_million_cards_over_sixteen_factories_are_planned_within_ten_secon
     given_ = list(demands(registry, 3_000_000, 60_000))
     assert sum(one.cards for one in given_) == 3_000_000
     started = time.perf_counter()
-    lots = schedule(given_, factories_of(registry, Assumptions()), date(2025, 3, 3), is_working_day)
+    lots = schedule(given_, factories_of(registry, Assumptions()), date(2025, 3, 3), STATE_COUNCIL.is_working_day)
     assert time.perf_counter() - started < 10
     assert sum(lot.cards for lot in lots) == 3_000_000
     assert len(registry.of_kind("factory")) == 16

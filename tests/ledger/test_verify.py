@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from ledger_fixture import OPENS, POLICY, REGISTRY, decide_all, drop_temporary, item, merge, report
+from ledger_fixture import CITIES, OPENS, decide_all, drop_temporary, item, merge, report
 from psycopg.types.json import Jsonb
 from test_equations import live
 
@@ -28,7 +28,7 @@ def a_whole_life(connection: Connection) -> None:
     )
     set_business_day(connection, DAY)
     decide_all(connection)
-    figures = figures_of(measure_day(connection, REGISTRY, POLICY, DAY, standing=True))
+    figures = figures_of(measure_day(connection, CITIES, DAY, now_too=True))
     drop_temporary(connection)
     (reports, events) = connection.execute(
         "SELECT max(report_no), (SELECT max(event_no) FROM break_event) FROM report"

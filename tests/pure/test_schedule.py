@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuance.city.calendar import is_working_day
+from issuance.city.calendar import STATE_COUNCIL
 from issuance.dispatch.schedule import Demand, Factory, Lot, schedule
 from issuance.errors import Misconfigured
 
@@ -57,12 +57,12 @@ def test_only_the_cards_past_the_due_date_are_late() -> None:
 def test_nothing_is_made_on_maintenance_days_or_holidays() -> None:
     assert made(on_f(demand(5, FRIDAY), maintenance=frozenset({FRIDAY}))) == [("c", "F", 13, 5, True)]
     holiday = date(2025, 10, 1)
-    lots = schedule([demand(15, MONDAY)], {"F": Factory("F", 10)}, holiday, is_working_day)
+    lots = schedule([demand(15, MONDAY)], {"F": Factory("F", 10)}, holiday, STATE_COUNCIL.is_working_day)
     assert [lot.made_on for lot in lots] == [date(2025, 10, 9), FRIDAY]
 
 
 def test_a_make_up_saturday_is_worked() -> None:
-    lots = schedule([demand(15, MONDAY)], {"F": Factory("F", 10)}, FRIDAY, is_working_day)
+    lots = schedule([demand(15, MONDAY)], {"F": Factory("F", 10)}, FRIDAY, STATE_COUNCIL.is_working_day)
     assert [lot.made_on for lot in lots] == [FRIDAY, date(2025, 10, 11)]
 
 
@@ -80,7 +80,7 @@ def test_a_factory_without_capacity_never_makes_its_cards() -> None:
 
 def test_days_of_an_unknown_year_are_a_clear_error_when_cards_need_them() -> None:
     with pytest.raises(Misconfigured, match="CALENDAR_UNKNOWN"):
-        schedule([demand(9, date(2049, 1, 1))], {"F": Factory("F", 1)}, date(2049, 1, 1), is_working_day)
+        schedule([demand(9, date(2049, 1, 1))], {"F": Factory("F", 1)}, date(2049, 1, 1), STATE_COUNCIL.is_working_day)
 
 
 # The backup

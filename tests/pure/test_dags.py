@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 READ = """
 import json, sys, time
 from airflow.dag_processing.dagbag import DagBag

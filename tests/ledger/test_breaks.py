@@ -14,7 +14,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ledger_fixture import COHORT, OPENS, POLICY, REGISTRY, decide_all, drop_temporary, item, make_cohort, report
+from ledger_fixture import (
+    CITIES,
+    CITY,
+    COHORT,
+    OPENS,
+    POLICY,
+    REGISTRY,
+    decide_all,
+    drop_temporary,
+    item,
+    make_cohort,
+    report,
+)
 
 from issuance.airflow.recovery import note_failed_runs
 from issuance.breaks.explain import resolve_break
@@ -29,10 +41,11 @@ from issuance.reconcile.evidence import show_break
 from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import apply_statements
 from issuance.tracking.custody import watch_custody
-from issuance.tracking.gaps import ask_missing
+from issuance.tracking.gaps import watch_gaps
 from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.requests import watch_requests
 from issuance.tracking.resuming import resume_partner
+from issuance.tracking.snapshot import city_values
 from issuance.tracking.stages import apply_reports
 from issuance.wire.avro import decode_body, encode_body
 from issuance.wire.codec import FRAME
@@ -53,7 +66,7 @@ class World:
     connection: Connection
     refs: list[UUID]
     day: date
-    failed_runs: list[str] = field(default_factory=list)
+    failed_runs: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def context(self) -> Context:
@@ -122,7 +135,7 @@ def sql(query: str, **values: Any) -> Step:
     return step
 
 
-def run_fails(runs: list[str]) -> Step:
+def run_fails(runs: list[tuple[str, str]]) -> Step:
     """Airflow's runs that stand failed."""
 
     def step(world: World, again: str) -> None:
@@ -154,8 +167,9 @@ HELD_BY_ANOTHER = sql(
     " INSERT INTO acceptance VALUES ('mine', %(other)s, 1, 0, NULL) ON CONFLICT DO NOTHING"
 )
 ASKED = sql(
-    "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, partner, due_on, business_day, decided_by)"
-    " VALUES (%(ref)s, 1, 'REQUEST', 'CANCEL_SS', 'EXPIRED', 'HRSS-BJ', %(due)s, %(due)s, 'policy')"
+    "INSERT INTO decision (card_ref, attempt, kind, occasion, request, reason, partner, due_on, business_day,"
+    " decided_by)"
+    " VALUES (%(ref)s, 1, 'REQUEST', 'CANCEL_SS', 'CANCEL_SS', 'EXPIRED', 'HRSS-BJ', %(due)s, %(due)s, 'policy')"
     " ON CONFLICT DO NOTHING",
     due=OPENS + timedelta(days=8),
 )
@@ -320,7 +334,7 @@ CASES: dict[str, Case] = {
     ),
     "a failed run": Case(
         "PIPELINE_FAILED", "card_dispatch test-1.1", ("success", "failed"),
-        [run_fails(["card_dispatch test-1.1"])], [run_fails([])],
+        [run_fails([("card_dispatch", "test-1.1")])], [run_fails([])],
     ),
 }  # fmt: skip
 Order = Callable[[World, Sequence[Step]], None]
@@ -361,12 +375,12 @@ def settle(world: World) -> None:
     decide_all(connection)
     watches: list[Callable[[], Any]] = [
         lambda: plan_remakes(connection, day),
-        lambda: ask_missing(connection, day),
-        lambda: watch_jobs(connection, POLICY, day),
-        lambda: watch_custody(connection, POLICY, day, REGISTRY.hrss),
+        lambda: watch_gaps(connection, day),
+        lambda: watch_jobs(connection, CITY, day),
+        lambda: watch_custody(connection, day, city_values(CITY, day)),
         lambda: watch_requests(connection, day),
         lambda: watch_making(connection, day),
-        lambda: watch_statements(connection, REGISTRY, end_of(day), day),
+        lambda: watch_statements(connection, CITY, end_of(day), day),
         lambda: note_failed_runs(connection, world.failed_runs, day),
         lambda: reconcile(connection, day),
     ]
@@ -537,7 +551,7 @@ def test_what_is_only_watched_does_not_hold_the_cohort_open(ledger: Connection, 
     in_order(world, [ACCEPTED, MADE, BANK_KEYED, SS_KEYED, HANDED_OVER, RECEIVED, RECEIVED_OTHER, *case.opens])
     settle(world)
     assert the_break(world, case) in open_breaks(world, case)
-    statement = read_statement(ledger, COHORT, POLICY)
+    statement = read_statement(ledger, COHORT, CITIES)
     assert statement.watched[case.kind] >= 1
     assert case.kind not in statement.breaks
 

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
+from issuance.city.calendar import STATE_COUNCIL
+from issuance.city.city import City
 from issuance.city.marked_yaml import read_marked
+from issuance.city.partners import load_registry
 from issuance.city.policy import DueDays, Policy, load_policy
 from issuance.docpages.policies import CITIES, FILE, all_policies, policies_markdown
 from issuance.errors import Misconfigured
 
-POLICIES = Path(__file__).resolve().parent.parent / "policies"
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
 TEXT = (POLICIES / "110000.yaml").read_text(encoding="utf-8")
 BEIJING: dict[str, Any] = read_marked(TEXT).data
 every_city = pytest.mark.parametrize("city", sorted(CITIES))
@@ -66,18 +69,19 @@ def test_the_page_of_all_cities_is_in_step_with_the_files() -> None:
     ],
 )
 def test_a_clock_counts_from_the_day_after_its_start(count: int, unit: Any, start: date, due: date) -> None:
-    assert DueDays(count=count, unit=unit).after(start) == due
+    assert DueDays(count=count, unit=unit).after(start, STATE_COUNCIL) == due
 
 
 def test_working_days_that_nobody_has_published_are_a_clear_error() -> None:
     with pytest.raises(Misconfigured, match="CALENDAR_UNKNOWN"):
-        DueDays(count=3, unit="working").after(date(2049, 12, 31))
+        DueDays(count=3, unit="working").after(date(2049, 12, 31), STATE_COUNCIL)
 
 
 @every_city
 def test_a_city_says_when_a_card_is_due(city: str) -> None:
     policy = load_policy(POLICIES, city)
-    assert policy.due_on(date(2025, 10, 9)) == policy.due_days.after(date(2025, 10, 9))
+    due = City(policy, load_registry(POLICIES / "partners.demo.yaml"), STATE_COUNCIL).due_on(date(2025, 10, 9))
+    assert due == policy.due_days.after(date(2025, 10, 9), STATE_COUNCIL)
 
 
 # Mistakes
