@@ -1,1 +1,5 @@
-"""Partners come and go while others run: their entry in the registry, their access, and who did what when."""
+"""Partners are onboarded, rotated, suspended and removed while others run: their entry in the registry, their access,
+and who did what when.
+
+Called by: commands.
+"""
