@@ -10,7 +10,9 @@ from issuance.commands.output import emit
 from issuance.ledger.audit import audit
 from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.connection import migrate as migrate_ledger
-from issuance.proof.verify import ledger_digest, rebuild_ledger, verify_ledger
+from issuance.proof.digest import digest_lines, ledger_digest
+from issuance.proof.rebuild import rebuild_ledger
+from issuance.proof.verify import verify_ledger
 from issuance.settings import load_settings
 
 
@@ -44,10 +46,12 @@ def rebuild() -> None:
 
 
 @ledger.command()
-def digest() -> None:
+@click.option("--lines", is_flag=True, help="What it is made of, a line each, to compare two ledgers.")
+def digest(lines: bool) -> None:
     """The canonical hash of distinct facts, decisions and row outcomes."""
     with transaction(load_settings().database_url) as connection:
-        click.echo(ledger_digest(connection))
+        for line in digest_lines(connection) if lines else [ledger_digest(connection)]:
+            click.echo(line)
 
 
 @ledger.command()

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from findings_fixture import event_value, on, open_kinds, settings_of, tell
 from ledger_fixture import CITY, COHORT, OPENS, REGISTRY, make_cohort
 
-from issuance.city.marked_yaml import Path
 from issuance.dispatch.openings import due_dispatches
 from issuance.dispatch.plan import plan_wave
 from issuance.dispatch.release import refuse_wave, release_wave

@@ -52,7 +52,8 @@ from issuance.errors import Misconfigured
 from issuance.ledger.audit import audit, verify_audit
 from issuance.ledger.connection import Connection, connect, set_business_day
 from issuance.passes import run_clocks
-from issuance.proof.verify import rebuild_ledger, verify_ledger
+from issuance.proof.rebuild import rebuild_ledger
+from issuance.proof.verify import verify_ledger
 from issuance.reconcile.closing import ClosingStatement, close_cohorts, close_statement, open_requests
 from issuance.reconcile.statements import ask_missing_chunks
 from issuance.settings import Settings

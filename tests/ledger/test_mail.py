@@ -23,7 +23,8 @@ from ledger_fixture import (
 
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.membership.obstacles import obstacles
-from issuance.proof.verify import rebuild_ledger, verify_ledger
+from issuance.proof.rebuild import rebuild_ledger
+from issuance.proof.verify import verify_ledger
 from issuance.tracking.merge import SoundReport
 from issuance.tracking.post import s10_check_digit, s10_contradicts
 from issuance.words.lifecycle import MAIL_CODES, MILESTONES

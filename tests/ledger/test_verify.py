@@ -11,7 +11,8 @@ from test_equations import live
 
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.proof.numbers import PROOFS
-from issuance.proof.verify import rebuild_ledger, verify_ledger
+from issuance.proof.rebuild import rebuild_ledger
+from issuance.proof.verify import verify_ledger
 from issuance.reconcile.daily_measures import measure_day
 from issuance.reconcile.daily_report import figures_of
 

@@ -14,7 +14,8 @@ from wire_fixture import Wire, wait_for
 
 from issuance.clock import instant_on
 from issuance.ledger.connection import connect, migrate, set_business_day
-from issuance.proof.verify import ledger_digest, verify_ledger
+from issuance.proof.digest import ledger_digest
+from issuance.proof.verify import verify_ledger
 from issuance.settings import Settings
 from issuance.wire.pauses import Limits
 
