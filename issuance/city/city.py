@@ -9,7 +9,7 @@ from pathlib import Path
 from issuance.city.calendar import STATE_COUNCIL, Calendar
 from issuance.city.partners import Registry, load_registry
 from issuance.city.policy import Policy, load_policy
-from issuance.errors import Refused
+from issuance.errors import Misconfigured, Refused
 from issuance.settings import Settings
 
 
@@ -40,12 +40,23 @@ class City:
         return self.policy.due_days.after(start, self.calendar)
 
     def require_calendar(self, opens_on: date) -> None:
-        """Refuse a cohort whose due dates lie in a year without a calendar.
+        """Hold a cohort's opening day against the calendar: its cards fall due in a year whose working days are known.
 
         Raises:
-            Misconfigured: CALENDAR_UNKNOWN.
+            Refused: CALENDAR_UNKNOWN.
         """
-        self.calendar.is_working_day(self.due_on(opens_on))
+        try:
+            known = self.calendar.is_known(self.due_on(opens_on))
+        except Misconfigured:  # the clock itself runs in working days
+            known = False
+        if not known:
+            raise Refused(
+                "CALENDAR_UNKNOWN",
+                f"{opens_on} 开始的批次，其制卡期限所在年份的工作日尚未公布，暂不能受理。"
+                f" / the cards of a cohort that opens on {opens_on} fall due in a year whose working days are not"
+                " published yet: submit it when the calendar knows them.",
+                opens_on=str(opens_on),
+            )
 
 
 @dataclass(frozen=True)

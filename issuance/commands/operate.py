@@ -38,6 +38,31 @@ def find(words: str, as_json: bool) -> None:
 
 @card.command()
 @click.argument("card_ref")
+@AS_JSON
+def why(card_ref: str, as_json: bool) -> None:
+    """原因。 Which rules hold for a card now, and why: state, decisions, breaks; nothing is changed."""
+    from issuance.city.city import load_cities
+    from issuance.tracking.why import explain_card
+
+    found = read(explain_card, load_cities(load_settings()), card_ref)
+    if as_json:
+        emit(found, True)
+        return
+    for part, heading in WHY.items():
+        click.echo(f"\n{heading}")
+        emit(found[part] if part != "card" else [found[part]], False)
+
+
+WHY = {
+    "card": "卡：账上状态与应有状态 / the card: the state that is kept, and the one that follows now",
+    "plastics": "各张卡片：状态与依据 / its plastics: state, and the condition that gives it",
+    "decisions": "成立的决定规则 / rules of decisions that hold",
+    "breaks": "成立的差异规则 / rules of breaks that hold",
+}
+
+
+@card.command()
+@click.argument("card_ref")
 @click.option("--reason", required=True, help="LOST_IN_HANDOVER or DAMAGED.")
 @click.option("--note", required=True, help="What is known; it stands in the audit.")
 def remake(card_ref: str, reason: str, note: str) -> None:

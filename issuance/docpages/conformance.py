@@ -1,15 +1,16 @@
-"""The table of cases in docs/conformance.md, generated: `python -m issuance.docpages.conformance` writes it anew."""
+"""The table of cases in docs/conformance.md, generated: `make docs` writes it anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from issuance.conformance.run import PLAYS, cases_of
 from issuance.docpages.markdown import table
 from issuance.settings import ROOT
 
 FILE = ROOT / "docs" / "conformance.md"
-BEGIN, END = "<!-- cases: python -m issuance.docpages.conformance -->", "<!-- end of cases -->"
+BEGIN, END = "<!-- cases: make docs -->", "<!-- end of cases -->"
 KINDS = {
     "factory": "制卡厂 / factory",
     "bank": "银行 / bank",
@@ -40,5 +41,6 @@ def written(text: str) -> str:
     return before + cases_markdown() + after
 
 
-if __name__ == "__main__":
-    FILE.write_text(written(FILE.read_text(encoding="utf-8")), encoding="utf-8")
+def pages() -> dict[Path, str]:
+    """docs/conformance.md as it has to be: the text around the tables is written by hand."""
+    return {FILE: written(FILE.read_text(encoding="utf-8"))}

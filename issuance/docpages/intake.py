@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from issuance.docpages.markdown import table
 from issuance.intake.columns import CODES, COLUMNS, CONDITIONS
@@ -11,6 +12,7 @@ from issuance.intake.normalise import NOTES
 from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
 from issuance.intake.regions import FILE
 from issuance.intake.rules import ROW_RULES, SET_RULES, Rule
+from issuance.settings import ROOT
 
 
 def _rule_row(rule: Rule) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ def rules_markdown() -> str:
     lines = [
         "# Rules of a cohort package",
         "",
-        "Generated from `issuance/intake/` by `python -m issuance.docpages.intake > docs/rules.md`; do not edit.",
+        "Generated from `issuance/intake/` by `make docs`; do not edit.",
         "An error quarantines the row, a warning is only counted. A row carries the reason that names the cause.",
         "A city waives a rule by `waived_rules` of its policy; the rule then only warns.",
         "",
@@ -93,5 +95,6 @@ def rules_markdown() -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    print(rules_markdown(), end="")
+def pages() -> dict[Path, str]:
+    """docs/rules.md as it has to be."""
+    return {ROOT / "docs" / "rules.md": rules_markdown()}

@@ -1,4 +1,4 @@
-"""docs/lifecycle.md, generated from words.lifecycle and the closing equations: `python -m issuance.docpages.lifecycle`.
+"""docs/lifecycle.md, generated from words.lifecycle and the closing equations: `make docs`.
 
 A test holds the file in step with the tables; what stands here beside them are words for the reader only.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from issuance.city.partners import PARTNER_TOPICS
@@ -315,18 +316,13 @@ def lifecycle_markdown() -> str:
     head = (
         "# 卡的生命周期 / The life of a card",
         "",
-        "由 `issuance/words/lifecycle.py` 生成（`python -m issuance.docpages.lifecycle`），请勿手改。",
-        "Generated from `issuance/words/lifecycle.py` and the closing equations by"
-        " `python -m issuance.docpages.lifecycle`; do not edit.",
+        "由 `issuance/words/lifecycle.py` 生成（`make docs`），请勿手改。",
+        "Generated from `issuance/words/lifecycle.py` and the closing equations by `make docs`; do not edit.",
         "",
     )
     return "\n".join([*head, *_states(), *_cohorts(), *_of_reports(), *_of_decisions()]).rstrip("\n") + "\n"
 
 
-def main() -> None:
-    """Write the file."""
-    FILE.write_text(lifecycle_markdown(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def pages() -> dict[Path, str]:
+    """docs/lifecycle.md as it has to be."""
+    return {FILE: lifecycle_markdown()}

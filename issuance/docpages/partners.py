@@ -1,4 +1,4 @@
-"""The examples and tables in docs/partners.md and docs/partners.zh-CN.md: `python -m issuance.docpages.partners`.
+"""The examples and tables in docs/partners.md and docs/partners.zh-CN.md: `make docs`.
 
 They stand between `<!-- made: NAME -->` and `<!-- end -->` and are written anew from the code; the prose is by hand.
 """
@@ -100,7 +100,9 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "COHORT_WITHDRAWN": ("无需再报", "nothing more is to be reported"),
     "DATA_ERASED": ("由持卡人重新申领", "the holder applies again"),
 }
-SUBMITTERS = frozenset({"SUBMISSION_LIVE", "NOTHING_TO_AMEND", "SUBMISSION_UNDECIDED"})
+SUBMITTERS = frozenset(
+    {"SUBMISSION_LIVE", "NOTHING_TO_AMEND", "SUBMISSION_UNDECIDED", "CITY_NOT_SERVED", "CALENDAR_UNKNOWN"}
+)
 """Refusals that only who submits cohorts gets."""
 
 
@@ -246,11 +248,6 @@ def written(text: str, language: Language) -> str:
     return BLOCK.sub(lambda found: f"{found[1]}\n{block(found[2], language)}\n\n{found[3]}", text)
 
 
-def main() -> None:
-    """Write both."""
-    for language, file in FILES.items():
-        file.write_text(written(file.read_text(encoding="utf-8"), language), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def pages() -> dict[Path, str]:
+    """Both guides as they have to be: the text around the blocks is written by hand."""
+    return {file: written(file.read_text(encoding="utf-8"), language) for language, file in FILES.items()}

@@ -1,4 +1,4 @@
-"""docs/policies.md, generated from the policies of all cities: `python -m issuance.docpages.policies`.
+"""docs/policies.md, generated from the policies of all cities: `make docs`.
 
 A test holds the file in step with `policies/`.
 """
@@ -28,8 +28,8 @@ CITIES = {
 HEAD = """\
 # 各城市参数 / City policies
 
-由 `policies/` 生成（`python -m issuance.docpages.policies`），请勿手改。
-Generated from `policies/` by `python -m issuance.docpages.policies`; do not edit.
+由 `policies/` 生成（`make docs`），请勿手改。
+Generated from `policies/` by `make docs`; do not edit.
 
 天数除另有说明外为自然日，金额单位为分。出处：[press] 城市或媒体公告，[std] 标准，[rule] 自行设定、须由城市确认。
 Days are calendar days unless said otherwise, money is in fen. Sources: [press] a city's or a newspaper's notice,
@@ -89,10 +89,6 @@ def all_policies(directory: Path) -> list[Policy]:
     return [load_policy(directory, path.stem) for path in sorted(directory.glob("[0-9]*.yaml"))]
 
 
-def main() -> None:
-    """Write the file."""
-    FILE.write_text(policies_markdown(all_policies(ROOT / "policies")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def pages() -> dict[Path, str]:
+    """docs/policies.md as it has to be."""
+    return {FILE: policies_markdown(all_policies(ROOT / "policies"))}

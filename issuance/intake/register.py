@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from issuance.city.city import load_city
+from issuance.errors import Refused
 from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import one
@@ -31,6 +33,12 @@ STAGE = Stage("submissions", "cohort-submissions", "cohort_submission", register
 def _register(connection: Connection, value: Any, context: Context) -> str | None:
     if not COHORT_ID.fullmatch(value["cohort_id"]):
         return "FIELD_INVALID"
+    try:
+        city = load_city(context.settings, value["city"])
+        if not value["amends"]:
+            city.require_calendar(value["opens_on"])
+    except Refused as refused:
+        return refused.code
     connection.execute(
         "INSERT INTO cohort (cohort_id, city, category, opens_on, state, registered_on)"
         " VALUES (%s, %s, %s, %s, 'REGISTERED', %s) ON CONFLICT (cohort_id) DO NOTHING",

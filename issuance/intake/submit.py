@@ -12,6 +12,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
+from issuance.city.city import load_city
 from issuance.city.partners import topic_of
 from issuance.errors import Refused, Unavailable
 from issuance.intake.corrections import check_correction, lines_named
@@ -54,9 +55,10 @@ def submit_package(
 
     Raises:
         Refused: a file cannot be read as rows, the count differs from the declared one, a correction names what cannot
-            be corrected, or another submission of the cohort is live. Nothing is left behind.
+            be corrected, the city is not served, or another submission of the cohort is live. Nothing is left behind.
     """
     _check_names(package, files)
+    _check_city(settings, package)
     sha256 = package_hash(files, package.manifest())
     earlier, number = _earlier(settings, package, sha256)
     if earlier:
@@ -81,6 +83,13 @@ def submit_package(
     store.put(manifest, json.dumps({"parts": [part.as_dict() for part in sealing.parts]}).encode())
     _announce(settings, package, number, sha256, manifest, user)
     return _result(package, number, len(sealing.parts), sealing.rows, sha256, "SUBMITTED")
+
+
+def _check_city(settings: Settings, package: Package) -> None:
+    """Whether the cohort can be planned at all; a correction opens nothing anew."""
+    city = load_city(settings, package.city)
+    if not package.amends:
+        city.require_calendar(package.opens_on)
 
 
 def _check_names(package: Package, files: Sequence[Path]) -> None:

@@ -103,6 +103,8 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "SEALED_UNREADABLE": ("密封内容无法打开", "the sealed values are no JWE to our key, or no JSON object of texts"),
     "EVENT_UNKNOWN": ("事件代码未知", "an unknown holder event"),
     "COHORT_WITHDRAWN": ("批次已撤销", "the cohort was withdrawn before it opened"),
+    "CITY_NOT_SERVED": ("城市未开通", "no partner of the registry serves this city"),
+    "CALENDAR_UNKNOWN": ("工作日历未公布", "its cards fall due in a year whose working days are not published"),
     "SUBMISSION_LIVE": ("批次已有有效提交", "the cohort has a live submission with other content"),
     "NOTHING_TO_AMEND": ("批次尚无可更正的提交", "the cohort has no submission to correct"),
     "SUBMISSION_UNDECIDED": ("批次的提交尚未办结", "the intake of the cohort's submission has not ended"),

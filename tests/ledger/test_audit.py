@@ -24,8 +24,8 @@ from issuance.wire.refusals import Message, refuse_message
 
 READS = {
     "cohort list", "cohort show", "cohort statement", "cohort calendar", "cohort ages", "cohort due", "card show",
-    "card find", "job list", "quarantine list", "break list", "break show", "partner list", "partner show", "dlq list",
-    "keys list",
+    "card find", "card why", "job list", "quarantine list", "break list", "break show", "partner list", "partner show",
+    "dlq list", "keys list",
     "topics list", "ledger verify", "ledger digest", "stack status", "stack logs", "retention list",
     "retention certificate",
 }  # fmt: skip

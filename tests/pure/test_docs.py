@@ -70,7 +70,7 @@ def snippets(path: Path) -> list[str]:
 
 
 def test_the_life_of_a_card_is_in_step_with_its_tables() -> None:
-    assert read(FILE) == lifecycle_markdown(), "write it anew: python -m issuance.docpages.lifecycle"
+    assert read(FILE) == lifecycle_markdown(), "write it anew: make docs"
 
 
 def test_every_milestone_state_subject_and_relation_stands_in_it() -> None:

@@ -16,7 +16,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_its_blocks_are_in_step(language: Language) -> None:
     text = FILES[language].read_text(encoding="utf-8")
-    assert text == written(text, language), "write it anew: python -m issuance.docpages.partners"
+    assert text == written(text, language), "write it anew: make docs"
 
 
 def test_both_languages_have_the_same_blocks_in_the_same_order_and_all_examples_are_shown() -> None:

@@ -51,9 +51,7 @@ def test_every_figure_has_its_source_and_every_source_its_figure(city: str) -> N
 
 
 def test_the_page_of_all_cities_is_in_step_with_the_files() -> None:
-    assert FILE.read_text(encoding="utf-8") == policies_markdown(all_policies(POLICIES)), (
-        "write it anew: python -m issuance.docpages.policies"
-    )
+    assert FILE.read_text(encoding="utf-8") == policies_markdown(all_policies(POLICIES)), "write it anew: make docs"
 
 
 # The clock from application to card made

@@ -50,7 +50,7 @@ def test_every_kind_of_partner_has_a_handful_of_cases_and_names_are_told_apart()
 
 def test_the_table_of_cases_is_in_step() -> None:
     text = FILE.read_text(encoding="utf-8")
-    assert text == written(text), "write it anew: python -m issuance.docpages.conformance"
+    assert text == written(text), "write it anew: make docs"
 
 
 def results() -> list[Result]:
