@@ -19,6 +19,7 @@ from issuance.tracking.decide import decide_batch
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter
 from issuance.tracking.snapshot import city_values
+from issuance.wire.pauses import pause_partner
 from issuance.words.references import card_ref_of
 
 COHORT = "test-1"
@@ -140,3 +141,23 @@ def fresh_database(admin_url: str, name: str) -> str:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         connection.execute(f'CREATE DATABASE "{name}"')
     return f"{parts.scheme}://{parts.netloc}/{name}" + (f"?{parts.query}" if parts.query else "")
+
+
+def on(day: int) -> date:
+    """A day counted from the opening day."""
+    return OPENS + timedelta(days=day)
+
+
+def pause(connection: Connection, partner: str) -> None:
+    """Pause a partner."""
+    pause_partner(connection, partner, "RUN", OPENS)
+
+
+def open_breaks(connection: Connection) -> list[tuple[str, str]]:
+    """Kind and reference of every open break."""
+    return connection.execute("SELECT kind, reference FROM break WHERE closed_on IS NULL ORDER BY 1, 2").fetchall()
+
+
+def decided(connection: Connection, kind: str) -> list[str]:
+    """The reasons of the decisions of a kind."""
+    return [r for (r,) in connection.execute("SELECT reason FROM decision WHERE kind = %s", (kind,)).fetchall()]
