@@ -24,6 +24,7 @@ from issuance.words.lifecycle import (
     COHORT_STATES,
     DECISIONS,
     ENDED_STATES,
+    FLAGS,
     KEEPING,
     MILESTONES,
     PAUSES,
@@ -195,19 +196,19 @@ def _milestones(subject: Subject) -> Iterator[str]:
 
 def _state_row(state: State) -> tuple[str, ...]:
     since = "the day it is found" if state.since == "NULL" else f"`{state.since}`"
-    ended = "yes" if state.name in ENDED_STATES else ""
-    return f"`{state.name}`", state.zh, state.en, f"`{state.when}`", since, state.order, state.making or "–", ended
+    buckets = (state.order, state.making or "–", ", ".join(state.flags))
+    return f"`{state.name}`", state.zh, state.en, f"`{state.when}`", since, *buckets
 
 
 STATES_TEXT = """\
 实体卡的状态由自上而下第一个成立的条件决定。条件中的列是 `plastic` 的列，`c_` 开头的列属于其最近一次交接或邮寄；
 `taken` 表示已领取、即时制卡，或邮件已妥投本人。后几列是其在 order 和 making 等式中的归类（交接前作废、销毁的卡另列）；
-到达终态即该卡办结。
+最后一列是该状态所属的组（见下）。
 
 The first condition that holds gives a plastic's state. Columns are those of `plastic`, `c_…` those of its newest
 consignment; `taken` is collected, issued instantly, or delivered to the holder. The next columns are its buckets in the
-order and making equations (what is cancelled or destroyed before a hand-over has buckets of its own there); with an
-ended state the card has come to its end.
+order and making equations (what is cancelled or destroyed before a hand-over has buckets of its own there). The last
+column are the groups it belongs to (below).
 """
 CARD_STATES_TEXT = """\
 卡取其有效实体卡的状态：先看最早启用社保功能的，其次最早领取的，再次最新的一张。此外还有：
@@ -220,17 +221,18 @@ the newest. Beside those:
 def _states() -> Iterator[str]:
     yield from ("## 状态 / States", "", STATES_TEXT)
     yield from _picture()
-    head = ("State", "说明", "Meaning", "When", "Since", "Order bucket", "Making bucket", "Ended")
+    head = ("State", "说明", "Meaning", "When", "Since", "Order bucket", "Making bucket", "Groups")
     yield from (*table(head, map(_state_row, PLASTIC_STATES)), CARD_STATES_TEXT)
     plastic = {state.name for state in PLASTIC_STATES}
     yield from table(
-        ("State", "说明", "Meaning", "Order bucket", "Ended"),
+        ("State", "说明", "Meaning", "Order bucket", "Groups"),
         (
-            (f"`{name}`", state.zh, state.en, state.order, "yes" if name in ENDED_STATES else "")
+            (f"`{name}`", state.zh, state.en, state.order, ", ".join(state.flags))
             for name, state in CARD_STATES.items()
             if name not in plastic
         ),
     )
+    yield from ("### 状态的组 / Groups of states", "", *_codes(FLAGS))
 
 
 def _cohorts() -> Iterator[str]:
