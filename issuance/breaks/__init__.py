@@ -1,4 +1,4 @@
-"""Differences that somebody must explain. `settle` is the only writer of what evidence opens and closes, `explain` of
+"""Differences that somebody must explain. `settle` is the only writer of what evidence opens and closes, `resolve` of
 what a person says.
 
 Writes alone: break, break_event.

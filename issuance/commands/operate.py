@@ -184,7 +184,7 @@ def show_break(break_id: str, as_json: bool) -> None:
 @click.argument("owner")
 def assign(break_id: str, owner: str) -> None:
     """Give a break an owner."""
-    from issuance.breaks.explain import assign_break
+    from issuance.breaks.resolve import assign_break
 
     _act(assign_break, break_id, owner)
 
@@ -194,7 +194,7 @@ def assign(break_id: str, owner: str) -> None:
 @click.option("--note", required=True, help="Why it is explained.")
 def resolve(break_id: str, note: str) -> None:
     """Explain a break and close it."""
-    from issuance.breaks.explain import resolve_break
+    from issuance.breaks.resolve import resolve_break
 
     _act(resolve_break, break_id, note)
 

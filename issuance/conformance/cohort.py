@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from issuance.breaks.explain import resolve_break
+from issuance.breaks.resolve import resolve_break
 from issuance.conformance.persons import Row, make_persons
 from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.release import release_wave

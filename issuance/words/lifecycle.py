@@ -1,7 +1,8 @@
-"""The vocabulary of a card's life: one table each for milestones, states, reasons, authority and buckets.
+"""The vocabulary of a card's life: one table each for milestones, states, reasons, requests and decisions.
 
-SQL columns, broker ACLs, consumer checks, closing equations and docs/lifecycle.md are generated from these tables; a
-new name is added here and nowhere else. Labels for citizens keep the words of the card-progress pages of HRSS.
+Consumer checks, broker ACLs, the fold, buckets of the equations and docs/lifecycle.md are made from these tables. The
+ledger's columns, the Avro enums and the rules in SQL name them again, and tests hold them against the tables
+(tests/pure/test_contract.py). Labels for citizens keep the words of the card-progress pages of HRSS.
 """
 
 from __future__ import annotations

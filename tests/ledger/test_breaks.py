@@ -29,8 +29,8 @@ from ledger_fixture import (
 )
 
 from issuance.airflow.recovery import note_failed_runs
-from issuance.breaks.explain import resolve_break
 from issuance.breaks.kinds import BREAK_KINDS
+from issuance.breaks.resolve import resolve_break
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.remake import plan_remakes
 from issuance.ledger.connection import Connection, set_business_day

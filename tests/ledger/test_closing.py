@@ -16,8 +16,8 @@ from cohort_fixture import empty
 from ledger_fixture import CITIES, CITY, COHORT, OPENS, REGISTRY, decide_all, drop_temporary, item, merge, report
 from test_equations import live, state_list
 
-from issuance.breaks.explain import resolve_break
 from issuance.breaks.kinds import BREAK_KINDS
+from issuance.breaks.resolve import resolve_break
 from issuance.cli import cli
 from issuance.errors import Refused
 from issuance.ledger.audit import verify_audit

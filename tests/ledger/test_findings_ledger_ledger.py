@@ -44,7 +44,7 @@ from ledger_fixture import (
     states,
 )
 
-from issuance.breaks.explain import resolve_break
+from issuance.breaks.resolve import resolve_break
 from issuance.dispatch.job_acts import reassign_job
 from issuance.dispatch.release import refuse_wave
 from issuance.dispatch.remake import plan_remakes

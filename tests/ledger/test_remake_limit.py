@@ -8,7 +8,7 @@ from ledger_fixture import (
     open_breaks,
 )
 
-from issuance.breaks.explain import resolve_break
+from issuance.breaks.resolve import resolve_break
 from issuance.dispatch.remake import plan_remakes
 from issuance.ledger.connection import Connection
 

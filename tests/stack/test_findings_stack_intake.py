@@ -116,7 +116,6 @@ def test_people_of_a_cohort_withdrawn_a_moment_ago_are_accepted_elsewhere(intake
     ("city", "opens", "code"),
     [("310000", OPENS, "CITY_NOT_SERVED"), ("110000", date(2026, 12, 20), "CALENDAR_UNKNOWN")],
 )
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="I6 what nobody can plan is taken in")
 def test_a_package_that_nobody_can_plan_is_refused_at_submit(
     intakes: Intakes, city: str, opens: date, code: str
 ) -> None:

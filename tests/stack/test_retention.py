@@ -20,7 +20,7 @@ from intake_fixture import Intakes
 from ledger_fixture import fresh_database
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
-from issuance.breaks.explain import resolve_break
+from issuance.breaks.resolve import resolve_break
 from issuance.breaks.settle import difference, settle
 from issuance.city.policy import load_policy
 from issuance.cli import cli
