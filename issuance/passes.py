@@ -7,8 +7,7 @@ from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal_remakes import seal_remakes
 from issuance.ledger.connection import business_day, business_now, transaction
 from issuance.reconcile.beyond_order import watch_making
-from issuance.reconcile.lateness import watch_statements
-from issuance.reconcile.statements import ask_missing_chunks
+from issuance.reconcile.lateness import watch_chunks, watch_statements
 from issuance.settings import Settings
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.decide import decide
@@ -17,7 +16,6 @@ from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.notices import send_notices
 from issuance.tracking.requests import watch_requests
 from issuance.tracking.snapshot import city_values
-from issuance.wire.outbox import write_outbox
 
 
 def run_clocks(settings: Settings) -> int:
@@ -28,7 +26,7 @@ def run_clocks(settings: Settings) -> int:
         day = business_day(connection)
         written += plan_remakes(connection, day)
         written += watch_gaps(connection, day)
-        written += write_outbox(connection, ask_missing_chunks(connection, day), day)
+        written += watch_chunks(connection, day)
         written += watch_jobs(connection, city, day)
         written += watch_custody(connection, day, city_values(city, day))
         written += watch_requests(connection, day)

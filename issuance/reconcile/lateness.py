@@ -10,6 +10,7 @@ from issuance.city.city import City
 from issuance.city.partners import Registry
 from issuance.clock import SHANGHAI, instant_on
 from issuance.ledger.connection import Connection
+from issuance.reconcile.statements import ask_missing_chunks
 from issuance.wire.outbox import write_outbox
 from issuance.wire.partner_notices import partner_notice
 from issuance.wire.pauses import paused
@@ -92,3 +93,8 @@ def watch_statements(connection: Connection, city: City, now: datetime, day: dat
         for partner, function, due_on in connection.execute(SILENT, values).fetchall()
     ]
     return settle(connection, day, [KIND], OWED, values) + write_outbox(connection, asked, day)
+
+
+def watch_chunks(connection: Connection, day: date) -> int:
+    """Ask by number for the chunks of incomplete statements, once a day; returns how many notices were written."""
+    return write_outbox(connection, ask_missing_chunks(connection, day), day)
