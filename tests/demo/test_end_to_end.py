@@ -260,6 +260,7 @@ def files(run: Run, own: set[str]) -> Iterator[tuple[str, bytes]]:
             yield str(path), path.read_bytes()
 
 
+@pytest.mark.slow  # in small: tests/stack/test_wire.py kills consumers of a few stages
 def test_killing_every_consumer_and_the_relay_gives_the_same_digest(
     demo: Run, digest: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
