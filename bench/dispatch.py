@@ -18,7 +18,8 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 import psycopg
 
 from bench.bare.stages import Stages
-from bench.place import MIB, OPENS, database, largest_size, run_bare
+from bench.place import OPENS, database, run_bare
+from bench.sizes import MIB, largest_size
 from issuance.dispatch.plan import plan_factories
 from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer

@@ -23,7 +23,8 @@ from uuid import uuid4
 import psycopg
 
 from bench.bare.stages import Stages
-from bench.place import MIB, OPENS, database, largest_size, run_bare
+from bench.place import OPENS, database, run_bare
+from bench.sizes import MIB, largest_size
 from issuance.intake.accept import accept_part, finish_submission
 from issuance.intake.decide_rows import decide_rows
 from issuance.intake.parts import PartStore

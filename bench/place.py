@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +23,6 @@ from issuance.wire.kafka import client_options, our_credentials
 
 OPENS = date(2025, 10, 9)
 """The business day of every bench."""
-MIB = 1024
 
 
 @contextmanager
@@ -88,9 +85,3 @@ def _access(settings: Settings, folder: str, run: str) -> dict[str, Any]:
         "keys": folder,
         "run": run,
     }
-
-
-def largest_size() -> int:
-    """The largest size this process ever had, in KiB; `getrusage` counts the parent too."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))
-    return int(found[1]) if found else 0

@@ -7,7 +7,6 @@ database of its own beside the stack's ledger, read and forecast as the command 
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from functools import cache, partial
 
 import psycopg
 
+from bench.sizes import MIB, largest_size
 from issuance.clock import is_working_day
 from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.forecast import forecast
@@ -121,7 +121,7 @@ def main() -> None:
     measure_pure(registry, "three times what can be made", cards, capacity * 3)
     if "--ledger" in sys.argv:
         measure_ledger(registry, cards)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
+    print(f"peak memory {largest_size() / MIB:,.0f} MiB")
 
 
 if __name__ == "__main__":
