@@ -20,11 +20,11 @@ import psycopg
 from bench.bare.stages import Stages
 from bench.place import OPENS, database, run_bare
 from bench.sizes import MIB, largest_size
+from issuance.city.partners import Registry, load_registry, topic_of
 from issuance.dispatch.plan import plan_factories
 from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer
 from issuance.ledger.connection import connect
-from issuance.partners import Registry, load_registry, topic_of
 from issuance.settings import Settings, load_settings
 from issuance.vault.blocks import BLOCK_ROWS, Vault
 from issuance.vault.keys import KeyService

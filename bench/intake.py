@@ -25,6 +25,7 @@ import psycopg
 from bench.bare.stages import Stages
 from bench.place import OPENS, database, run_bare
 from bench.sizes import MIB, largest_size
+from issuance.city.partners import load_registry
 from issuance.intake.accept import accept_part, finish_submission
 from issuance.intake.decide_rows import decide_rows
 from issuance.intake.parts import PartStore
@@ -33,7 +34,6 @@ from issuance.intake.session import open_intake
 from issuance.intake.submit import Package, Sealing
 from issuance.intake.validate_part import validate_part
 from issuance.ledger.connection import connect
-from issuance.partners import load_registry
 from issuance.settings import ROOT, Settings, load_settings
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore

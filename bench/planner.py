@@ -11,18 +11,17 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
-from functools import cache, partial
 
 import psycopg
 
 from bench.sizes import MIB, largest_size
-from issuance.clock import is_working_day
+from issuance.city.calendar import STATE_COUNCIL
+from issuance.city.city import Cities
+from issuance.city.partners import Registry, load_registry
 from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.forecast import forecast
 from issuance.dispatch.schedule import Demand, schedule
 from issuance.ledger.connection import migrate, set_business_day, transaction
-from issuance.partners import Registry, load_registry
-from issuance.policy import load_policy
 from issuance.settings import ROOT, load_settings
 
 FIRST_DAY = date(2025, 3, 3)
@@ -63,7 +62,7 @@ def measure_pure(registry: Registry, name: str, cards: int, per_day: int) -> Non
     """Print seconds, demands, lots and late cards of one load."""
     given = list(demands(registry, cards, per_day))
     started = time.perf_counter()
-    lots = schedule(given, factories_of(registry, Assumptions()), FIRST_DAY, is_working_day)
+    lots = schedule(given, factories_of(registry, Assumptions()), FIRST_DAY, STATE_COUNCIL.is_working_day)
     seconds = time.perf_counter() - started
     late = sum(lot.cards for lot in lots if lot.late)
     moved = sum(lot.cards for lot in lots if lot.demand.backup is None)
@@ -85,7 +84,7 @@ def measure_ledger(registry: Registry, cards: int) -> None:
         fill_ledger(registry, url, cards)
         with transaction(url) as connection:
             started = time.perf_counter()
-            found = forecast(connection, registry, cache(partial(load_policy, ROOT / "policies")))
+            found = forecast(connection, Cities(registry, ROOT / "policies"))
             seconds = time.perf_counter() - started
             planned = sum(row["cards"] for row in found.cohorts)
             print(f"{'forecast from the ledger':<34}{seconds:7.2f} s  {planned:,} cards, {len(found.cohorts)} cohorts")

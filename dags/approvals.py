@@ -27,15 +27,15 @@ class ReleaseApproval(ApprovalOperator):
         its answer was written. There is nothing to ask either where there was nothing to plan.
         """
         from issuance.dispatch.approvers import approvers
-        from issuance.dispatch.release import describe_wave, wave_standing
+        from issuance.dispatch.release import describe_wave, wave_state
         from issuance.settings import load_settings
 
         conf = context["dag_run"].conf or {}
-        standing = wave_standing(load_settings(), conf["cohort_id"], int(conf["wave"]))
-        if standing == "released":
+        state = wave_state(load_settings(), conf["cohort_id"], int(conf["wave"]))
+        if state == "released":
             return None
-        if standing != "waiting":
-            raise AirflowSkipException(f"wave {conf['wave']} of {conf['cohort_id']}: {standing}")
+        if state != "waiting":
+            raise AirflowSkipException(f"wave {conf['wave']} of {conf['cohort_id']}: {state}")
         self.assigned_users = approvers(load_settings(), conf["cohort_id"], int(conf["wave"]))
         self.body = describe_wave(load_settings(), conf["cohort_id"], int(conf["wave"]))
         return super().execute(context)

@@ -32,8 +32,8 @@ def clocks() -> None:
     @task
     @by_error_tree
     def run_clocks() -> int:
+        from issuance.passes import run_clocks as run
         from issuance.settings import load_settings
-        from issuance.tracking.clocks import run_clocks as run
 
         return run(load_settings())
 

@@ -36,7 +36,7 @@ def cohort_starter() -> None:
     @task
     @by_error_tree
     def find_intakes() -> list[dict[str, object]]:
-        from issuance.intake.due import due_intakes
+        from issuance.intake.pending import due_intakes
         from issuance.settings import load_settings
 
         return due_intakes(load_settings())
@@ -44,7 +44,7 @@ def cohort_starter() -> None:
     @task
     @by_error_tree
     def find_dispatches() -> list[dict[str, object]]:
-        from issuance.dispatch.due import due_dispatches
+        from issuance.dispatch.openings import due_dispatches
         from issuance.settings import load_settings
 
         return due_dispatches(load_settings())
@@ -52,7 +52,7 @@ def cohort_starter() -> None:
     @task
     @by_error_tree
     def recover_runs() -> dict[str, list[str]]:
-        from issuance.recovery import recover_runs as recover
+        from issuance.airflow.recovery import recover_runs as recover
         from issuance.settings import load_settings
 
         return recover(load_settings(), DEFAULTS["retries"] + 1)

@@ -21,8 +21,8 @@ from issuance.commands import (
     retention,
     submit,
 )
+from issuance.commands.stack import stack
 from issuance.errors import IssuanceError
-from issuance.stack.command import stack
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

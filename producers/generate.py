@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from issuance.partners import Registry, load_registry
+from issuance.city.partners import Registry, load_registry
 from issuance.settings import ROOT
 from producers.people import HEADER, METHODS, Cohort, Ints, Row, canary, canary_indexes, good_rows, id_numbers, people
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
+from issuance.city.marked_yaml import read_marked
 from issuance.clock import instant_on
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection, connect, set_business_day
-from issuance.marked_yaml import read_marked
 from issuance.settings import ROOT, Settings
+from issuance.words.references import card_ref_of
 
 TODAY = date(2025, 10, 9)
 

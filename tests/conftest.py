@@ -1,8 +1,11 @@
-"""Real parts for the tests: one local stack a session (without Airflow), one empty ledger a test module."""
+"""What all tests share: where their stacks stand, and one empty ledger a test module.
+
+Tests lie by what they need: `pure` nothing, `ledger` PostgreSQL alone, `stack` Kafka, S3 and the registry beside it,
+`demo` a whole stack with Airflow. With ISSUANCE_TEST_KEEP=1 what a run has started stays up for the next one.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import fields
@@ -22,9 +25,10 @@ os.environ["ISSUANCE_STACK_DIR"] = str(ROOT / (f".stack-test-{WORKER}" if WORKER
 os.environ["AIRFLOW_API_URL"] = "http://127.0.0.1:9"  # brought by nobody: these tests need no Airflow
 
 from ledger_fixture import fresh_database
+from postgres_fixture import running_postgres
 
 from issuance.ledger.connection import Connection, connect, migrate
-from issuance.settings import Settings, load_settings
+from issuance.settings import Settings
 from issuance.stack.place import Ports
 
 # S3 listens 10,000 above its ports, too: all of them stay below those that clients are given (from 32768 on)
@@ -36,23 +40,22 @@ for _port in fields(Ports):
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Settings]:
-    """Kafka, PostgreSQL, S3 and the registry in a folder and on ports of their own; stopped at the end."""
-    from issuance.stack import run
+def postgres() -> Iterator[Settings]:
+    """PostgreSQL alone; every other address of the settings leads nowhere."""
+    with running_postgres(Path(f"{os.environ['ISSUANCE_STACK_DIR']}-ledger")) as settings:
+        yield settings
 
-    with (ROOT / ".stack-test.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # what has to be downloaded is downloaded once
-        run.up(print, workers=False)
-    try:
-        yield load_settings()
-    finally:
-        run.down(print)
+
+@pytest.fixture(scope="session")
+def database(postgres: Settings) -> Settings:
+    """Settings with a PostgreSQL to make databases in; of tests that need more, that of their stack."""
+    return postgres
 
 
 @pytest.fixture(scope="module")
-def ledger_url(stack: Settings, request: pytest.FixtureRequest) -> str:
+def ledger_url(database: Settings, request: pytest.FixtureRequest) -> str:
     """The URL of an empty, migrated ledger of this module's own."""
-    url = fresh_database(stack.database_url, f"ledger_{request.module.__name__}")
+    url = fresh_database(database.database_url, f"ledger_{request.module.__name__}")
     migrate(url)
     return url
 

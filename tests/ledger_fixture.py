@@ -9,21 +9,24 @@ from uuid import UUID
 
 import psycopg
 
+from issuance.city.city import Cities
+from issuance.city.partners import load_registry
 from issuance.clock import end_of, instant_on
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection, set_business_day
-from issuance.partners import load_registry
-from issuance.policy import load_policy
 from issuance.settings import ROOT
 from issuance.tracking.custody import KINDS, watch_custody
 from issuance.tracking.decide import decide_batch
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter
+from issuance.tracking.snapshot import city_values
+from issuance.wire.pauses import pause_partner
+from issuance.words.references import card_ref_of
 
 COHORT = "test-1"
 OPENS = date(2025, 10, 9)
-REGISTRY = load_registry(ROOT / "policies" / "partners.demo.yaml")
-POLICY = load_policy(ROOT / "policies", "110000")
+CITIES = Cities(load_registry(ROOT / "policies" / "partners.demo.yaml"), ROOT / "policies")
+CITY = CITIES["110000"]
+REGISTRY, POLICY = CITY.partners, CITY.policy
 
 
 def make_cohort(connection: Connection, cards: int, method: str = "outlet") -> list[UUID]:
@@ -105,7 +108,7 @@ def decide_all(connection: Connection) -> int:
     written = 0
     while True:
         with connection.transaction():
-            cards, wrote = decide_batch(connection, REGISTRY, POLICY)
+            cards, wrote = decide_batch(connection, CITY)
             drop_temporary(connection)
         if not cards:
             return written
@@ -114,13 +117,13 @@ def decide_all(connection: Connection) -> int:
 
 def drop_temporary(connection: Connection) -> None:
     """What ON COMMIT DROP does between transactions."""
-    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing, found_break")
+    connection.execute("DROP TABLE IF EXISTS work, plastic_snapshot, card_snapshot")
 
 
 def custody_breaks(connection: Connection, day: int) -> list[tuple[str, str]]:
     """Kind and reference of the open breaks of custody, as of a day after the opening day."""
-    watch_custody(connection, POLICY, OPENS + timedelta(days=day), REGISTRY.hrss)
-    drop_temporary(connection)
+    at = OPENS + timedelta(days=day)
+    watch_custody(connection, at, city_values(CITY, at))
     return connection.execute(
         "SELECT kind, reference FROM break WHERE closed_on IS NULL AND kind = ANY (%s) ORDER BY 1, 2", (list(KINDS),)
     ).fetchall()
@@ -138,3 +141,23 @@ def fresh_database(admin_url: str, name: str) -> str:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         connection.execute(f'CREATE DATABASE "{name}"')
     return f"{parts.scheme}://{parts.netloc}/{name}" + (f"?{parts.query}" if parts.query else "")
+
+
+def on(day: int) -> date:
+    """A day counted from the opening day."""
+    return OPENS + timedelta(days=day)
+
+
+def pause(connection: Connection, partner: str) -> None:
+    """Pause a partner."""
+    pause_partner(connection, partner, "RUN", OPENS)
+
+
+def open_breaks(connection: Connection) -> list[tuple[str, str]]:
+    """Kind and reference of every open break."""
+    return connection.execute("SELECT kind, reference FROM break WHERE closed_on IS NULL ORDER BY 1, 2").fetchall()
+
+
+def decided(connection: Connection, kind: str) -> list[str]:
+    """The reasons of the decisions of a kind."""
+    return [r for (r,) in connection.execute("SELECT reason FROM decision WHERE kind = %s", (kind,)).fetchall()]

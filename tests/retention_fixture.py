@@ -20,9 +20,7 @@ from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer
 from issuance.errors import IssuanceError
 from issuance.intake.data_docs import publish_data_docs
-from issuance.intake.session import card_ref_of
 from issuance.ledger.connection import Connection, connect
-from issuance.ledger.outbox import write_outbox
 from issuance.settings import Settings
 from issuance.tracking.holder_events import apply_holder_events
 from issuance.tracking.notices import send_notices
@@ -30,9 +28,11 @@ from issuance.vault.envelopes import SealingKey, open_sealed, seal_to
 from issuance.vault.keys import OPENING, KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import encode_body
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
+from issuance.wire.outbox import write_outbox
 from issuance.wire.refusals import Message, refuse_message
-from issuance.wire.registry import FRAME
+from issuance.words.references import card_ref_of
 
 CLOSED = OPENS + timedelta(days=60)
 NEIGHBOURS = 4

@@ -13,12 +13,12 @@ from typing import Any
 
 from kafka import TopicPartition
 
+from issuance.city.partners import topic_of
 from issuance.ledger.connection import connect
-from issuance.partners import topic_of
 from issuance.settings import Settings, read_env_file
 from issuance.wire.avro import encode_body
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import Credentials, cloud_event_headers, make_consumer, make_producer, our_credentials
-from issuance.wire.registry import Codec
 
 RECORDS = {"statements": "statement", "holder-events": "holder_event"}
 

@@ -1,1 +1,4 @@
-"""The `issuance` command's groups, one module each; they translate and call, nothing else."""
+"""The `issuance` command's groups, one module each; they translate and call, nothing else.
+
+Called by: cli.
+"""

@@ -31,10 +31,10 @@ def check(
     as_json: bool,
 ) -> None:
     """一致性检查。 Check a partner's real client against the contract, case by case; exit code 1 on findings."""
+    from issuance.airflow.login import current_user
     from issuance.conformance import report
     from issuance.conformance.case import Result
     from issuance.conformance.run import Options, check_partner
-    from issuance.login import current_user
     from issuance.settings import load_settings
 
     settings = load_settings()

@@ -14,21 +14,13 @@ from issuance.commands.values import AS_JSON, NOTE, Day, Pair
 from issuance.errors import Refused
 from issuance.ledger import queries
 from issuance.ledger.connection import transaction
-from issuance.settings import Settings, load_settings
+from issuance.settings import load_settings
 
 if TYPE_CHECKING:
     from issuance.dispatch.calendar import CalendarDay
     from issuance.dispatch.demands import Assumptions
 
 REASON = click.option("--reason", required=True, help="Why; it stands in the audit.")
-
-
-def _policies(settings: Settings) -> Any:
-    from functools import cache, partial
-
-    from issuance.policy import load_policy
-
-    return cache(partial(load_policy, settings.policies_dir))
 
 
 @click.group()
@@ -67,12 +59,12 @@ def show(cohort_id: str, as_json: bool) -> None:
 def ages(cohort_id: str, as_json: bool) -> None:
     """时效。 How long the cards of a cohort have stood in each state, in calendar and in working days."""
     from issuance.ledger.connection import business_day
-    from issuance.lifecycle import CARD_STATES
     from issuance.tracking.ages import stage_ages
+    from issuance.words.lifecycle import CARD_STATES
 
     with transaction(load_settings().database_url) as connection:
         found = stage_ages(connection, cohort_id, business_day(connection))
-    emit([{"state": age.state, "状态": CARD_STATES[age.state][1]} | age._asdict() for age in found], as_json)
+    emit([{"state": age.state, "状态": CARD_STATES[age.state].zh} | age._asdict() for age in found], as_json)
 
 
 @cohort.command()
@@ -82,15 +74,13 @@ def ages(cohort_id: str, as_json: bool) -> None:
 @AS_JSON
 def due(cohort_id: str | None, within: int, single: bool, as_json: bool) -> None:
     """即将超期。 What will breach within some days, or has: what has to happen by when, and who is waited for."""
+    from issuance.city.city import served_city
     from issuance.ledger.connection import business_day
-    from issuance.partners import load_registry
     from issuance.tracking.ages import coming_due, summed
 
     settings = load_settings()
-    registry = load_registry(settings.partners_file)
-    policy = _policies(settings)(registry.city)
     with transaction(settings.database_url) as connection:
-        found = coming_due(connection, policy, business_day(connection), within, registry.hrss, cohort_id)
+        found = coming_due(connection, served_city(settings), business_day(connection), within, cohort_id)
     emit(found if single else summed(found), as_json)
 
 
@@ -133,11 +123,10 @@ def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
 @AS_JSON
 def calendar(as_json: bool) -> None:
     """日历。 The days ahead: cohorts that open, working days, cards by factory."""
+    from issuance.city.city import load_cities
     from issuance.dispatch.calendar import read_calendar
-    from issuance.partners import load_registry
 
-    settings = load_settings()
-    days = read(read_calendar, load_registry(settings.partners_file), _policies(settings))
+    days = read(read_calendar, load_cities(load_settings()))
     emit([vars(day) if as_json else _calendar_row(day) for day in days], as_json)
 
 
@@ -161,8 +150,8 @@ def _calendar_row(day: CalendarDay) -> dict[str, Any]:
 @REASON
 def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
     """改期。 Move the opening day of a cohort that has not opened, and the due dates of its cards."""
-    from issuance.dispatch.ahead import postpone_cohort
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
+    from issuance.dispatch.rescheduling import postpone_cohort
 
     settings = load_settings()
     user = current_user(settings)
@@ -176,8 +165,8 @@ def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
 @REASON
 def withdraw(cohort_id: str, reason: str) -> None:
     """撤销。 Withdraw a cohort that has not opened; its cards end as withdrawn."""
-    from issuance.dispatch.ahead import withdraw_cohort
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
+    from issuance.dispatch.rescheduling import withdraw_cohort
 
     settings = load_settings()
     user = current_user(settings)
@@ -217,12 +206,11 @@ def plan(
 
 
 def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: bool) -> None:
+    from issuance.city.city import load_cities
     from issuance.commands.forecast import print_forecast
     from issuance.dispatch.forecast import forecast
-    from issuance.partners import load_registry
 
-    settings = load_settings()
-    found = read(forecast, load_registry(settings.partners_file), _policies(settings), cohort_ids, assumed)
+    found = read(forecast, load_cities(load_settings()), cohort_ids, assumed)
     if as_json:
         emit(found.as_dict(), True)
     else:
@@ -230,8 +218,8 @@ def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: boo
 
 
 def _start_plan(cohort_id: str, as_json: bool) -> None:
+    from issuance.airflow.login import session
     from issuance.dispatch.plan import wave_to_plan
-    from issuance.login import session
 
     settings = load_settings()
     user, airflow = session(settings)
@@ -250,8 +238,8 @@ def _start_plan(cohort_id: str, as_json: bool) -> None:
 @click.option("--refuse", "reason", help="Refuse the plan, with a reason.")
 def release(cohort_id: str, wave: int, reason: str | None) -> None:
     """放行。 Release a planned wave (or refuse it); not by who submitted or planned it."""
+    from issuance.airflow.login import session
     from issuance.dispatch.release import may_not_release
-    from issuance.login import session
 
     if reason is not None and not reason.strip():
         raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
@@ -270,7 +258,7 @@ def release(cohort_id: str, wave: int, reason: str | None) -> None:
 @NOTE
 def reopen(cohort_id: str, note: str) -> None:
     """重新打开。 Open a closed cohort again; it then stays open until a person closes it."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.reconcile.reopening import reopen_cohort
 
     settings = load_settings()
@@ -284,7 +272,7 @@ def reopen(cohort_id: str, note: str) -> None:
 @NOTE
 def close(cohort_id: str, note: str) -> None:
     """结清。 Close a cohort that a person reopened, by the rule by which the others close by themselves."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.reconcile.reopening import close_cohort
 
     settings = load_settings()

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from issuance.city.partners import load_registry
 from issuance.commands.output import emit
 from issuance.commands.values import AS_JSON
 from issuance.ledger.connection import business_day, transaction
-from issuance.partners import load_registry
 from issuance.settings import load_settings
 
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -26,7 +26,7 @@ def keys() -> None:
 @AS_JSON
 def list_keys(as_json: bool) -> None:
     """Partners' keys with the days they are valid, then our signing keys."""
-    from issuance.dispatch import partner_keys
+    from issuance.vault import partner_keys
     from issuance.vault.keys import KeyService
 
     settings = load_settings()
@@ -44,7 +44,7 @@ def list_keys(as_json: bool) -> None:
 @click.option("--from", "valid_from", type=DAY, required=True, help="First day on which files are sealed to it.")
 def add(partner: str, file: Path, key_id: str, valid_from: datetime) -> None:
     """Take a partner's next public key (PEM); until its day, files are sealed to the present one."""
-    from issuance.dispatch.partner_keys import add_key
+    from issuance.vault.partner_keys import add_key
 
     def act(connection: Any, registry: Any, user: str, day: date) -> None:
         add_key(connection, registry, partner, key_id, file.read_bytes(), valid_from.date(), user, day)
@@ -58,7 +58,7 @@ def add(partner: str, file: Path, key_id: str, valid_from: datetime) -> None:
 @click.option("--on", "last_day", type=DAY, required=True, help="Last day on which files are sealed to it.")
 def retire(partner: str, key_id: str, last_day: datetime) -> None:
     """Seal nothing to a key after a day; another one must be valid by then."""
-    from issuance.dispatch.partner_keys import retire_key
+    from issuance.vault.partner_keys import retire_key
 
     def act(connection: Any, registry: Any, user: str, day: date) -> None:
         retire_key(connection, registry, partner, key_id, last_day.date(), user, day)
@@ -70,10 +70,10 @@ def retire(partner: str, key_id: str, last_day: datetime) -> None:
 @click.option("--from", "first_day", type=DAY, required=True, help="First day on which files are signed with it.")
 def rotate(first_day: datetime) -> None:
     """Make our next signing key; every partner that gets sealed files is told, and both keys verify."""
-    from issuance.dispatch.partner_keys import announce_signing_key
     from issuance.vault.envelopes import OUR_KEYS, publish_keys
     from issuance.vault.keys import KeyService
     from issuance.vault.objects import ObjectStore
+    from issuance.vault.partner_keys import announce_signing_key
 
     settings = load_settings()
 
@@ -87,7 +87,7 @@ def rotate(first_day: datetime) -> None:
 
 
 def _act(act: Any) -> None:
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
 
     settings = load_settings()
     user = current_user(settings)

@@ -7,10 +7,12 @@ import sys
 import click
 
 from issuance.commands.output import emit
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.connection import migrate as migrate_ledger
-from issuance.ledger.news import audit
-from issuance.ledger.verify import ledger_digest, rebuild_ledger, verify_ledger
+from issuance.proof.digest import digest_lines, ledger_digest
+from issuance.proof.rebuild import rebuild_ledger
+from issuance.proof.verify import verify_ledger
 from issuance.settings import load_settings
 
 
@@ -32,7 +34,7 @@ def verify(as_json: bool) -> None:
 @ledger.command()
 def rebuild() -> None:
     """Fold every row anew from the journal; exit code 1 when one had been wrong."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
 
     settings = load_settings()
     user = current_user(settings)
@@ -44,10 +46,12 @@ def rebuild() -> None:
 
 
 @ledger.command()
-def digest() -> None:
+@click.option("--lines", is_flag=True, help="What it is made of, a line each, to compare two ledgers.")
+def digest(lines: bool) -> None:
     """The canonical hash of distinct facts, decisions and row outcomes."""
     with transaction(load_settings().database_url) as connection:
-        click.echo(ledger_digest(connection))
+        for line in digest_lines(connection) if lines else [ledger_digest(connection)]:
+            click.echo(line)
 
 
 @ledger.command()
@@ -65,7 +69,7 @@ def topics() -> None:
 def apply() -> None:
     """Make what schemas/topics.yaml, the partner registry and the authority table ask for; again changes nothing."""
     from issuance.settings import environment
-    from issuance.wire.topics import apply_topics
+    from issuance.wire.topics_apply import apply_topics
 
     env = environment()
     changes = apply_topics(load_settings(), env["KAFKA_ADMIN_USER"], env["KAFKA_ADMIN_PASSWORD"])
@@ -78,7 +82,7 @@ def apply() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_topics(as_json: bool) -> None:
     """Every topic with its direction, key and record."""
-    from issuance.partners import load_registry
+    from issuance.city.partners import load_registry
     from issuance.wire.topics import declared_topics
 
     registry = load_registry(load_settings().partners_file)

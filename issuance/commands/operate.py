@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from issuance.city.partners import load_registry
 from issuance.commands.output import emit, read
 from issuance.commands.values import AS_JSON
 from issuance.ledger import queries
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import business_day, transaction
-from issuance.ledger.news import audit
-from issuance.partners import load_registry
 from issuance.settings import load_settings
 
 
@@ -38,11 +38,36 @@ def find(words: str, as_json: bool) -> None:
 
 @card.command()
 @click.argument("card_ref")
+@AS_JSON
+def why(card_ref: str, as_json: bool) -> None:
+    """原因。 Which rules hold for a card now, and why: state, decisions, breaks; nothing is changed."""
+    from issuance.city.city import load_cities
+    from issuance.tracking.why import explain_card
+
+    found = read(explain_card, load_cities(load_settings()), card_ref)
+    if as_json:
+        emit(found, True)
+        return
+    for part, heading in WHY.items():
+        click.echo(f"\n{heading}")
+        emit(found[part] if part != "card" else [found[part]], False)
+
+
+WHY = {
+    "card": "卡：账上状态与应有状态 / the card: the state that is kept, and the one that follows now",
+    "plastics": "各张卡片：状态与依据 / its plastics: state, and the condition that gives it",
+    "decisions": "成立的决定规则 / rules of decisions that hold",
+    "breaks": "成立的差异规则 / rules of breaks that hold",
+}
+
+
+@card.command()
+@click.argument("card_ref")
 @click.option("--reason", required=True, help="LOST_IN_HANDOVER or DAMAGED.")
 @click.option("--note", required=True, help="What is known; it stands in the audit.")
 def remake(card_ref: str, reason: str, note: str) -> None:
     """补制。 Have another plastic made of a card whose plastic was lost or damaged before anybody collected it."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.tracking.by_hand import remake_card
 
     settings = load_settings()
@@ -71,8 +96,8 @@ def list_jobs(cohort_id: str | None, as_json: bool) -> None:
 @click.argument("job_id")
 def resend(job_id: str) -> None:
     """重发任务。 Send a job's order again: the same file, while the factory has not answered."""
-    from issuance.dispatch.follow import resend_job
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
+    from issuance.dispatch.job_acts import resend_job
     from issuance.vault.objects import ObjectStore
 
     settings = load_settings()
@@ -88,8 +113,8 @@ def resend(job_id: str) -> None:
 @click.option("--reason", required=True, help="Why; it stands in the audit.")
 def reassign(job_id: str, factory: str | None, reason: str) -> None:
     """改派。 Cancel a job and plan what is not made yet for another factory; a second person releases it."""
-    from issuance.dispatch.follow import reassign_job
-    from issuance.login import session
+    from issuance.airflow.login import session
+    from issuance.dispatch.job_acts import reassign_job
 
     settings = load_settings()
     user, airflow = session(settings)
@@ -116,8 +141,8 @@ def break_() -> None:
 @AS_JSON
 def list_breaks(only_open: bool, everything: bool, as_json: bool, **which: str | None) -> None:
     """Differences, the oldest first: how severe, how old, whose, and what to do next."""
-    from issuance.reconcile.break_list import Wanted
-    from issuance.reconcile.break_list import list_breaks as listed
+    from issuance.breaks.listing import Wanted
+    from issuance.breaks.listing import list_breaks as listed
 
     if only_open and everything:
         raise click.UsageError("--open 与 --all 只能选一个。 / --open or --all, not both.")
@@ -159,7 +184,7 @@ def show_break(break_id: str, as_json: bool) -> None:
 @click.argument("owner")
 def assign(break_id: str, owner: str) -> None:
     """Give a break an owner."""
-    from issuance.tracking.breaks import assign_break
+    from issuance.breaks.resolve import assign_break
 
     _act(assign_break, break_id, owner)
 
@@ -169,13 +194,13 @@ def assign(break_id: str, owner: str) -> None:
 @click.option("--note", required=True, help="Why it is explained.")
 def resolve(break_id: str, note: str) -> None:
     """Explain a break and close it."""
-    from issuance.tracking.breaks import resolve_break
+    from issuance.breaks.resolve import resolve_break
 
     _act(resolve_break, break_id, note)
 
 
 def _act(act: Any, subject: str, text: str) -> None:
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
 
     settings = load_settings()
     user = current_user(settings)
@@ -202,8 +227,8 @@ def list_dead_letters(as_json: bool) -> None:
 @click.argument("offset", type=int)
 def replay(topic: str, partition: int, offset: int) -> None:
     """Put a refused message on its topic again; it was not in the inbox, so it is applied."""
-    from issuance.login import current_user
-    from issuance.wire.refusals import replay_message
+    from issuance.airflow.login import current_user
+    from issuance.tracking.replay import replay_message
 
     settings = load_settings()
     user = current_user(settings)

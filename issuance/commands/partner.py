@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from issuance.city.partners import SECTIONS, load_registry
 from issuance.commands.check import check
 from issuance.commands.output import emit
 from issuance.commands.values import AS_JSON, NOTE
 from issuance.errors import Refused
 from issuance.ledger.connection import business_day, transaction
-from issuance.partners import SECTIONS, load_registry
 from issuance.settings import Settings, load_settings
 
 
@@ -29,7 +29,7 @@ partner.add_command(check)
 @AS_JSON
 def list_partners(as_json: bool) -> None:
     """Who takes part, who reported how much, who is paused or suspended."""
-    from issuance.joining.view import list_all
+    from issuance.membership.view import list_all
 
     settings = load_settings()
     with transaction(settings.database_url) as connection:
@@ -41,7 +41,7 @@ def list_partners(as_json: bool) -> None:
 @AS_JSON
 def show(partner_id: str, as_json: bool) -> None:
     """One partner: topics, rights, keys, standing, and what of it is not at its end."""
-    from issuance.joining.view import show as shown
+    from issuance.membership.view import show as shown
 
     settings = load_settings()
     registry = load_registry(settings.partners_file)
@@ -50,7 +50,7 @@ def show(partner_id: str, as_json: bool) -> None:
 
 
 def _user() -> tuple[Settings, str]:
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
 
     settings = load_settings()
     return settings, current_user(settings)
@@ -65,8 +65,8 @@ def _user() -> tuple[Settings, str]:
 @click.option("--capacity", type=int, help="Of a factory: cards a working day.")
 def add(file: Path | None, kind: str | None, name: str | None, **values: Any) -> None:
     """接入。 Let partners in: entries of FILE (sections of the registry file), or one of the options."""
-    from issuance.joining.acts import add_partners
-    from issuance.joining.entries import entries_of, read_entries
+    from issuance.membership.acts import add_partners
+    from issuance.membership.entries import entries_of, read_entries
 
     if (file is None) == (kind is None or name is None):
         raise click.UsageError("请给文件，或 --kind 与 --id。 / give FILE, or --kind and --id.")
@@ -90,8 +90,8 @@ def rotate(
     partner_id: str, kafka: bool, s3: bool, sealing_key: Path | None, key_id: str | None, valid_from: datetime | None
 ) -> None:
     """轮换。 Rotate what a partner comes in with, or the key that files are sealed to."""
-    from issuance.dispatch.partner_keys import add_key
-    from issuance.joining.acts import rotate_credentials
+    from issuance.membership.acts import rotate_credentials
+    from issuance.vault.partner_keys import add_key
 
     if not (kafka or s3 or sealing_key) or (sealing_key is not None) != bool(key_id and valid_from):
         raise click.UsageError(
@@ -117,7 +117,7 @@ def rotate(
 @NOTE
 def suspend(partner_id: str, note: str) -> None:
     """停用。 Keep a partner out: no reading, no writing, no new jobs; its clocks stand still."""
-    from issuance.joining.acts import suspend_partner
+    from issuance.membership.acts import suspend_partner
 
     settings, user = _user()
     suspend_partner(settings, partner_id, note, user)
@@ -128,7 +128,7 @@ def suspend(partner_id: str, note: str) -> None:
 @click.argument("partner_id")
 def resume(partner_id: str) -> None:
     """恢复。 Read a paused partner's messages again, with a new count; let a suspended one in again."""
-    from issuance.joining.acts import let_in_again
+    from issuance.membership.acts import let_in_again
 
     settings, user = _user()
     let_in_again(settings, partner_id, user)
@@ -140,7 +140,7 @@ def resume(partner_id: str) -> None:
 @NOTE
 def remove(partner_id: str, note: str) -> None:
     """退出。 Take a partner out for good; refused while anything of it is not at its end."""
-    from issuance.joining.acts import remove_partner
+    from issuance.membership.acts import remove_partner
 
     settings, user = _user()
     try:

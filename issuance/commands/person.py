@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from issuance.codes import LEGAL_GROUNDS
 from issuance.commands.output import emit
 from issuance.commands.values import AS_JSON
 from issuance.errors import Refused
 from issuance.settings import Settings, load_settings
+from issuance.words.codes import LEGAL_GROUNDS
 
 if TYPE_CHECKING:
     from issuance.retention.persons import Named
@@ -54,7 +54,7 @@ def _named(settings: Settings, card: str | None, application: tuple[str, str] | 
 @AS_JSON
 def export(target: Path, seal_to: Path | None, as_json: bool, **given: Any) -> None:
     """查阅、复制。 Write everything held about a person to TARGET, a new file that only you can read."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.retention.export import export_person
 
     settings = load_settings()
@@ -72,7 +72,7 @@ def export(target: Path, seal_to: Path | None, as_json: bool, **given: Any) -> N
 @AS_JSON
 def erase(ground: str | None, as_json: bool, **given: Any) -> None:
     """删除。 Erase a person with all cards; facts and decisions stay. Shows the certificate."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.retention.erase import erase_person
 
     settings = load_settings()

@@ -36,8 +36,8 @@ def list_rows(cohort_id: str, everything: bool, as_json: bool) -> None:
 @AS_JSON
 def export(cohort_id: str, target: Path, seal_to: Path | None, as_json: bool) -> None:
     """导出隔离行。 Write the rows that you submitted to TARGET; corrected, they come back with submit --amends."""
+    from issuance.airflow.login import current_user
     from issuance.intake.quarantine import export_quarantine
-    from issuance.login import current_user
 
     settings = load_settings()
     rows = export_quarantine(settings, cohort_id, current_user(settings), target, seal_to)

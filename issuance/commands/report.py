@@ -22,7 +22,7 @@ def report() -> None:
 @AS_JSON
 def daily(day: date | None, as_json: bool) -> None:
     """日报。 Make a day's report (CSV and Parquet on S3), or show where the one that was made stands."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.reconcile.daily_report import make_daily_report
 
     settings = load_settings()

@@ -31,7 +31,7 @@ def list_cohorts(as_json: bool) -> None:
 @AS_JSON
 def run(cohort_ids: tuple[str, ...], as_json: bool) -> None:
     """到期清除。 Erase the cohorts that are due, or those named if they are; what broke off is ended."""
-    from issuance.login import current_user
+    from issuance.airflow.login import current_user
     from issuance.retention.cohorts import run_retention
 
     settings = load_settings()

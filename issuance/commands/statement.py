@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Column, Table
 
-from issuance.break_kinds import BREAK_KINDS
-from issuance.lifecycle import CARD_STATES
+from issuance.breaks.kinds import BREAK_KINDS
 from issuance.reconcile.closing import ClosingStatement
 from issuance.reconcile.partner_view import PartnerStatement
+from issuance.words.lifecycle import CARD_STATES
 
 
 def print_statement(statement: ClosingStatement | PartnerStatement) -> None:
@@ -20,7 +20,7 @@ def print_statement(statement: ClosingStatement | PartnerStatement) -> None:
     console.print(f"\n批次 / cohort [bold]{statement.cohort_id}[/]{part}: {statement.state.lower()}")
     states = Table("状态", "state", "cards", title_justify="left")
     for state, count in statement.counts.items():
-        states.add_row(CARD_STATES[state][1], state, f"{count:,}")
+        states.add_row(CARD_STATES[state].zh, state, f"{count:,}")
     console.print(states)
     equations = Table(Column("equation", no_wrap=True), "unit", "left", "right", "holds", "buckets")
     for item in statement.balances:

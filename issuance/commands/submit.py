@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True)
 def submit(files: tuple[Path, ...], opens: datetime | None, wait: bool, as_json: bool, **given: Any) -> None:
     """提交一个批次。 Submit a cohort: FILES with the options, or one manifest.yaml with the same fields."""
+    from issuance.airflow.login import current_user
     from issuance.intake.submit import submit_package
     from issuance.intake.wait import refused_announcements, wait_for_intake
-    from issuance.login import current_user
 
     settings = load_settings()
     fields = {"cohort": given.pop("cohort_id"), "opens": opens.date() if opens else None, **given}
@@ -168,7 +168,7 @@ def generate(words: tuple[str, ...]) -> None:
 @click.option("--password", prompt=True, hide_input=True, envvar="ISSUANCE_PASSWORD")
 def login(user: str, password: str) -> None:
     """Log in as an Airflow user; the audit holds that user."""
-    from issuance.login import log_in
+    from issuance.airflow.login import log_in
 
     log_in(load_settings(), user, password)
     click.echo(f"logged in as {user}")

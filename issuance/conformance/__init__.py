@@ -3,4 +3,8 @@
 It knows the client by what it does alone: messages on its topics, facts in the ledger. What in life reaches a partner
 by hand (a bundle of plastics, a letter, a holder at the counter) is laid down as a slip in the partner's box (`box`);
 what other partners would report, the kit reports with their own credentials (`roles`).
+
+Writes with others: card, changed_card, cohort, job, partner_key, release, wave.
+Makes for one transaction: planned.
+Called by: commands, docpages.
 """

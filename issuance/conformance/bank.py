@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from issuance.conformance import hands
-from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.factory_hands import answered_when_asked, asked
 from issuance.conformance.factory_later import destroyed_rightly
 from issuance.conformance.roles import item
 from issuance.conformance.statements import CASES as STATEMENTS
+from issuance.conformance.workbench import Bench
 from issuance.ledger.connection import transaction
-from issuance.wire.refusals import pause_partner, resume_partner
+from issuance.tracking.resuming import resume_partner
+from issuance.wire.pauses import pause_partner
 
 BANK = frozenset({"bank"})
 HEARD_SECONDS = 2.0
@@ -138,7 +139,7 @@ def check_pause(bench: Bench) -> Verdicts:
 
 
 def _received(bench: Bench, plastics: Sequence[tuple[str, int]]) -> bool:
-    query = "SELECT FROM carriage WHERE card_ref = ANY (%s::uuid[]) AND received_at_place IS NOT NULL"
+    query = "SELECT FROM plastic_in_consignment WHERE card_ref = ANY (%s::uuid[]) AND received_at_place IS NOT NULL"
     return bool(bench.rows_of(query, [ref for ref, _ in plastics]))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 
 from issuance.conformance import hands
-from issuance.conformance.bench import Bench, Told
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.roles import item
-from issuance.lifecycle import ACTIONS, REASONS
+from issuance.conformance.workbench import Bench, Told
+from issuance.words.lifecycle import ACTIONS, REASONS
 
 CARRIER = frozenset({"carrier"})
 WISHES = (Wish("letters", "mail"), Wish("letters", "mail"), Wish("letters", "mail"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from issuance.conformance.bench import Bench
+    from issuance.conformance.workbench import Bench
 
 Outcome = Literal["passed", "failed", "not shown"]
 

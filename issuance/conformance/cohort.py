@@ -14,17 +14,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from issuance.breaks.resolve import resolve_break
 from issuance.conformance.persons import Row, make_persons
 from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.release import release_wave
 from issuance.errors import Broken
 from issuance.intake.in_process import is_registered, take_in_whole
-from issuance.intake.session import card_ref_of
 from issuance.intake.submit import Package, submit_package
 from issuance.ledger.connection import Connection, transaction
 from issuance.settings import Settings
-from issuance.tracking.breaks import resolve_break
 from issuance.vault.keys import KeyService
+from issuance.words.references import card_ref_of
 
 PLANNER, RELEASER = "check-planner", "check-releaser"
 """Four eyes hold for the kit, too: the user submits, these two are the kit's own hands."""

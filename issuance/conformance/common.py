@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from issuance.codes import REFUSAL_CODES
-from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.persons import telling_values
 from issuance.conformance.watch import REPORTS, Seen
+from issuance.conformance.workbench import Bench
 from issuance.tracking.reports import MOST_ITEMS, check_structure
 from issuance.tracking.reports import Reporter as Partner
-from issuance.wire.registry import FRAME
+from issuance.wire.codec import FRAME
+from issuance.words.codes import REFUSAL_CODES
 
 WRITERS = frozenset({"factory", "bank", "hrss", "carrier", "platform"})
 REPORTERS = WRITERS - {"platform"}

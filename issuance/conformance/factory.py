@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from issuance.conformance.bench import Bench, Told
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.common import distinct
 from issuance.conformance.factory_hands import asked, until
-from issuance.lifecycle import REASONS
+from issuance.conformance.workbench import Bench, Told
+from issuance.words.lifecycle import REASONS
 
 FACTORY = frozenset({"factory"})
 GOOD = ("plain", "twice", "resent")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from issuance.conformance.bench import Bench
+from issuance.city.partners import topic_of
 from issuance.conformance.case import Finding, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.roles import item
 from issuance.conformance.watch import Seen
-from issuance.partners import topic_of
+from issuance.conformance.workbench import Bench
 from issuance.wire.kafka import make_producer, our_credentials
 
 BAD = ("hash", "count", "signature", "algorithm")

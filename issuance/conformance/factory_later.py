@@ -8,14 +8,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from issuance.conformance import hands
-from issuance.conformance.bench import Bench, Told
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.factory import FACTORY, FIRST, accepted
 from issuance.conformance.factory_hands import asked, until
 from issuance.conformance.roles import item
-from issuance.dispatch.partner_keys import add_key
+from issuance.conformance.workbench import Bench, Told
 from issuance.ledger.connection import transaction
-from issuance.wire.refusals import pause_partner, resume_partner
+from issuance.tracking.resuming import resume_partner
+from issuance.vault.partner_keys import add_key
+from issuance.wire.pauses import pause_partner
 
 ASK = "A request is answered by a milestone, not by a message"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from issuance.conformance.bench import Bench
 from issuance.conformance.roles import item
+from issuance.conformance.workbench import Bench
 
 Plastic = tuple[str, int]
 
@@ -53,8 +53,9 @@ def handovers(bench: Bench, plastics: Sequence[Plastic]) -> list[Any]:
     """(hand-over id, place, plastics) of every bundle that the ledger says was handed over with some of these in it."""
     rows = bench.rows_of(
         "SELECT substr(consignment_id, 3), mark_content(handed_over) ->> 'to_place', array_agg(card_ref::text)"
-        " FROM carriage WHERE handed_over IS NOT NULL AND starts_with(consignment_id, 'H:') AND consignment_id IN"
-        " (SELECT consignment_id FROM carriage WHERE card_ref = ANY (%s::uuid[])) GROUP BY 1, 2",
+        " FROM plastic_in_consignment WHERE handed_over IS NOT NULL AND NOT is_mail_item(consignment_id)"
+        " AND consignment_id IN"
+        " (SELECT consignment_id FROM plastic_in_consignment WHERE card_ref = ANY (%s::uuid[])) GROUP BY 1, 2",
         [ref for ref, _ in plastics],
     )
     return [(handover_id, place, sorted((ref, 1) for ref in refs)) for handover_id, place, refs in rows]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from issuance.conformance import hands
 from issuance.conformance.bank import bring, received
-from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.factory_hands import answered_when_asked, asked
 from issuance.conformance.statements import CASES as STATEMENTS
+from issuance.conformance.workbench import Bench
 
 HRSS = frozenset({"hrss"})
 WISHES = (Wish("bundle", "service_point"), Wish("bundle", "service_point"), Wish("leaving", "service_point"))

@@ -11,12 +11,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from kafka import KafkaAdminClient, TopicPartition
 
-from issuance.conformance.bench import Bench
+from issuance.city.partners import topic_of
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.roles import credentials_of
+from issuance.conformance.workbench import Bench
 from issuance.errors import Broken
-from issuance.partners import topic_of
 from issuance.settings import read_env_file
 from issuance.tracking.notices import send_notices
 from issuance.vault.envelopes import open_sealed

@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from issuance.conformance.cohort import Check
-from issuance.dispatch.follow import cancel_message, resend_job
+from issuance.dispatch.job_acts import cancel_message, resend_job
 from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.dispatch.seal import Contents, Job, SealedFile, Sealer, order_message, send_order
 from issuance.errors import Refused
 from issuance.ledger.connection import business_day, transaction
-from issuance.ledger.outbox import write_outbox
 from issuance.settings import Settings
 from issuance.vault.keys import NamedKey
 from issuance.vault.objects import ObjectStore
+from issuance.wire.outbox import write_outbox
 
 UNKNOWN_ALGORITHM = "RSA-OAEP-512"
 """None that the contract names."""

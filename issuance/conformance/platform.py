@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from issuance.codes import HOLDER_EVENTS
-from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.cohort import Wish
 from issuance.conformance.watch import Seen
+from issuance.conformance.workbench import Bench
 from issuance.errors import Broken
 from issuance.vault.envelopes import open_sealed
 from issuance.vault.keys import KeyService
+from issuance.words.codes import HOLDER_EVENTS
 
 PLATFORM = frozenset({"platform"})
 WISHES = (Wish("applications"), Wish("applications", "mail"))

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from issuance.city.partners import Partner, topic_of
 from issuance.errors import Misconfigured
-from issuance.partners import Partner, topic_of
 from issuance.settings import Settings, read_env_file
-from issuance.tracking.reports import hash_total
 from issuance.wire.avro import encode_body
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import Credentials, cloud_event_headers, make_producer
-from issuance.wire.registry import Codec
+from issuance.words.references import hash_total
 
 Item = dict[str, Any]
 

@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from issuance.city.partners import Partner, Registry, load_registry
 from issuance.clock import day_of
 from issuance.conformance import bank, carrier, factory_hands, factory_later, hrss, notifier, platform
-from issuance.conformance.bench import Bench
 from issuance.conformance.box import Box
 from issuance.conformance.case import Case, Result, judge
 from issuance.conformance.cohort import Check, Wish, put_away, release, take_in
 from issuance.conformance.common import ALWAYS, ASKED
 from issuance.conformance.orders import Orders
 from issuance.conformance.watch import Watch
+from issuance.conformance.workbench import Bench
 from issuance.errors import Refused
+from issuance.ledger.audit import audit
 from issuance.ledger.checks import CHECKS
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.partners import Partner, Registry, load_registry
 from issuance.settings import STACK_DIR, Settings
 from issuance.waiting import wait_for
-from issuance.wire.refusals import paused_partners
-from issuance.wire.registry import Codec
+from issuance.wire.codec import Codec
+from issuance.wire.pauses import paused_partners
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "")
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from issuance.clock import day_of
-from issuance.conformance.bench import Bench
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.common import CLOCKS_APART
 from issuance.conformance.watch import Seen
+from issuance.conformance.workbench import Bench
 from issuance.reconcile.activation import active_at
-from issuance.tracking.reports import hash_total
+from issuance.words.references import hash_total
 
 STATING = frozenset({"bank", "hrss"})
 NONE_CAME = (

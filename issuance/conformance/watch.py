@@ -8,10 +8,10 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from issuance.partners import Partner, topic_of
+from issuance.city.partners import Partner, topic_of
 from issuance.settings import Settings
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import make_consumer, our_credentials
-from issuance.wire.registry import Codec
 
 RECORDS = {
     "production": "card_report",

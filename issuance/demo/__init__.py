@@ -1,1 +1,4 @@
-"""The demonstration: one synthetic cohort through its whole life on the local stack, and the proof that it adds up."""
+"""The demonstration: one synthetic cohort through its whole life on the local stack, and the proof that it adds up.
+
+Called by: commands.
+"""

@@ -109,7 +109,7 @@ def _truth_key(entry: dict[str, Any]) -> FactKey:
 
 def check_planted(connection: Connection, play: Play, truth: Truth) -> Checked:
     """Compare rows and facts of a cohort with the truth about it."""
-    standing = _ledger_facts(connection, play.cohort_id, FACT_STANDS)
+    in_ledger = _ledger_facts(connection, play.cohort_id, FACT_STANDS)
     gone = _ledger_facts(connection, play.cohort_id, f"NOT f.corrects AND NOT ({FACT_STANDS})")
     rows = {
         (file, line, reason)
@@ -125,13 +125,13 @@ def check_planted(connection: Connection, play: Play, truth: Truth) -> Checked:
     for rule in sorted({rule for _, _, rule in defects}):
         _count(planted, rule, (r for r in defects if r[2] == rule), rows)
     for kind, milestones in BY_MILESTONE.items():
-        _count(planted, kind, (fact for fact in truth.facts if fact.milestone in milestones), standing)
+        _count(planted, kind, (fact for fact in truth.facts if fact.milestone in milestones), in_ledger)
     for kind in ON_THE_WAY:
-        _count(planted, kind, (fact for fact, ways in truth.facts.items() if kind in ways), standing)
+        _count(planted, kind, (fact for fact, ways in truth.facts.items() if kind in ways), in_ledger)
     _count(planted, "correct", truth.annulled, gone)
     differences = [
         *_differences("row", defects, rows),
-        *_differences("fact", set(truth.facts), standing),
+        *_differences("fact", set(truth.facts), in_ledger),
         *_differences("annulled fact", truth.annulled, gone),
     ]
     return Checked(planted, differences)
@@ -173,7 +173,8 @@ def _ledger_facts(connection: Connection, cohort_id: str, condition: str) -> set
         " mark_reason(mark) FROM fact f WHERE " + condition + " AND ("
         " card_ref IN (SELECT card_ref FROM card JOIN cohort USING (cohort_no) WHERE cohort_id = %(cohort)s)"
         " OR job_id IN (SELECT job_id FROM job JOIN cohort USING (cohort_no) WHERE cohort_id = %(cohort)s)"
-        " OR (subject = 'mail' AND consignment_id IN (SELECT consignment_id FROM carriage JOIN card USING (card_ref)"
+        " OR (subject = 'mail' AND consignment_id IN (SELECT consignment_id FROM plastic_in_consignment"
+        " JOIN card USING (card_ref)"
         " JOIN cohort USING (cohort_no) WHERE cohort_id = %(cohort)s)))",
         {"cohort": cohort_id},
     )

@@ -10,6 +10,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from issuance.city.partners import load_registry
 from issuance.demo.people import as_user
 from issuance.demo.plays import OPENS, Play
 from issuance.demo.waiting import await_condition
@@ -18,7 +19,6 @@ from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer, finish_dispatch
 from issuance.errors import Broken
 from issuance.intake.in_process import is_registered, take_in_whole
-from issuance.partners import load_registry
 from issuance.settings import Settings
 
 

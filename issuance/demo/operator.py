@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from issuance.airflow import Airflow
-from issuance.break_kinds import BREAK_KINDS
+from issuance.airflow.client import Airflow
+from issuance.breaks.kinds import BREAK_KINDS
 from issuance.demo.people import airflow_of, as_user
 from issuance.demo.waiting import PATIENCE, await_condition
 from issuance.errors import Broken
@@ -52,7 +52,7 @@ def operate(settings: Settings, cohorts: Sequence[str]) -> int:
 def _lost(connection: Connection, consignment_id: str) -> list[str]:
     """The cards that were handed over to a place and not received there, while the hand-over is what they wait for."""
     rows = connection.execute(
-        "SELECT card_ref FROM carriage a JOIN card c USING (card_ref) WHERE consignment_id = %s"
+        "SELECT card_ref FROM plastic_in_consignment a JOIN card c USING (card_ref) WHERE consignment_id = %s"
         " AND handed_over IS NOT NULL AND received_at_place IS NULL AND c.state = 'HANDED_OVER'"
         " AND a.attempt = c.effective ORDER BY 1",
         (consignment_id,),

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from issuance.airflow import Airflow
+from issuance.airflow.client import Airflow
 from issuance.errors import Broken
 from issuance.settings import STACK_DIR, Settings, environment
 

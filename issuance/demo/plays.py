@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from issuance.demo.scenarios import QUIET, Scenario
-from issuance.intake.session import card_ref_of
+from issuance.words.references import card_ref_of
 
 WORLD = "world.json"
 OPENS = date(2025, 10, 9)

@@ -169,7 +169,7 @@ def _await_life(demo: Demo, settings: Settings) -> None:
     """
     with (demo.directory / "follow.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "issuance.demo.follow", str(demo.directory), "--seed", str(demo.seed)],
+            [sys.executable, "-m", "issuance.demo.afterwards", str(demo.directory), "--seed", str(demo.seed)],
             env={**os.environ, MARK: str(STACK_DIR.resolve())},
             stdin=subprocess.DEVNULL,
             stdout=log,

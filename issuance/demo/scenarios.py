@@ -101,7 +101,8 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "退回在库，最终发放或到期销毁",
                     "back in the store, in the end handed out or destroyed",
-                    f"SELECT {PLASTIC} FROM carriage a JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
+                    f"SELECT {PLASTIC} FROM plastic_in_consignment a JOIN plastic p USING (card_ref, attempt)"
+                    " JOIN card c USING"
                     " (card_ref) WHERE c.cohort_no = %(cohort)s AND a.sent_back IS NOT NULL"
                     f" AND (c.state IN {IN_HAND} OR c.state = 'DESTROYED')",
                     happening="left over",
@@ -135,7 +136,7 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "丢失即补制",
                     "what is lost is made again",
-                    "SELECT split_part(l.consignment_id, ':', 3) FROM decision d JOIN letter_news l"
+                    "SELECT tracking_no_of(l.consignment_id) FROM decision d JOIN letter_news l"
                     " USING (card_ref, attempt) WHERE d.kind = 'REMAKE' AND d.reason = 'MAIL_LOST'"
                     f" AND l.lost IS NOT NULL AND d.{OF_COHORT}",
                     milestone="LOST",
@@ -183,8 +184,8 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "作为新的交接再次投递",
                     "it goes out again as a new consignment",
-                    "SELECT DISTINCT split_part(d.occasion, ':', 3) FROM decision d JOIN letter_news l"
-                    " USING (card_ref, attempt) WHERE d.kind = 'RESEND' AND l.consignment_id <> d.occasion"
+                    "SELECT DISTINCT tracking_no_of(d.consignment_id) FROM decision d JOIN letter_news l"
+                    " USING (card_ref, attempt) WHERE d.kind = 'RESEND' AND l.consignment_id <> d.consignment_id"
                     f" AND l.delivered IS NOT NULL AND d.{OF_COHORT}",
                     milestone="RETURNED",
                 ),
@@ -201,7 +202,7 @@ SCENARIOS: dict[str, Scenario] = {
                     "差异点名该卡，经办人补制",
                     "a break names it, an operator has it made again",
                     f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
-                    " (card_ref) JOIN carriage a USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
+                    " (card_ref) JOIN plastic_in_consignment a USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
                     " AND d.reason = 'LOST_IN_HANDOVER' AND d.decided_by <> 'policy' AND c.cohort_no = %(cohort)s"
                     f" AND c.state IN {IN_HAND} AND EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
                     " AND b.reference = a.consignment_id)",
@@ -284,11 +285,8 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "按序号索要并补齐",
                     "they are asked for by number and sent again",
-                    # the id of each notice names the range that was asked for
-                    "SELECT p.partner || '/' || p.stream || '/' || n FROM outbox o JOIN partner_stream p"
-                    " ON (p.partner, p.stream) = (split_part(ce_id, '/', 1), split_part(ce_id, '/', 4)),"
-                    " generate_series(split_part(ce_id, '/', 5)::bigint, split_part(ce_id, '/', 6)::bigint - 1) n"
-                    " WHERE ce_id LIKE '%%/MISSING//%%/%%/%%/%%' AND seen @> n",
+                    "SELECT partner || '/' || stream || '/' || n FROM partner_stream, unnest(asked) AS gap,"
+                    " generate_series(lower(gap), upper(gap) - 1) AS n WHERE seen @> n",
                     happening="gap",
                 ),
             ),

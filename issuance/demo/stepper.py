@@ -12,13 +12,14 @@ from kafka import TopicPartition
 from issuance.demo.simulators import Simulators
 from issuance.errors import Unavailable
 from issuance.ledger.connection import set_business_day, transaction
+from issuance.passes import run_clocks
 from issuance.reconcile.activation import reconcile_activation
 from issuance.reconcile.closing import close_cohorts
 from issuance.settings import Settings
-from issuance.tracking.clocks import run_clocks
 from issuance.wire.consumer import read_positions
 from issuance.wire.kafka import make_consumer, our_credentials
-from issuance.wire.refusals import partner_of, paused_partners
+from issuance.wire.pauses import paused_partners
+from issuance.wire.refusals import partner_of
 from issuance.wire.relay import unsent_count
 
 INBOUND = re.compile(

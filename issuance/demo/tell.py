@@ -19,7 +19,7 @@ SELECT 'decision', d.kind, d.reason, count(*), min(business_day), max(business_d
     'issuance card show ' || min(d.card_ref::text)
 FROM decision d JOIN own USING (card_ref) WHERE d.kind NOT IN ('REQUEST', 'NOTICE') GROUP BY 1, 2, 3
 UNION ALL
-SELECT 'request', split_part(d.occasion, ':', 1), d.partner, count(*), min(business_day), max(business_day),
+SELECT 'request', d.request, d.partner, count(*), min(business_day), max(business_day),
     'issuance cohort due ' || %(cohort)s
 FROM decision d JOIN own USING (card_ref) WHERE d.kind = 'REQUEST' GROUP BY 1, 2, 3
 UNION ALL

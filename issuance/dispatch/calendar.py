@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from issuance.clock import is_known, is_working_day
-from issuance.dispatch.demands import Assumptions, CohortAhead, PolicyOf, cohorts_ahead, factories_of, read_demands
+from issuance.city.calendar import STATE_COUNCIL
+from issuance.city.city import Cities
+from issuance.dispatch.demands import Assumptions, CohortAhead, cohorts_ahead, factories_of, read_demands
 from issuance.dispatch.forecast import Record
 from issuance.dispatch.schedule import Factory, Lot, schedule
 from issuance.ledger.connection import Connection, business_day
-from issuance.partners import Registry
 
 SHORTEST = 14
 """Days that a calendar shows at least."""
@@ -32,7 +32,7 @@ class CalendarDay:
     """Factories that make nothing on this day."""
 
 
-def read_calendar(connection: Connection, registry: Registry, policy_of: PolicyOf) -> list[CalendarDay]:
+def read_calendar(connection: Connection, cities: Cities) -> list[CalendarDay]:
     """The days from the business day to the last one on which a cohort opens or a card is made.
 
     Raises:
@@ -41,9 +41,9 @@ def read_calendar(connection: Connection, registry: Registry, policy_of: PolicyO
     assumed = Assumptions()
     day = business_day(connection)
     cohorts = cohorts_ahead(connection, assumed)
-    factories = factories_of(registry, assumed)
-    demands = read_demands(connection, registry, policy_of, day, cohorts, assumed)
-    lots = schedule(demands, factories, day, is_working_day)
+    factories = factories_of(cities.partners, assumed)
+    demands = read_demands(connection, cities, day, cohorts, assumed)
+    lots = schedule(demands, factories, day, STATE_COUNCIL.is_working_day)
     cards: Counter[str] = Counter()
     for demand in demands:
         cards[demand.cohort] += demand.cards
@@ -67,7 +67,7 @@ def draw_calendar(
     return [
         CalendarDay(
             day,
-            is_working_day(day) if is_known(day) else None,
+            STATE_COUNCIL.is_working_day(day) if STATE_COUNCIL.is_known(day) else None,
             [_opening(cohort, cards) for cohort in coming if cohort.opens_on == day],
             dict(sorted(load.get(day, Counter()).items())),
             sorted(name for name, factory in factories.items() if day in factory.maintenance),

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from issuance.clock import is_known
+from issuance.city.calendar import STATE_COUNCIL
+from issuance.city.city import Cities
+from issuance.city.partners import Registry
 from issuance.dispatch.schedule import Demand, Factory
 from issuance.errors import Misconfigured, Refused
 from issuance.ledger.connection import Connection
-from issuance.partners import Registry
-from issuance.policy import Policy
-
-PolicyOf = Callable[[str], Policy]
-"""The policy of a city."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +41,13 @@ def factories_of(registry: Registry, assumed: Assumptions) -> dict[str, Factory]
     Raises:
         Refused: the what-if names no factory of the registry.
     """
-    standing = {one.id: Factory(one.id, one.capacity, one.maintenance) for one in registry.of_kind("factory")}
-    unknown = sorted({*assumed.capacity, *assumed.maintenance} - set(standing))
+    known = {one.id: Factory(one.id, one.capacity, one.maintenance) for one in registry.of_kind("factory")}
+    unknown = sorted({*assumed.capacity, *assumed.maintenance} - set(known))
     if unknown:
         raise Refused(
             "FACTORY_UNKNOWN",
-            f"没有制卡厂 {', '.join(unknown)}；有 {', '.join(standing)}。"
-            f" / no factory {', '.join(unknown)}; there are {', '.join(standing)}.",
+            f"没有制卡厂 {', '.join(unknown)}；有 {', '.join(known)}。"
+            f" / no factory {', '.join(unknown)}; there are {', '.join(known)}.",
         )
     return {
         name: Factory(
@@ -58,7 +55,7 @@ def factories_of(registry: Registry, assumed: Assumptions) -> dict[str, Factory]
             assumed.capacity.get(name, factory.capacity),
             factory.maintenance | assumed.maintenance.get(name, frozenset()),
         )
-        for name, factory in standing.items()
+        for name, factory in known.items()
     }
 
 
@@ -82,15 +79,14 @@ def cohorts_ahead(connection: Connection, assumed: Assumptions) -> dict[str, Coh
                 "COHORT_UNKNOWN",
                 f"没有在办或待启用的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
             )
-        standing = found[cohort_id]
-        found[cohort_id] = CohortAhead(cohort_id, standing.city, standing.state, day, standing.declared)
+        cohort = found[cohort_id]
+        found[cohort_id] = CohortAhead(cohort_id, cohort.city, cohort.state, day, cohort.declared)
     return found
 
 
 def read_demands(
     connection: Connection,
-    registry: Registry,
-    policy_of: PolicyOf,
+    cities: Cities,
     day: date,
     cohorts: Mapping[str, CohortAhead],
     assumed: Assumptions,
@@ -102,18 +98,17 @@ def read_demands(
     Raises:
         Misconfigured: the registry lacks a bank of a card that waits, or a factory that has jobs.
     """
-    known = {name: cohort for name, cohort in cohorts.items() if is_known(cohort.opens_on)}
+    known = {name: cohort for name, cohort in cohorts.items() if STATE_COUNCIL.is_known(cohort.opens_on)}
     return [
-        *_waiting(connection, registry, policy_of, day, known, assumed),
-        *_in_jobs(connection, registry),
-        *_declared(registry, policy_of, day, known),
+        *_waiting(connection, cities, day, known, assumed),
+        *_in_jobs(connection, cities.partners),
+        *_declared(cities, day, known),
     ]
 
 
 def _waiting(
     connection: Connection,
-    registry: Registry,
-    policy_of: PolicyOf,
+    cities: Cities,
     day: date,
     cohorts: Mapping[str, CohortAhead],
     assumed: Assumptions,
@@ -132,11 +127,11 @@ def _waiting(
         cohort = cohorts.get(cohort_id)
         if cohort is None:
             continue
-        policy = policy_of(cohort.city)
+        city = cities[cohort.city]
         if applied_on is not None:
-            due_on = policy.due_on(max(applied_on, cohort.opens_on))
-        due_on = min(due_on, policy.old_card_stop.get(generation, due_on))
-        yield _demand(registry, cohort, bank, due_on, cards, day)
+            due_on = city.due_on(max(applied_on, cohort.opens_on))
+        due_on = min(due_on, city.policy.old_card_stop.get(generation, due_on))
+        yield _demand(cities.partners, cohort, bank, due_on, cards, day)
 
 
 def _in_jobs(connection: Connection, registry: Registry) -> Iterator[Demand]:
@@ -151,14 +146,12 @@ def _in_jobs(connection: Connection, registry: Registry) -> Iterator[Demand]:
         yield Demand(cohort_id, bank, due_on, cards, factory, in_job=True)
 
 
-def _declared(
-    registry: Registry, policy_of: PolicyOf, day: date, cohorts: Mapping[str, CohortAhead]
-) -> Iterator[Demand]:
+def _declared(cities: Cities, day: date, cohorts: Mapping[str, CohortAhead]) -> Iterator[Demand]:
     """Cohorts in intake by their declared rows: whose banks is not known yet, so spread by the factories' capacity."""
     for cohort in cohorts.values():
-        due_on = policy_of(cohort.city).due_on(max(cohort.opens_on, day)) if cohort.declared else day
-        for bank, cards in spread(cohort.declared, registry).items():
-            yield _demand(registry, cohort, bank, due_on, cards, day)
+        due_on = cities[cohort.city].due_on(max(cohort.opens_on, day)) if cohort.declared else day
+        for bank, cards in spread(cohort.declared, cities.partners).items():
+            yield _demand(cities.partners, cohort, bank, due_on, cards, day)
 
 
 def _demand(registry: Registry, cohort: CohortAhead, bank: str, due_on: date, cards: int, day: date) -> Demand:

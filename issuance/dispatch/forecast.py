@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from issuance.clock import is_known, is_working_day
+from issuance.city.calendar import STATE_COUNCIL
+from issuance.city.city import Cities
 from issuance.dispatch.demands import (
     Assumptions,
     CohortAhead,
-    PolicyOf,
     cohorts_ahead,
     factories_of,
     read_demands,
@@ -24,7 +24,6 @@ from issuance.dispatch.schedule import Factory, Lot, schedule
 from issuance.dispatch.waves import cut_waves
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day
-from issuance.partners import Registry
 
 Record = dict[str, Any]
 
@@ -48,8 +47,7 @@ class Forecast:
 
 def forecast(
     connection: Connection,
-    registry: Registry,
-    policy_of: PolicyOf,
+    cities: Cities,
     named: Sequence[str] = (),
     assumed: Assumptions | None = None,
 ) -> Forecast:
@@ -61,7 +59,7 @@ def forecast(
     """
     assumed = assumed or Assumptions()
     day = business_day(connection)
-    factories = factories_of(registry, assumed)
+    factories = factories_of(cities.partners, assumed)
     cohorts = cohorts_ahead(connection, assumed)
     for cohort_id in named:
         if cohort_id not in cohorts:
@@ -69,13 +67,13 @@ def forecast(
                 "COHORT_UNKNOWN",
                 f"没有在办或待启用的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
             )
-    demands = read_demands(connection, registry, policy_of, day, cohorts, assumed)
-    lots = schedule(demands, factories, day, is_working_day)
+    demands = read_demands(connection, cities, day, cohorts, assumed)
+    lots = schedule(demands, factories, day, STATE_COUNCIL.is_working_day)
     shown = {name: cohort for name, cohort in cohorts.items() if name in named or not named}
     waves = [
         wave
         for name, cohort in shown.items()
-        for wave in wave_records(name, _waiting(lots, name), factories, policy_of(cohort.city).wave_days)
+        for wave in wave_records(name, _waiting(lots, name), factories, cities[cohort.city].policy.wave_days)
     ]
     return Forecast(
         day,
@@ -83,7 +81,7 @@ def forecast(
         factory_records(lots, factories),
         late_records(lot for lot in lots if lot.demand.cohort in shown),
         waves,
-        [name for name, cohort in shown.items() if not is_known(cohort.opens_on)],
+        [name for name, cohort in shown.items() if not STATE_COUNCIL.is_known(cohort.opens_on)],
     )
 
 

@@ -46,7 +46,7 @@ SELECT count(*) FILTER (WHERE refusal IS NULL AND coalesce(p.item_accepted, j.jo
 FROM plastic p, LATERAL (SELECT
     coalesce(p.item_refused, CASE WHEN p.item_accepted IS NULL AND j.job_accepted IS NULL THEN j.job_refused END)
         AS refusal,
-    EXISTS (SELECT FROM carriage a WHERE (a.card_ref, a.attempt) = (p.card_ref, p.attempt)
+    EXISTS (SELECT FROM plastic_in_consignment a WHERE (a.card_ref, a.attempt) = (p.card_ref, p.attempt)
             AND a.handed_over IS NOT NULL) AS handed) f
 WHERE p.job_id = j.job_id
 """

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from issuance.tracking.reports import hash_total
+from issuance.words.references import hash_total
 
 
 def pack_of(job_id: str, method: str, place: str) -> str | None:

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from issuance.clock import is_working_day
+from issuance.city.calendar import STATE_COUNCIL
+from issuance.city.city import Cities, load_cities
+from issuance.city.policy import Policy
 from issuance.dispatch.demands import Assumptions, cohorts_ahead, factories_of, read_demands
-from issuance.dispatch.due import Standing, standings
 from issuance.dispatch.forecast import wave_forecast
+from issuance.dispatch.openings import NextWave, next_waves
 from issuance.dispatch.schedule import Lot, schedule
 from issuance.dispatch.waves import Allotment, allot, job_starts, take_wave
 from issuance.errors import Refused, unknown_cohort
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit, tell_cohort
-from issuance.partners import Registry, load_registry
-from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
+from issuance.wire.news import tell_cohort
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,26 @@ def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave 
     Raises:
         Refused: no such cohort, or it has not opened yet.
     """
-    registry = load_registry(settings.partners_file)
+    cities = load_cities(settings)
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
-        standing = _require_open(connection, cohort_id)
-        planned = _read_wave(connection, cohort_id, standing.cohort_no, wave)
-        if planned or not (standing.cards_wait or standing.remakes_wait):
+        next_wave = _require_open(connection, cohort_id)
+        planned = _read_wave(connection, cohort_id, next_wave.cohort_no, wave)
+        if planned or not (next_wave.cards_wait or next_wave.remakes_wait):
             return planned
         day = business_day(connection)
-        policy = load_policy(settings.policies_dir, standing.city)
-        if standing.cards_wait:
+        policy = cities[next_wave.city].policy
+        if next_wave.cards_wait:
             connection.execute(
                 "SELECT FROM card WHERE cohort_no = %s AND state = 'WAITING' ORDER BY card_ref FOR UPDATE",
-                (standing.cohort_no,),
+                (next_wave.cohort_no,),
             )
-            mine = _lots_of(connection, settings, registry, standing, day)
-            lots = take_wave(mine, factories_of(registry, Assumptions()), policy.wave_days)
-            _write_wave(connection, standing, wave, (user, day), lots, sum(lot.cards for lot in mine), policy)
+            mine = _lots_of(connection, cities, next_wave, day)
+            lots = take_wave(mine, factories_of(cities.partners, Assumptions()), policy.wave_days)
+            _write_wave(connection, next_wave, wave, (user, day), lots, sum(lot.cards for lot in mine), policy)
         else:
-            _write_remake_wave(connection, standing, wave, (user, day), policy)
-        plan = _read_wave(connection, cohort_id, standing.cohort_no, wave)
+            _write_remake_wave(connection, next_wave, wave, (user, day), policy)
+        plan = _read_wave(connection, cohort_id, next_wave.cohort_no, wave)
         audit(connection, user, "plan", f"{cohort_id}.{wave}", day, {"plastics": plan.plastics if plan else 0})
         tell_cohort(connection, cohort_id, "PLANNED", day, wave=wave)
         return plan
@@ -87,15 +88,15 @@ def wave_to_plan(connection: Connection, cohort_id: str) -> int:
     Raises:
         Refused: no such cohort, it has not opened yet, or nothing of it waits.
     """
-    standing = _require_open(connection, cohort_id)
-    waits = standing.accepted and (standing.cards_wait or standing.remakes_wait)
-    if not waits and not standing.plan_waits:
+    next_wave = _require_open(connection, cohort_id)
+    waits = next_wave.accepted and (next_wave.cards_wait or next_wave.remakes_wait)
+    if not waits and not next_wave.plan_waits:
         raise Refused("NOTHING_WAITING", f"批次 {cohort_id} 没有待计划的卡。 / no card of {cohort_id} waits.")
-    return standing.wave
+    return next_wave.wave
 
 
-def _require_open(connection: Connection, cohort_id: str) -> Standing:
-    found = standings(connection, cohort_id)
+def _require_open(connection: Connection, cohort_id: str) -> NextWave:
+    found = next_waves(connection, cohort_id)
     if not found:
         raise unknown_cohort(cohort_id)
     if business_day(connection) < found[0].opens_on:
@@ -108,17 +109,12 @@ def _require_open(connection: Connection, cohort_id: str) -> Standing:
     return found[0]
 
 
-def _lots_of(
-    connection: Connection, settings: Settings, registry: Registry, standing: Standing, day: date
-) -> list[Lot]:
+def _lots_of(connection: Connection, cities: Cities, next_wave: NextWave, day: date) -> list[Lot]:
     """When and where the cohort's waiting cards are made, among everything else that the factories have to make."""
     assumed = Assumptions()
-    cohorts = cohorts_ahead(connection, assumed)
-    demands = read_demands(
-        connection, registry, lambda city: load_policy(settings.policies_dir, city), day, cohorts, assumed
-    )
-    lots = schedule(demands, factories_of(registry, assumed), day, is_working_day)
-    return [lot for lot in lots if lot.demand.cohort == standing.cohort_id and not lot.demand.in_job]
+    demands = read_demands(connection, cities, day, cohorts_ahead(connection, assumed), assumed)
+    lots = schedule(demands, factories_of(cities.partners, assumed), day, STATE_COUNCIL.is_working_day)
+    return [lot for lot in lots if lot.demand.cohort == next_wave.cohort_id and not lot.demand.in_job]
 
 
 PLANNED = """
@@ -149,14 +145,16 @@ Cards of one employer and due date lie together, so that they leave in one pack,
 """
 
 
-def _group(connection: Connection, standing: Standing, wave: int, alloted: Sequence[Allotment], policy: Policy) -> None:
+def _group(
+    connection: Connection, next_wave: NextWave, wave: int, alloted: Sequence[Allotment], policy: Policy
+) -> None:
     """Put cards into jobs as allotted; the table `planned` keeps which."""
     connection.execute(
         PLANNED,
         {
             "size": policy.job_size,
-            "cohort": standing.cohort_id,
-            "no": standing.cohort_no,
+            "cohort": next_wave.cohort_id,
+            "no": next_wave.cohort_no,
             "wave": wave,
             "generations": list(policy.old_card_stop),
             "stops": list(policy.old_card_stop.values()),
@@ -171,7 +169,7 @@ def _group(connection: Connection, standing: Standing, wave: int, alloted: Seque
 
 def _write_wave(
     connection: Connection,
-    standing: Standing,
+    next_wave: NextWave,
     wave: int,
     decided: tuple[str, date],
     lots: Sequence[Lot],
@@ -179,23 +177,23 @@ def _write_wave(
     policy: Policy,
 ) -> None:
     user, day = decided
-    _group(connection, standing, wave, allot(lots), policy)
-    starts = job_starts(lots, f"{standing.cohort_id}.{wave}", policy.job_size, day)
-    _insert_wave(connection, standing, wave, (user, day), wave_forecast(lots, len(starts), waiting))
+    _group(connection, next_wave, wave, allot(lots), policy)
+    starts = job_starts(lots, f"{next_wave.cohort_id}.{wave}", policy.job_size, day)
+    _insert_wave(connection, next_wave, wave, (user, day), wave_forecast(lots, len(starts), waiting))
     write_jobs(connection, starts, remake=False)
     write_plastics(connection)
     connection.execute("ANALYZE plastic, job_item, job")
 
 
 def _insert_wave(
-    connection: Connection, standing: Standing, wave: int, decided: tuple[str, date], forecast: dict[str, Any]
+    connection: Connection, next_wave: NextWave, wave: int, decided: tuple[str, date], forecast: dict[str, Any]
 ) -> None:
     user, day = decided
     connection.execute(
         "INSERT INTO wave (cohort_no, wave, planned_by, submitters, planned_on, plastics, forecast)"
         " SELECT %s, %s, %s, array_agg(DISTINCT submitted_by ORDER BY submitted_by), %s,"
         " (SELECT count(*) FROM planned), %s FROM submission WHERE cohort_no = %s",
-        (standing.cohort_no, wave, user, day, json.dumps(forecast), standing.cohort_no),
+        (next_wave.cohort_no, wave, user, day, json.dumps(forecast), next_wave.cohort_no),
     )
 
 
@@ -213,14 +211,14 @@ FROM (SELECT p.card_ref, p.attempt, c.cohort_no, p.bank, p.factory, c.due_on,
 
 
 def _write_remake_wave(
-    connection: Connection, standing: Standing, wave: int, decided: tuple[str, date], policy: Policy
+    connection: Connection, next_wave: NextWave, wave: int, decided: tuple[str, date], policy: Policy
 ) -> None:
     connection.execute(
         REMAKES,
-        {"wave": wave, "size": policy.job_size, "cohort": standing.cohort_id, "no": standing.cohort_no},
+        {"wave": wave, "size": policy.job_size, "cohort": next_wave.cohort_id, "no": next_wave.cohort_no},
     )
     jobs = connection.execute("SELECT DISTINCT job_id FROM planned").fetchall()
-    _insert_wave(connection, standing, wave, decided, {"jobs": len(jobs)})
+    _insert_wave(connection, next_wave, wave, decided, {"jobs": len(jobs)})
     write_jobs(connection, {job_id: decided[1] for (job_id,) in jobs}, remake=False)
     connection.execute(
         "UPDATE plastic p SET job_id = planned.job_id FROM planned"
@@ -253,7 +251,10 @@ def write_jobs(connection: Connection, starts: dict[str, date], *, remake: bool)
         """,
         (json.dumps(starts, default=str), remake),
     )
-    connection.execute("INSERT INTO job_item SELECT job_id, position, card_ref, attempt FROM planned")
+    connection.execute(
+        "INSERT INTO job_item (job_id, position, card_ref, attempt)"
+        " SELECT job_id, position, card_ref, attempt FROM planned"
+    )
 
 
 def _read_wave(connection: Connection, cohort_id: str, cohort_no: int, wave: int) -> Wave | None:

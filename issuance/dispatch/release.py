@@ -10,14 +10,15 @@ from typing import Any, Literal
 
 import psycopg
 
+from issuance.city.city import load_city
 from issuance.errors import Refused
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit, tell_cohort
-from issuance.policy import load_policy
 from issuance.settings import Settings
+from issuance.wire.news import tell_cohort
 
 
-def wave_standing(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:
+def wave_state(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:
     """How a wave stands: not planned, planned and waiting for a release, released, or refused."""
     with transaction(settings.database_url) as connection:
         row = connection.execute(
@@ -34,14 +35,23 @@ def wave_standing(settings: Settings, cohort_id: str, wave: int) -> Literal["abs
 def may_not_release(settings: Settings, cohort_id: str, wave: int) -> list[str]:
     """Who submitted or planned the wave, and so may not release it."""
     with transaction(settings.database_url) as connection:
-        row = connection.execute(
-            "SELECT submitters || planned_by FROM wave JOIN cohort USING (cohort_no)"
-            " WHERE cohort_id = %s AND wave = %s",
-            (cohort_id, wave),
-        ).fetchone()
+        (barred,) = _wave(connection, "submitters || planned_by", cohort_id, wave)
+    return sorted(set(barred))
+
+
+def _wave(connection: Connection, columns: str, cohort_id: str, wave: int, lock: str = "") -> Any:
+    """Columns of a wave and its cohort.
+
+    Raises:
+        Refused: there is no such wave.
+    """
+    row = connection.execute(
+        f"SELECT {columns} FROM wave JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND wave = %s {lock}",
+        (cohort_id, wave),
+    ).fetchone()
     if row is None:
         raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
-    return sorted(set(row[0]))
+    return row
 
 
 def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> None:
@@ -51,16 +61,14 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
         Refused: no such wave, it was refused, or the same person submitted or planned it.
     """
     with transaction(settings.database_url) as connection:
-        row = connection.execute(
-            "SELECT cohort_no, city, planned_by, submitters, plastics, refused FROM wave JOIN cohort USING (cohort_no)"
-            " WHERE cohort_id = %s AND wave = %s FOR UPDATE OF wave",
-            (cohort_id, wave),
-        ).fetchone()
-        if row is None or row[5] is not None:
+        columns = "cohort_no, city, planned_by, submitters, plastics, refused"
+        cohort_no, city, planned_by, submitters, plastics, refused = _wave(
+            connection, columns, cohort_id, wave, "FOR UPDATE OF wave"
+        )
+        if refused:
             raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / no plan {wave} of {cohort_id} waits for a release.")
-        cohort_no, city, planned_by, submitters, plastics, _ = row
         day = business_day(connection)
-        remakes = math.ceil(plastics * load_policy(settings.policies_dir, city).remake_ratio)
+        remakes = math.ceil(plastics * load_city(settings, city).policy.remake_ratio)
         try:
             done = connection.execute(
                 "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on,"
@@ -90,14 +98,7 @@ def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason
     if not reason.strip():
         raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
     with transaction(settings.database_url) as connection:
-        row = connection.execute(
-            "SELECT cohort_no, refused IS NOT NULL FROM wave JOIN cohort USING (cohort_no)"
-            " WHERE cohort_id = %s AND wave = %s FOR UPDATE",
-            (cohort_id, wave),
-        ).fetchone()
-        if row is None:
-            raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
-        cohort_no, refused = row
+        cohort_no, refused = _wave(connection, "cohort_no, refused", cohort_id, wave, "FOR UPDATE")
         if _is_released(connection, cohort_no, wave):
             raise Refused("ALREADY_RELEASED", f"已放行。 / wave {wave} of {cohort_id} is released.")
         if refused:
@@ -137,13 +138,7 @@ def describe_wave(settings: Settings, cohort_id: str, wave: int) -> str:
         Refused: there is no such wave.
     """
     with transaction(settings.database_url) as connection:
-        row = connection.execute(
-            "SELECT plastics, forecast, planned_by, planned_on FROM wave JOIN cohort USING (cohort_no)"
-            " WHERE cohort_id = %s AND wave = %s",
-            (cohort_id, wave),
-        ).fetchone()
-    if row is None:
-        raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
+        row = _wave(connection, "plastics, forecast, planned_by, planned_on", cohort_id, wave)
     return "\n\n".join(_describe(cohort_id, wave, *row))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from issuance.breaks.settle import difference, settle
 from issuance.dispatch.plan import write_jobs
 from issuance.ledger.connection import Connection
 from issuance.ledger.erased import erased
-from issuance.tracking.breaks import settle_breaks
 
 
 def plan_remakes(connection: Connection, day: date) -> int:
@@ -30,7 +30,7 @@ def plan_remakes(connection: Connection, day: date) -> int:
         JOIN LATERAL (SELECT j.wave FROM plastic q JOIN job j USING (job_id)
                       WHERE q.card_ref = p.card_ref ORDER BY q.attempt LIMIT 1) first ON true
         WHERE p.job_id IS NULL AND p.attempt > 1 AND c.withdrawn IS NULL AND NOT {erased()}
-          AND p.factory NOT IN (SELECT partner FROM partner_standing WHERE reason = 'SUSPENDED')
+          AND p.factory NOT IN (SELECT partner FROM partner_state WHERE reason = 'SUSPENDED')
           AND coalesce(c.effective, p.attempt) = p.attempt
           AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = format('%%s.%%s.R%%s.%%s.%%s', o.cohort_id, first.wave,
                           to_char(%(day)s::date, 'YYYYMMDD'), p.bank, p.factory))
@@ -48,27 +48,30 @@ def plan_remakes(connection: Connection, day: date) -> int:
     return planned
 
 
+BEYOND = """
+SELECT cohort_no, wave, remakes_allowed AS allowed, used + wanted AS wanted,
+       concat_ws('.', cohort_no, wave, used + wanted,
+                 (SELECT count(*) FROM wave v WHERE v.cohort_no = release.cohort_no)) AS reference
+FROM release JOIN (SELECT cohort_no, wave, count(*) AS wanted FROM planned GROUP BY 1, 2) w USING (cohort_no, wave),
+LATERAL (SELECT coalesce(sum(card_count), 0) AS used FROM job j
+         WHERE (j.cohort_no, j.wave) = (release.cohort_no, release.wave) AND j.remake) u
+WHERE used + wanted > remakes_allowed
+"""
+"""Waves whose release covers less than is wanted; a reference carries the amount and how many waves the cohort has."""
+KIND = "REMAKE_LIMIT"
+HELD = f"""
+SELECT {
+    difference(
+        f"'{KIND}'", cohort_no="cohort_no", reference="reference", expected="allowed::text", actual="wanted::text"
+    )
+} FROM ({BEYOND}) f
+WHERE NOT EXISTS (SELECT FROM break b WHERE b.kind = '{KIND}' AND b.closed_on IS NULL AND b.cohort_no = f.cohort_no
+                  AND starts_with(b.reference, concat_ws('.', f.cohort_no, f.wave, '')))
+"""
+"""Of these, the ones that no open break tells of."""
+
+
 def _keep_allowed(connection: Connection, day: date) -> None:
     """Leave in `planned` only what the releases cover, and settle the breaks of the others."""
-    connection.execute(
-        """
-        CREATE TEMP TABLE found_break ON COMMIT DROP AS
-        SELECT 'REMAKE_LIMIT' AS kind, cohort_no, NULL::uuid AS card_ref, NULL::smallint AS attempt,
-               concat_ws('.', cohort_no, wave, used + wanted,
-                         (SELECT count(*) FROM wave v WHERE v.cohort_no = release.cohort_no)) AS reference,
-               remakes_allowed::text AS expected,
-               (used + wanted)::text AS actual, wave
-        FROM release JOIN (SELECT cohort_no, wave, count(*) AS wanted FROM planned GROUP BY 1, 2) w
-             USING (cohort_no, wave),
-        LATERAL (SELECT coalesce(sum(card_count), 0) AS used FROM job j
-                 WHERE (j.cohort_no, j.wave) = (release.cohort_no, release.wave) AND j.remake) u
-        WHERE used + wanted > remakes_allowed
-        """
-    )
-    connection.execute("DELETE FROM planned p USING found_break f WHERE (p.cohort_no, p.wave) = (f.cohort_no, f.wave)")
-    connection.execute(
-        "DELETE FROM found_break f USING break b WHERE b.kind = 'REMAKE_LIMIT' AND b.closed_on IS NULL"
-        " AND b.cohort_no = f.cohort_no AND b.reference LIKE f.cohort_no || '.' || f.wave || '.%'"
-    )
-    settle_breaks(connection, day, ["REMAKE_LIMIT"], "true")
-    connection.execute("DROP TABLE found_break")
+    settle(connection, day, [KIND], HELD)
+    connection.execute(f"DELETE FROM planned p USING ({BEYOND}) f WHERE (p.cohort_no, p.wave) = (f.cohort_no, f.wave)")

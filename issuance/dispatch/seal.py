@@ -9,22 +9,24 @@ from uuid import UUID
 
 import psycopg
 
+from issuance.city.city import City, load_cities
+from issuance.city.partners import Registry, topic_of
 from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.dispatch.packs import encode_packs, pack_of
-from issuance.dispatch.partner_keys import sealing_key
 from issuance.errors import Refused
-from issuance.ledger.changes import HOLDS, overlays
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import tell_cohort
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import Registry, load_registry, topic_of
-from issuance.policy import load_policy
+from issuance.ledger.overlays import HOLDS, overlays
+from issuance.ledger.queries import city_of
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import SealingKey, header_of, seal_to
 from issuance.vault.keys import KeyService, NamedKey
 from issuance.vault.objects import ObjectStore
+from issuance.vault.partner_keys import sealing_key
 from issuance.vault.photos import read_photo
+from issuance.wire.news import tell_cohort
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.words.collection import METHODS
 
 
 class Job(NamedTuple):
@@ -84,7 +86,7 @@ class Order(NamedTuple):
     @property
     def by_letter(self) -> bool:
         """Whether it goes to the holder's address."""
-        return self.method in ("mail", "home_delivery")
+        return METHODS[self.method].to_holder
 
 
 class Contents(NamedTuple):
@@ -101,11 +103,12 @@ class Sealer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._registry: Registry = load_registry(settings.partners_file)
-        self._policy = load_policy(settings.policies_dir, self._registry.city)
+        self._cities = load_cities(settings)
+        self._registry: Registry = self._cities.partners
         self._store = ObjectStore.of(settings)
         self._keys = KeyService(settings.keys_dir)
         self._vaults: dict[str, Vault] = {}
+        self._city_of: dict[int, City] = {}
 
     def seal_wave(self, cohort_id: str, wave: int, factory: str | None = None) -> int:
         """Seal and send what is unsealed of a wave, of one factory or all; returns the number of jobs sent."""
@@ -130,9 +133,9 @@ class Sealer:
         sealed = seal_signed(encode_job(contents.records, job.job_id, job.hash_total), signing, key)
         # an earlier try may have stored it, sealed to the key of that day: what stands is what counts
         stored = self._store.put_if_absent(job.object, sealed)
-        standing = SealedFile(hashlib.sha256(stored).hexdigest(), *header_of(stored))
+        file = SealedFile(hashlib.sha256(stored).hexdigest(), *header_of(stored))
         with transaction(self._settings.database_url) as connection:
-            send_order(connection, job, standing)
+            send_order(connection, job, file)
 
     def contents(self, job: Job) -> Contents:
         """What a job's file is made of; photos are sealed and stored.
@@ -142,7 +145,8 @@ class Sealer:
         """
         key, signing = self._prepare(job)
         orders = self._orders(job)
-        records = [self._record(job, order, key) for order in orders]
+        city = self._city(job)
+        records = [self._record(city, job, order, key) for order in orders]
         packs = encode_packs(job.job_id, zip(records, (order.person["masked"] for order in orders), strict=True))
         return Contents(records, packs, key, signing)
 
@@ -202,11 +206,17 @@ class Sealer:
             for (card_ref, attempt, method, place, kind, *_), person in zip(items, persons, strict=True)
         ]
 
-    def _record(self, job: Job, order: Order, key: SealingKey) -> dict[str, Any]:
+    def _city(self, job: Job) -> City:
+        if job.cohort_no not in self._city_of:
+            with transaction(self._settings.database_url) as connection:
+                self._city_of[job.cohort_no] = self._cities[city_of(connection, job.cohort_no)]
+        return self._city_of[job.cohort_no]
+
+    def _record(self, city: City, job: Job, order: Order, key: SealingKey) -> dict[str, Any]:
         """A PersonalizationRecord with only the fields that the registry grants this partner."""
         granted = self._registry.partners[job.factory].fields
         wanted = [n for n in granted if order.by_letter or n not in LETTER_FIELDS]
-        if order.kind not in ACCOUNT_KEEPING or not self._policy.keep_account:
+        if order.kind not in ACCOUNT_KEEPING or not city.policy.keep_account:
             wanted = [n for n in wanted if n != "old_card_number"]
         record = {
             "card_ref": str(order.card_ref),
@@ -215,7 +225,7 @@ class Sealer:
             "collection_method": order.method,
             "place": order.place,
             "pack": pack_of(job.job_id, order.method, order.place),
-            "postage": self._policy.postage_of(order.method),
+            "postage": city.policy.postage_of(order.method),
             **{name: order.person[name] or None for name in wanted},
         }
         if record.get("photo_ref"):

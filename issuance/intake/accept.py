@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pandas as pd
 
+from issuance.city.policy import Policy
 from issuance.errors import Broken
 from issuance.intake.identifiers import plain
 from issuance.intake.session import Intake, require_state, validated_key
 from issuance.ledger.connection import Connection, business_day, business_now, transaction
-from issuance.ledger.news import tell_cohort
-from issuance.policy import Policy
+from issuance.ledger.queries import one
 from issuance.vault.blocks import BLOCK_ROWS
 from issuance.vault.masking import mask_person
+from issuance.wire.news import tell_cohort
 
 BLOCKS_AT_ONCE = 4
 """While S3 takes one block the next is made ready; no more wait in memory."""
@@ -66,9 +68,9 @@ def _with_order(intake: Intake, frame: pd.DataFrame) -> pd.DataFrame:
     place = frame["outlet_code"].where(frame["collection_method"] == "outlet", frame["region_code"])
     place = place.mask(frame["collection_method"] == "employer", frame["employer_code"])
     ordered = frame.assign(
-        factory=frame["bank_code"].map(intake.registry.factory_of_bank),
+        factory=frame["bank_code"].map(intake.city.partners.factory_of_bank),
         applied_on=applied,
-        due_on=start.map({day: intake.policy.due_on(day) for day in start.unique()}),
+        due_on=start.map({day: intake.city.due_on(day) for day in start.unique()}),
         place=place,
     )
     return ordered.sort_values(["factory", "due_on", "bank_code", "line"], kind="stable")
@@ -76,7 +78,7 @@ def _with_order(intake: Intake, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _seal_blocks(
     intake: Intake, part: int, frame: pd.DataFrame, accepted: dict[str, Any], now: Any
-) -> Iterable[tuple[Any, ...]]:
+) -> Iterable[CardRow]:
     """Write blocks, a few at the same time, and yield the card rows that point into them."""
     number = (intake.submission * 10_000 + part) * 10_000
     writing: deque[Future[None]] = deque()
@@ -112,7 +114,7 @@ CARD_COLUMNS = (
 
 def _card_rows(
     intake: Intake, batch: pd.DataFrame, accepted: dict[str, Any], block: int, now: Any
-) -> Iterable[tuple[Any, ...]]:
+) -> Iterable[CardRow]:
     """The card rows of a block, in its order."""
     rows = zip(*(batch[name].tolist() for name in CARD_COLUMNS), strict=True)
     for position, (
@@ -130,11 +132,11 @@ def _card_rows(
         fee,
     ) in enumerate(rows):
         file, line, person = accepted[ref]
-        held = "fee" if _is_held(intake.policy, kind, method, fee) else None
-        yield (
+        held = "fee" if _is_held(intake.city.policy, kind, method, fee) else None
+        yield CardRow(
             bytes.fromhex(ref), intake.cohort_no, application, person, intake.submission, file, line, kind, category,
             bank, factory, applied, due, int(generation) if generation else None, method, place, block, position,
-            held, None, 0, None, "HELD" if held else "WAITING", now, 0, None, None,
+            held, "HELD" if held else "WAITING", now,
         )  # fmt: skip
 
 
@@ -143,18 +145,44 @@ def _is_held(policy: Policy, kind: str, method: str, fee_status: str) -> bool:
     return policy.hold_until_paid and fee_status == "unpaid" and policy.charge(kind, method) > 0
 
 
+class CardRow(NamedTuple):
+    """A new card as it is copied into the table `card`, column by column; the others have their defaults there."""
+
+    card_ref: bytes
+    cohort_no: int
+    application_id: str
+    person: bytes | None
+    submission: int
+    file: str
+    line: int
+    kind: str
+    category: str
+    bank: str
+    factory: str
+    applied_on: date
+    due_on: date
+    old_card_generation: int | None
+    collection_method: str
+    place: str
+    block: int
+    position: int
+    held: str | None
+    state: str
+    since: datetime
+
+
 CARD_TYPES = (
-    # a uuid travels as its 16 bytes
+    # of the columns of CardRow; a uuid travels as its 16 bytes
     "bytea", "int4", "text", "bytea", "int4", "text", "int4", "text", "text", "text", "text", "date", "date", "int2",
-    "text", "text", "int8", "int4", "text", "text", "int2", "int2", "text", "timestamptz", "int4", "date", "bytea",
+    "text", "text", "int8", "int4", "text", "text", "timestamptz",
 )  # fmt: skip
 
 
-def _insert_cards(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert_cards(connection: Connection, rows: Sequence[CardRow]) -> None:
     """Make a part's cards by COPY, all of them in this transaction; from an earlier try all of them stand, or none."""
     if not rows or connection.execute("SELECT FROM card WHERE card_ref = %s", (UUID(bytes=rows[0][0]),)).fetchone():
         return
-    with connection.cursor().copy("COPY card FROM STDIN (FORMAT binary)") as copy:
+    with connection.cursor().copy(f"COPY card ({', '.join(CardRow._fields)}) FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(CARD_TYPES)
         for row in rows:
             copy.write_row(row)
@@ -179,9 +207,7 @@ def finish_submission(intake: Intake) -> dict[str, int]:
                 intake.key,
             ).fetchall()
         )
-        (cards,) = connection.execute(
-            "SELECT count(*) FROM card WHERE (cohort_no, submission) = (%s, %s)", intake.key
-        ).fetchone() or (0,)
+        (cards,) = one(connection, "SELECT count(*) FROM card WHERE (cohort_no, submission) = (%s, %s)", intake.key)
         if cards != counts.get("accepted", 0):
             raise Broken("CARDS_MISSING", f"{counts.get('accepted', 0)} rows accepted, {cards} cards made")
         _tell_second_applications(connection, intake)
@@ -195,7 +221,8 @@ def finish_submission(intake: Intake) -> dict[str, int]:
             "UPDATE cohort SET state = 'ACCEPTED' WHERE cohort_no = %s AND state = 'REGISTERED'", (intake.cohort_no,)
         )
         connection.execute(
-            "INSERT INTO tally SELECT cohort_no, state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1, 2"
+            "INSERT INTO tally (cohort_no, state, cards)"
+            " SELECT cohort_no, state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1, 2"
             " ON CONFLICT (cohort_no, state) DO UPDATE SET cards = excluded.cards",
             (intake.cohort_no,),
         )

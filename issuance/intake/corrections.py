@@ -19,6 +19,7 @@ from issuance.intake.refusals import refuse
 from issuance.intake.session import Intake
 from issuance.intake.set_rules import FINAL, SET_RULES
 from issuance.ledger.connection import Connection
+from issuance.ledger.queries import one
 
 LAST_WHOLE = (
     "(SELECT max(number) FROM submission w WHERE w.cohort_no = %(cohort)s AND NOT w.amends AND w.state <> 'REFUSED')"
@@ -149,7 +150,7 @@ def mark_corrected(connection: Connection, intake: Intake) -> None:
         "SELECT of_file, of_line FROM row_outcome WHERE (cohort_no, submission) = (%(cohort)s, %(submission)s)"
         " AND NOT coalesce(reasons && %(final)s, false)"
     )
-    (wanted,) = connection.execute(f"SELECT count(*) FROM ({named}) n", values).fetchone() or (0,)
+    (wanted,) = one(connection, f"SELECT count(*) FROM ({named}) n", values)
     done = connection.execute(
         f"WITH named AS ({named}), judged AS ({JUDGED}) UPDATE row_outcome r SET corrected = true FROM judged"
         " WHERE judged.verdict IS NULL AND NOT r.corrected AND r.cohort_no = %(cohort)s"

@@ -14,13 +14,12 @@ from datetime import date
 from importlib import import_module
 from typing import Any
 
+from issuance.city.policy import Policy
 from issuance.intake.imports import prepare_great_expectations
-from issuance.intake.rules import ROW_RULES
+from issuance.intake.rules import ROW_RULES, severity_in
 from issuance.intake.session import Intake
 from issuance.intake.set_rules import SET_RULES
-from issuance.intake.validate import severity_in
 from issuance.ledger.connection import business_day, transaction
-from issuance.policy import Policy
 from issuance.settings import Settings
 from issuance.vault.objects import ObjectStore
 
@@ -88,7 +87,7 @@ def publish_data_docs(intake: Intake) -> str:
     whole = Found(sum(found.rows for found in by_part.values()), failed)
     pages = {"index.html": (whole, True), **{f"part-{part:05d}.html": (of, False) for part, of in by_part.items()}}
     for page, (found, all_rules) in pages.items():
-        html = render_page(found, intake.policy, day, f"{name} {page.removesuffix('.html')}", all_rules)
+        html = render_page(found, intake.city.policy, day, f"{name} {page.removesuffix('.html')}", all_rules)
         store.put(docs_key(intake.cohort_id, intake.submission, page), html.encode(), "text/html; charset=utf-8")
     return docs_key(intake.cohort_id, intake.submission)
 

@@ -13,7 +13,8 @@ from issuance.intake.corrections import judge_named_lines, mark_corrected
 from issuance.intake.duplicates import state_rows, verdict_rows
 from issuance.intake.session import Intake
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import tell_cohort
+from issuance.ledger.queries import one
+from issuance.wire.news import tell_cohort
 
 DECIDED = (
     "EXISTS (SELECT FROM submission s WHERE (s.cohort_no, s.number) = (r.cohort_no, r.submission)"
@@ -63,10 +64,10 @@ def _quarantine_reused_ids(connection: Connection, intake: Intake) -> None:
     """One application_id on two people quarantines both; an accepted card of another submission stays."""
     connection.execute(
         f"""
-        WITH standing AS (SELECT application_id, person FROM row_outcome r
+        WITH judged AS (SELECT application_id, person FROM row_outcome r
             WHERE cohort_no = %(cohort)s AND outcome = 'accepted' AND (submission = %(submission)s OR {DECIDED})),
-        reused AS (SELECT application_id FROM standing WHERE application_id IN (
-                SELECT application_id FROM standing GROUP BY 1 HAVING count(*) > 1)
+        reused AS (SELECT application_id FROM judged WHERE application_id IN (
+                SELECT application_id FROM judged GROUP BY 1 HAVING count(*) > 1)
             GROUP BY 1 HAVING count(DISTINCT person) > 1)
         UPDATE row_outcome r SET outcome = 'quarantined', reasons = ARRAY['APPLICATION_ID_REUSED'],
                person = NULL, card_ref = NULL
@@ -157,7 +158,7 @@ def _hold_persons(connection: Connection, intake: Intake) -> None:
     """
     own = "(r.cohort_no, r.submission) = (%(cohort)s, %(submission)s) AND r.outcome = 'accepted'"
     values = {"cohort": intake.cohort_no, "submission": intake.submission}
-    (wanted,) = connection.execute(f"SELECT count(*) FROM row_outcome r WHERE {own}", values).fetchone() or (0,)
+    (wanted,) = one(connection, f"SELECT count(*) FROM row_outcome r WHERE {own}", values)
     held = connection.execute(
         "INSERT INTO acceptance AS a (person, card_ref, cohort_no, submission, replaces)"
         " SELECT r.person, r.card_ref, r.cohort_no, r.submission, e.card_ref FROM row_outcome r"
@@ -172,7 +173,8 @@ def _hold_persons(connection: Connection, intake: Intake) -> None:
 
 def _judge(connection: Connection, intake: Intake) -> str:
     """Totals and thresholds: VALIDATED, WAITING_FOR_OPERATOR or REFUSED, written with its reason."""
-    declared, read, decided, quarantined, amends = connection.execute(
+    declared, read, decided, quarantined, amends = one(
+        connection,
         """
         SELECT declared, (SELECT sum(rows) FROM part p WHERE (p.cohort_no, p.submission) = (s.cohort_no, s.number)),
                count(r.line), count(r.line) FILTER (WHERE r.outcome = 'quarantined'), s.amends
@@ -180,14 +182,14 @@ def _judge(connection: Connection, intake: Intake) -> str:
         WHERE (s.cohort_no, s.number) = (%s, %s) GROUP BY s.cohort_no, s.number
         """,
         intake.key,
-    ).fetchone() or (0, 0, 0, 0, False)
+    )
     ratio = quarantined / decided if decided else 0.0
     counts = {"declared": declared, "read": read, "decided": decided, "quarantined": quarantined}
     if not declared == read == decided:
         return _refuse(connection, intake, "TOTALS_DIFFER", counts)
-    if not amends and ratio > intake.policy.refuse_ratio:
+    if not amends and ratio > intake.city.policy.refuse_ratio:
         return _refuse(connection, intake, "TOO_MANY_QUARANTINED", counts)
-    state = "WAITING_FOR_OPERATOR" if not amends and ratio > intake.policy.warn_ratio else "VALIDATED"
+    state = "WAITING_FOR_OPERATOR" if not amends and ratio > intake.city.policy.warn_ratio else "VALIDATED"
     connection.execute("UPDATE submission SET state = %s WHERE (cohort_no, number) = (%s, %s)", (state, *intake.key))
     tell_cohort(
         connection, intake.cohort_id, "VALIDATED", business_day(connection), submission=intake.submission,

@@ -5,6 +5,8 @@ The table is data: the decision, docs/rules.md and the tests are made from it.
 
 from __future__ import annotations
 
+from issuance.words.lifecycle import states_with
+
 STANDINGS: dict[str, tuple[str, str]] = {
     "none": ("无", "no earlier card"),
     "under_way": ("办理中", "accepted, not yet in the holder's hands"),
@@ -16,9 +18,9 @@ STANDINGS: dict[str, tuple[str, str]] = {
 """How a person's earlier card stands: Chinese and English."""
 
 STATES: dict[str, tuple[str, ...]] = {
-    # standing: states of the card (issuance.lifecycle); every other state, and a row that is no card yet: under way
-    "in_store": ("SENT_BACK", "RETURNED", "REFUSED_BY_HOLDER"),
-    "live": ("COLLECTED", "ACTIVE", "SUSPENDED", "REPLACED", "NOT_ACTIVATED"),
+    # standing: states of the card (words.lifecycle); every other state, and a row that is no card yet: under way
+    "in_store": states_with("in_store"),
+    "live": states_with("in_hand"),
     "lost": ("LOST_BY_HOLDER",),
     "cancelled": ("CANCELLED", "CANCELLED_BEFORE_MAKING", "WITHDRAWN", "DESTROYED"),
 }

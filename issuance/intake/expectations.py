@@ -24,9 +24,8 @@ from great_expectations.expectations.metrics.map_metric_provider.multicolumn_map
     MulticolumnMapMetricProvider,
 )
 
-from issuance.intake.rules import ROW_RULES, RULES, Rule, RuleContext
-from issuance.intake.validate import severity_in
-from issuance.policy import Policy
+from issuance.city.policy import Policy
+from issuance.intake.rules import ROW_RULES, RULES, Rule, RuleContext, severity_in
 
 METRIC = "multicolumn_values.pass_issuance_rule"
 

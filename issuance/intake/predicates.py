@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from issuance.city.policy import Policy
 from issuance.intake.columns import CODES, ID_PROVINCES, MAX_LENGTH, NAMES, Condition
 from issuance.intake.identifiers import (
     NUMBER,
@@ -30,7 +31,6 @@ from issuance.intake.identifiers import (
     texts,
 )
 from issuance.intake.regions import abolished_regions, known_regions
-from issuance.policy import Policy
 
 
 @dataclass(frozen=True)

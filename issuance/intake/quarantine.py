@@ -22,8 +22,8 @@ from issuance.intake.frames import defuse
 from issuance.intake.parts import PartStore
 from issuance.intake.rules import RULES
 from issuance.intake.set_rules import FINAL
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
 from issuance.ledger.queries import rows_of
 from issuance.settings import Settings
 from issuance.vault.envelopes import SealingKey, seal_to

@@ -7,11 +7,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from issuance.city.city import load_city
+from issuance.errors import Refused
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection
-from issuance.ledger.news import audit, tell_cohort
-from issuance.ledger.outbox import Outgoing
+from issuance.ledger.queries import one
 from issuance.vault.objects import ObjectStore
 from issuance.wire.consumer import Context, Stage
+from issuance.wire.news import tell_cohort
+from issuance.wire.outbox import Outgoing
 from issuance.wire.refusals import Message, Outcome
 
 
@@ -29,24 +33,32 @@ STAGE = Stage("submissions", "cohort-submissions", "cohort_submission", register
 def _register(connection: Connection, value: Any, context: Context) -> str | None:
     if not COHORT_ID.fullmatch(value["cohort_id"]):
         return "FIELD_INVALID"
+    try:
+        city = load_city(context.settings, value["city"])
+        if not value["amends"]:
+            city.require_calendar(value["opens_on"])
+    except Refused as refused:
+        return refused.code
     connection.execute(
         "INSERT INTO cohort (cohort_id, city, category, opens_on, state, registered_on)"
         " VALUES (%s, %s, %s, %s, 'REGISTERED', %s) ON CONFLICT (cohort_id) DO NOTHING",
         (value["cohort_id"], value["city"], value["category"], value["opens_on"], context.day),
     )
-    cohort_no, withdrawn = connection.execute(
-        "SELECT cohort_no, withdrawal IS NOT NULL FROM cohort WHERE cohort_id = %s FOR UPDATE", (value["cohort_id"],)
-    ).fetchone() or (0, False)
-    standing = connection.execute(
+    cohort_no, withdrawn = one(
+        connection,
+        "SELECT cohort_no, withdrawal IS NOT NULL FROM cohort WHERE cohort_id = %s FOR UPDATE",
+        (value["cohort_id"],),
+    )
+    earlier = connection.execute(
         "SELECT number, sha256, state, amends FROM submission WHERE cohort_no = %s ORDER BY number", (cohort_no,)
     ).fetchall()
-    if any(sha256 == value["sha256"] for _, sha256, _, _ in standing):
+    if any(sha256 == value["sha256"] for _, sha256, _, _ in earlier):
         return None
     if withdrawn:
         return "COHORT_WITHDRAWN"
-    if code := may_not_submit([(state, amends) for _, _, state, amends in standing], value["amends"]):
+    if code := may_not_submit([(state, amends) for _, _, state, amends in earlier], value["amends"]):
         return code
-    number = len(standing)
+    number = len(earlier)
     connection.execute(
         "INSERT INTO submission (cohort_no, number, sha256, declared, amends, manifest, submitted_by, state)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, 'REGISTERED')",
@@ -64,12 +76,12 @@ def _register(connection: Connection, value: Any, context: Context) -> str | Non
     return None
 
 
-def may_not_submit(standing: Sequence[tuple[str, bool]], amends: bool) -> str | None:
+def may_not_submit(earlier: Sequence[tuple[str, bool]], amends: bool) -> str | None:
     """Why a package may not be submitted to a cohort whose submissions stand as (state, amends); None if it may.
 
     `submit` asks it and tells people, registration asks it again: other submissions may have come in between.
     """
-    live = [state for state, correction in standing if state != "REFUSED" and not correction]
+    live = [state for state, correction in earlier if state != "REFUSED" and not correction]
     if live and not amends:
         return "SUBMISSION_LIVE"
     if amends and not live:

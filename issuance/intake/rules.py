@@ -6,6 +6,7 @@ generated from this table. Sources of the rules: domain.md (Checks on an applica
 
 from __future__ import annotations
 
+from issuance.city.policy import Policy
 from issuance.intake import papers, photos
 from issuance.intake import predicates as p
 from issuance.intake.columns import ALWAYS, CODES, CONDITIONS, LABELS, MAX_LENGTH, NAMES, Condition
@@ -224,3 +225,8 @@ ROW_RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {rule.id: rule for rule in (*ROW_RULES, *SET_RULES)}
+
+
+def severity_in(rule: Rule, policy: Policy) -> str:
+    """A rule's severity in a city: a waived error is a warning."""
+    return "warning" if rule.id in policy.waived_rules else rule.severity

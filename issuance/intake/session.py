@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from uuid import NAMESPACE_URL, UUID, uuid5
 
+from issuance.city.city import City, load_city
 from issuance.errors import Broken, unknown_cohort
 from issuance.intake.parts import PartStore
 from issuance.intake.photo_store import PhotoStore
 from issuance.intake.register import register_parts
 from issuance.intake.validate import check_waivers
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit, tell_cohort
-from issuance.partners import Registry, load_registry
-from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
-
-CARD_NAMESPACE = uuid5(NAMESPACE_URL, "urn:issuance:cards")
-"""Fixed for ever: card_ref = UUIDv5(UUIDv5(this, cohort), application_id)."""
+from issuance.wire.news import tell_cohort
 
 
 @dataclass(frozen=True)
@@ -35,8 +29,7 @@ class Intake:
     cohort_no: int
     submission: int
     opens_on: date
-    policy: Policy
-    registry: Registry
+    city: City
     parts: PartStore
     photos: PhotoStore
     vault: Vault
@@ -56,31 +49,13 @@ def open_intake(settings: Settings, cohort_id: str, submission: int) -> Intake:
     if row is None:
         raise unknown_cohort(cohort_id)
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
-    policy = load_policy(settings.policies_dir, row[2])
-    check_waivers(policy)
+    city = load_city(settings, row[2])
+    check_waivers(city.policy)
     return Intake(
-        settings, cohort_id, row[0], submission, row[1], policy,
-        load_registry(settings.partners_file), PartStore(store, keys, cohort_id), PhotoStore(store, keys, cohort_id),
+        settings, cohort_id, row[0], submission, row[1], city,
+        PartStore(store, keys, cohort_id), PhotoStore(store, keys, cohort_id),
         Vault(store, keys, cohort_id),
     )  # fmt: skip
-
-
-def card_ref_of(cohort_id: str, application_id: str) -> UUID:
-    """The reference of a card, derived from cohort and application."""
-    return uuid5(uuid5(CARD_NAMESPACE, cohort_id), application_id)
-
-
-def card_refs_of(cohort_id: str, application_ids: Iterable[str]) -> list[bytes]:
-    """`card_ref_of` of many applications, each as its 16 bytes. Source: RFC 9562, 5.5 (UUIDv5)."""
-    namespace = hashlib.sha1(uuid5(CARD_NAMESPACE, cohort_id).bytes, usedforsecurity=False)
-    refs = []
-    for application_id in application_ids:
-        digest = namespace.copy()
-        digest.update(application_id.encode())
-        ref = bytearray(digest.digest()[:16])
-        ref[6], ref[8] = ref[6] & 0x0F | 0x50, ref[8] & 0x3F | 0x80
-        refs.append(bytes(ref))
-    return refs
 
 
 def validated_key(intake: Intake, part: int) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
+from issuance.city.city import load_city
+from issuance.city.partners import topic_of
 from issuance.errors import Refused, Unavailable
 from issuance.intake.corrections import check_correction, lines_named
 from issuance.intake.parts import Part, PartStore, line_ranges, package_hash
@@ -19,13 +21,12 @@ from issuance.intake.photo_store import Photo, PhotoStore, photos_named
 from issuance.intake.read import read_rows
 from issuance.intake.register import COHORT_ID, may_not_submit
 from issuance.ledger.connection import transaction
-from issuance.partners import topic_of
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import encode_body
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
-from issuance.wire.registry import Codec
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ def submit_package(
 
     Raises:
         Refused: a file cannot be read as rows, the count differs from the declared one, a correction names what cannot
-            be corrected, or another submission of the cohort is live. Nothing is left behind.
+            be corrected, the city is not served, or another submission of the cohort is live. Nothing is left behind.
     """
     _check_names(package, files)
+    _check_city(settings, package)
     sha256 = package_hash(files, package.manifest())
-    standing, number = _standing(settings, package, sha256)
-    if standing:
-        return standing
+    earlier, number = _earlier(settings, package, sha256)
+    if earlier:
+        return earlier
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     keys.create_cohort_key(package.cohort_id)
     prefix = f"inbox/{package.cohort_id}/{sha256[:32]}"
@@ -81,6 +83,13 @@ def submit_package(
     store.put(manifest, json.dumps({"parts": [part.as_dict() for part in sealing.parts]}).encode())
     _announce(settings, package, number, sha256, manifest, user)
     return _result(package, number, len(sealing.parts), sealing.rows, sha256, "SUBMITTED")
+
+
+def _check_city(settings: Settings, package: Package) -> None:
+    """Whether the cohort can be planned at all; a correction opens nothing anew."""
+    city = load_city(settings, package.city)
+    if not package.amends:
+        city.require_calendar(package.opens_on)
 
 
 def _check_names(package: Package, files: Sequence[Path]) -> None:
@@ -149,7 +158,7 @@ class Sealing:
             )
 
 
-def _standing(settings: Settings, package: Package, sha256: str) -> tuple[dict[str, Any] | None, int]:
+def _earlier(settings: Settings, package: Package, sha256: str) -> tuple[dict[str, Any] | None, int]:
     """The same package's submission if it stands, and the number that a new one gets."""
     with transaction(settings.database_url) as connection:
         rows = connection.execute(

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from issuance.city.policy import Policy
 from issuance.errors import Broken, Misconfigured
 from issuance.intake.columns import NAMES
 from issuance.intake.imports import prepare_great_expectations
 from issuance.intake.photos import FINDING
-from issuance.intake.rules import ROW_RULES, Rule, RuleContext
-from issuance.policy import Policy
+from issuance.intake.rules import ROW_RULES, RuleContext, severity_in
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,6 @@ def check_waivers(policy: Policy) -> None:
             f" it may waive {', '.join(waivable)}",
             rules=wrong,
         )
-
-
-def severity_in(rule: Rule, policy: Policy) -> str:
-    """A rule's severity in a city: a waived error is a warning."""
-    return "warning" if rule.id in policy.waived_rules else rule.severity
 
 
 def validate_frame(frame: pd.DataFrame, context: RuleContext) -> Validation:

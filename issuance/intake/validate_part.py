@@ -12,10 +12,12 @@ from issuance.intake.identifiers import plain
 from issuance.intake.normalise import normalise
 from issuance.intake.photos import FINDING
 from issuance.intake.rules import RuleContext
-from issuance.intake.session import Intake, card_refs_of, validated_key
+from issuance.intake.session import Intake, validated_key
 from issuance.intake.validate import validate_frame
 from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.queries import one
 from issuance.vault.keys import KeyService, PersonHasher
+from issuance.words.references import card_refs_of
 
 OUTCOME = {
     "cohort_no": "int4", "submission": "int4", "file": "text", "line": "int4", "part": "int4", "outcome": "text",
@@ -34,14 +36,15 @@ def validate_part(intake: Intake, part: int) -> dict[str, int]:
     """
     with transaction(intake.settings.database_url) as connection:
         day = business_day(connection)
-        object_, file, rows = connection.execute(
+        object_, file, rows = one(
+            connection,
             "SELECT object, file, rows FROM part WHERE (cohort_no, submission) = (%s, %s) AND part = %s",
             (*intake.key, part),
-        ).fetchone() or ("", "", 0)
+        )
     frame, notes = normalise(intake.parts.read(object_))
     frame = frame.assign(**{FINDING: intake.photos.findings(frame)})
-    banks = frozenset(bank.id for bank in intake.registry.of_kind("bank"))
-    validation = validate_frame(frame, RuleContext(intake.policy, banks, day))
+    banks = frozenset(bank.id for bank in intake.city.partners.of_kind("bank"))
+    validation = validate_frame(frame, RuleContext(intake.city.policy, banks, day))
     hasher = KeyService(intake.settings.keys_dir).person_hasher()
     refs = card_refs_of(intake.cohort_id, plain(frame["application_id"]))
     valid = [position not in validation.reasons for position in range(len(frame))]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from issuance.city.partners import topic_of
 from issuance.errors import Refused
 from issuance.ledger.connection import transaction
-from issuance.partners import topic_of
 from issuance.settings import Settings
 
 Place = tuple[int, int]
@@ -45,8 +45,8 @@ def refused_announcements(settings: Settings, cohort_id: str) -> dict[Place, tup
     """The dead letters of a cohort's announcements: (partition, offset): (the package's hash, the code)."""
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
-            "SELECT topic_partition, topic_offset, split_part(report_id, '/', 2), code FROM dead_letter"
-            " WHERE topic = %s AND split_part(report_id, '/', 1) = %s",
+            "SELECT topic_partition, topic_offset, report_id, code FROM dead_letter"
+            " WHERE topic = %s AND cohort_id = %s",
             (topic_of("cohort-submissions"), cohort_id),
         ).fetchall()
     return {(partition, offset): (sha256, code) for partition, offset, sha256, code in rows}

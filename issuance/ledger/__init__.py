@@ -1,0 +1,7 @@
+"""The ledger's ground: connections, migrations, the business clock, the audit, and what operators ask. Knows no
+message and no rule.
+
+Writes alone: audit, business_clock.
+Called by: airflow, breaks, commands, conformance, demo, dispatch, intake, membership, passes, proof, reconcile,
+    retention, stack, tracking, vault, wire.
+"""

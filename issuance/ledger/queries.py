@@ -6,10 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import dict_row
+from psycopg.rows import TupleRow, dict_row
 
-from issuance.errors import Refused, unknown_cohort
+from issuance.errors import Broken, Refused, unknown_cohort
 from issuance.ledger.connection import Connection
+
+
+def one(connection: Connection, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> TupleRow:
+    """The one row of a query that always has one.
+
+    Raises:
+        Broken: it has none.
+    """
+    row = connection.execute(query, values).fetchone()
+    if row is None:
+        raise Broken("ROW_MISSING", f"no row, where there is always one: {query.split('FROM')[0].strip()[:80]}")
+    return row
 
 
 def rows_of(connection: Connection, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
@@ -28,6 +40,11 @@ def cohort_number(connection: Connection, cohort_id: str) -> int:
     if row is None:
         raise unknown_cohort(cohort_id)
     return int(row[0])
+
+
+def city_of(connection: Connection, cohort_no: int) -> str:
+    """The code of a cohort's city."""
+    return str(one(connection, "SELECT city FROM cohort WHERE cohort_no = %s", (cohort_no,))[0])
 
 
 def list_cohorts(connection: Connection) -> list[dict[str, Any]]:
@@ -115,7 +132,7 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
         " consignment_id,"
         " corrects, partner, report_id FROM fact JOIN report USING (report_no)"
     )
-    mail = "SELECT consignment_id FROM carriage WHERE card_ref = %s"
+    mail = "SELECT consignment_id FROM plastic_in_consignment WHERE card_ref = %s"
     return found[0] | {
         "facts": rows_of(
             connection,
@@ -145,8 +162,8 @@ def find_cards(connection: Connection, words: str) -> list[dict[str, Any]]:
         connection,
         "SELECT card_ref, cohort_id, application_id, card.state, since, bank, due_on FROM card"
         " JOIN cohort USING (cohort_no) WHERE application_id = %(w)s"
-        " OR card_ref IN (SELECT card_ref FROM carriage WHERE consignment_id = 'H:' || %(w)s"
-        " OR consignment_id IN (SELECT 'M:' || partner || ':' || %(w)s FROM partner_standing)"
+        " OR card_ref IN (SELECT card_ref FROM plastic_in_consignment WHERE consignment_id = hand_over_id(%(w)s)"
+        " OR consignment_id IN (SELECT mail_item_id(partner, %(w)s) FROM partner_state)"
         " UNION SELECT card_ref FROM job_item WHERE job_id = %(w)s"
         " UNION SELECT card_ref FROM plastic WHERE mark_content(made) ->> 'serial' = %(w)s) ORDER BY 2, 3",
         {"w": words},
@@ -159,7 +176,7 @@ def list_partners(connection: Connection) -> list[dict[str, Any]]:
         connection,
         "SELECT partner, received, refused, paused_on, reason, (SELECT count(*) FROM partner_stream g WHERE"
         " g.partner = s.partner AND NOT isempty(int8multirange(int8range(1, upper(seen))) - seen)) AS streams_with_gaps"
-        " FROM partner_standing s ORDER BY partner",
+        " FROM partner_state s ORDER BY partner",
     )
 
 

@@ -1,0 +1,8 @@
+"""Both sides of the account: statements of partners against the ledger, the closing equations, closing and reopening.
+
+Writes alone: daily_report, statement, statement_chunk, statement_difference.
+Writes with others: cohort.
+Makes for one transaction: difference, listed, work.
+Needs from its caller: plastic_snapshot.
+Called by: commands, conformance, consumers, dags, demo, docpages, passes.
+"""

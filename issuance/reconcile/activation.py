@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from issuance.breaks.settle import difference, settle
 from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.queries import one
 from issuance.settings import Settings
-from issuance.tracking.breaks import settle_breaks
 
 LATEST = """
     SELECT DISTINCT ON (partner, function) partner, function, statement_id, revision, as_of, cohorts FROM statement
@@ -61,6 +62,28 @@ FROM differing GROUP BY 1, 2, 3, 4, 5 HAVING min(nth) = 1
 """
 """The differences of the newest complete statements; `again`: the statements before had them, too."""
 
+REFERENCE = "n.partner || '/' || n.function || '/' || n.card_ref || '/' || n.attempt"
+THEIRS = "CASE n.side WHEN 'theirs' THEN {theirs} ELSE {ours} END"
+UNEXPLAINED = f"""
+SELECT {
+    difference(
+        THEIRS.format(theirs="'STATEMENT_UNKNOWN'", ours="'STATEMENT_MISSING'"),
+        cohort_no="coalesce(c.cohort_no, 0)",
+        card_ref="n.card_ref",
+        attempt="n.attempt",
+        reference=REFERENCE,
+        expected=THEIRS.format(theirs="'not active'", ours="'active'"),
+        actual=THEIRS.format(theirs="'listed'", ours="'not listed'"),
+        answers_for="n.partner",
+        function="n.function",
+    )
+}
+FROM difference n LEFT JOIN card c ON c.card_ref = n.card_ref
+WHERE n.again
+   OR EXISTS (SELECT FROM break b WHERE b.kind IN ('STATEMENT_UNKNOWN', 'STATEMENT_MISSING')
+              AND coalesce(b.closed_by, '') <> 'evidence' AND b.reference = {REFERENCE})
+"""
+
 
 def reconcile_activation(settings: Settings) -> int:
     """Compare, keep differences as pending, and open a break for those that the complete statement before has, too.
@@ -79,32 +102,17 @@ def reconcile(connection: Connection, day: date) -> int:
     if not _anything_new(connection):
         return 0
     connection.execute("CREATE TEMP TABLE difference ON COMMIT DROP AS " + DIFFERENCES)
-    connection.execute(
-        """
-        CREATE TEMP TABLE found_break ON COMMIT DROP AS
-        SELECT CASE n.side WHEN 'theirs' THEN 'STATEMENT_UNKNOWN' ELSE 'STATEMENT_MISSING' END AS kind,
-               coalesce(c.cohort_no, 0) AS cohort_no, n.card_ref, n.attempt, r.reference,
-               CASE n.side WHEN 'theirs' THEN 'not active' ELSE 'active' END AS expected,
-               CASE n.side WHEN 'theirs' THEN 'listed' ELSE 'not listed' END AS actual
-        FROM difference n
-        CROSS JOIN LATERAL (
-            SELECT n.partner || '/' || n.function || '/' || n.card_ref || '/' || n.attempt AS reference) r
-        LEFT JOIN card c ON c.card_ref = n.card_ref
-        WHERE n.again
-           OR EXISTS (SELECT FROM break b WHERE b.kind IN ('STATEMENT_UNKNOWN', 'STATEMENT_MISSING')
-                      AND coalesce(b.closed_by, '') <> 'evidence' AND b.reference = r.reference)
-        """
-    )
     connection.execute("DELETE FROM statement_difference")
     connection.execute(
-        "INSERT INTO statement_difference SELECT partner, function, card_ref, attempt, side, statement_id"
+        "INSERT INTO statement_difference (partner, function, card_ref, attempt, side, statement_id)"
+        " SELECT partner, function, card_ref, attempt, side, statement_id"
         " FROM difference"
     )
-    settle_breaks(connection, day, ["STATEMENT_UNKNOWN", "STATEMENT_MISSING"], "true")
+    settle(connection, day, ["STATEMENT_UNKNOWN", "STATEMENT_MISSING"], UNEXPLAINED)
     connection.execute("UPDATE statement SET reconciled_on = %s WHERE reconciled_on IS NULL", (day,))
-    row = connection.execute("SELECT count(*) FROM difference").fetchone()
-    connection.execute("DROP TABLE difference, found_break")
-    return int(row[0]) if row else 0
+    count = one(connection, "SELECT count(*) FROM difference")[0]
+    connection.execute("DROP TABLE difference")
+    return int(count)
 
 
 def _anything_new(connection: Connection) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from issuance.breaks.settle import difference, settle
 from issuance.ledger.connection import Connection
-from issuance.tracking.breaks import find_breaks, settle_breaks
 
 KIND = "MADE_NOT_ORDERED"
 
@@ -19,10 +19,19 @@ WHERE r.milestone = 'MADE' AND NOT r.corrects AND NOT EXISTS (
 """Reports of MADE that stand: neither taken back by a correction nor explained by a destruction."""
 
 MADE = f"""
-SELECT DISTINCT '{KIND}', coalesce(c.cohort_no, 0), s.card_ref, s.attempt,
-    s.partner || ' ' || s.card_ref || '/' || s.attempt, 'an order of ' || s.partner,
-    CASE s.code WHEN 'NO_RELATION' THEN 'made, and ordered of ' || coalesce(p.factory, 'nobody')
-        ELSE 'made, and never ordered' END, NULL
+SELECT DISTINCT {
+    difference(
+        f"'{KIND}'",
+        cohort_no="coalesce(c.cohort_no, 0)",
+        card_ref="s.card_ref",
+        attempt="s.attempt",
+        reference="s.partner || ' ' || s.card_ref || '/' || s.attempt",
+        expected="'an order of ' || s.partner",
+        actual="CASE s.code WHEN 'NO_RELATION' THEN 'made, and ordered of ' || coalesce(p.factory, 'nobody')"
+        " ELSE 'made, and never ordered' END",
+        answers_for="s.partner",
+    )
+}
 FROM ({SAID}) s LEFT JOIN card c USING (card_ref)
 LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (s.card_ref, s.attempt)
 """
@@ -32,7 +41,6 @@ def watch_making(connection: Connection, day: date) -> int:
     """A break for every plastic that a factory made without an order of ours; returns how many changed.
 
     It closes by itself when the factory corrects its report or reports the plastic as destroyed (whose items are
-    refused and kept just so). What it was ordered and made beyond that is MADE_BEYOND_ORDER (tracking.decisions).
+    refused and kept just so). What it was ordered and made beyond that is MADE_BEYOND_ORDER (tracking.card_breaks).
     """
-    find_breaks(connection, MADE)
-    return settle_breaks(connection, day, [KIND], "true")
+    return settle(connection, day, [KIND], MADE)

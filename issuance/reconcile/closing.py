@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from issuance.break_kinds import HOLDING_KINDS
+from issuance.breaks.kinds import HOLDING_KINDS
+from issuance.city.city import Cities, City, load_cities
 from issuance.errors import unknown_cohort
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import tell_cohort
-from issuance.lifecycle import ENDED_STATES
-from issuance.partners import load_registry
-from issuance.policy import Policy, load_policy
+from issuance.ledger.queries import one
 from issuance.reconcile.equations import EQUATIONS, Balance, balance, list_stated
 from issuance.settings import Settings
-from issuance.tracking.decisions import UNANSWERED
-from issuance.tracking.standing import stand_cards
+from issuance.tracking.requests import UNANSWERED
+from issuance.tracking.snapshot import city_values, snapshot_cards
+from issuance.wire.news import tell_cohort
+from issuance.words.lifecycle import ENDED_STATES
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,21 @@ class ClosingStatement:
 
 def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
     """The closing statement of a cohort, from the ledger as it stands."""
-    policy = load_policy(settings.policies_dir, load_registry(settings.partners_file).city)
     with transaction(settings.database_url) as connection:
-        return read_statement(connection, cohort_id, policy)
+        return read_statement(connection, cohort_id, load_cities(settings))
 
 
-def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> ClosingStatement:
+def read_statement(connection: Connection, cohort_id: str, cities: Cities) -> ClosingStatement:
     """The same in an open transaction, which it leaves with its temporary tables."""
-    cohort_no, state, withdrawn, kept_open = stand_cohort(connection, cohort_id, policy)
+    cohort = snapshot_cohort(connection, cohort_id, cities)
+    cohort_no = cohort.cohort_no
     counts = connection.execute(
         "SELECT state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1 ORDER BY 1", (cohort_no,)
     ).fetchall()
     breaks = open_breaks(connection, cohort_no)
     return ClosingStatement(
         cohort_id,
-        state,
+        cohort.state,
         {str(name): int(count) for name, count in counts},
         [balance(connection, equation, cohort_no) for equation in EQUATIONS],
         {kind: count for kind, count in breaks.items() if kind in HOLDING_KINDS},
@@ -93,31 +93,44 @@ def read_statement(connection: Connection, cohort_id: str, policy: Policy) -> Cl
         _old_cards(connection),
         _activations(connection),
         len(open_requests(connection, cohort_no)),
-        withdrawn,
-        kept_open,
+        cohort.withdrawal,
+        cohort.kept_open,
     )
 
 
-def stand_cohort(connection: Connection, cohort_id: str, policy: Policy) -> tuple[int, str, Any, Any]:
-    """Make the temporary tables `standing`, `card_standing` and `listed` of a cohort; returns its number, state,
-    withdrawal and by whom it is kept open.
+class CohortSnapshot(NamedTuple):
+    """A cohort whose cards stand in the temporary tables of the open transaction."""
+
+    cohort_id: str
+    cohort_no: int
+    city: City
+    state: str
+    withdrawal: Any
+    """Who withdrew it, when and why."""
+    kept_open: Any
+    """Who keeps it open, since when and why."""
+
+
+def snapshot_cohort(connection: Connection, cohort_id: str, cities: Cities) -> CohortSnapshot:
+    """Make the temporary tables `plastic_snapshot`, `card_snapshot` and `listed` of a cohort, in place of another's.
 
     Raises:
-        Refused: there is no such cohort.
+        Refused: there is no such cohort, or its city is not served.
     """
     row = connection.execute(
-        "SELECT cohort_no, state, withdrawal, kept_open FROM cohort WHERE cohort_id = %s", (cohort_id,)
+        "SELECT cohort_no, city, state, withdrawal, kept_open FROM cohort WHERE cohort_id = %s", (cohort_id,)
     ).fetchone()
     if row is None:
         raise unknown_cohort(cohort_id)
-    connection.execute("DROP TABLE IF EXISTS work, standing, card_standing")
+    cohort = CohortSnapshot(cohort_id, row[0], cities[row[1]], *row[2:])
+    connection.execute("DROP TABLE IF EXISTS work, plastic_snapshot, card_snapshot")
     connection.execute(
-        "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (row[0],)
+        "CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card WHERE cohort_no = %s", (cohort.cohort_no,)
     )
     connection.execute("ANALYZE work")
-    stand_cards(connection, policy, business_day(connection))
-    list_stated(connection, row[0])
-    return row[0], row[1], row[2], row[3]
+    snapshot_cards(connection, city_values(cohort.city, business_day(connection)))
+    list_stated(connection, cohort.cohort_no)
+    return cohort
 
 
 def open_breaks(connection: Connection, cohort_no: int) -> dict[str, int]:
@@ -131,21 +144,24 @@ def open_breaks(connection: Connection, cohort_no: int) -> dict[str, int]:
 
 def _old_cards(connection: Connection) -> dict[str, int]:
     """What became of the old cards of active ones."""
-    row = connection.execute(
+    row = one(
+        connection,
         "SELECT count(*) FILTER (WHERE old_card_lapsed IS NOT NULL),"
         " count(*) FILTER (WHERE ss_activated IS NOT NULL AND old_card_lapsed IS NULL),"
         " count(*) FILTER (WHERE old_card_used > ss_activated),"
-        " count(*) FILTER (WHERE ss_activated IS NULL) FROM standing WHERE effective"
-    ).fetchone() or (0, 0, 0, 0)
+        " count(*) FILTER (WHERE ss_activated IS NULL) FROM plastic_snapshot WHERE effective",
+    )
     return dict(zip(("lapsed", "not yet reported", "used afterwards", "none"), row, strict=True))
 
 
 def _activations(connection: Connection) -> dict[str, int]:
     """The three activations of effective plastics; finance implies social security, so alone it is a break."""
-    row = connection.execute(
+    row = one(
+        connection,
         "SELECT count(ss_activated), count(finance_activated), count(ecard_signed),"
-        " count(*) FILTER (WHERE finance_activated IS NOT NULL AND ss_activated IS NULL) FROM standing WHERE effective"
-    ).fetchone() or (0, 0, 0, 0)
+        " count(*) FILTER (WHERE finance_activated IS NOT NULL AND ss_activated IS NULL)"
+        " FROM plastic_snapshot WHERE effective",
+    )
     return dict(zip(("social security", "finance", "e-card", "finance alone"), row, strict=True))
 
 
@@ -168,7 +184,7 @@ def close_cohorts(settings: Settings) -> list[str]:
 
     Returns the cohorts whose state changed.
     """
-    policy = load_policy(settings.policies_dir, load_registry(settings.partners_file).city)
+    cities = load_cities(settings)
     with transaction(settings.database_url) as connection:
         cohorts = [
             row[0]
@@ -176,15 +192,15 @@ def close_cohorts(settings: Settings) -> list[str]:
                 "SELECT cohort_id FROM cohort WHERE state IN ('DISPATCHED', 'WITHDRAWN', 'CLOSED') ORDER BY cohort_no"
             ).fetchall()
         ]
-    return [cohort_id for cohort_id in cohorts if _settle_cohort(settings, cohort_id, policy)]
+    return [cohort_id for cohort_id in cohorts if _settle_cohort(settings, cohort_id, cities)]
 
 
-def _settle_cohort(settings: Settings, cohort_id: str, policy: Policy) -> bool:
+def _settle_cohort(settings: Settings, cohort_id: str, cities: Cities) -> bool:
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
         if _plainly_open(connection, cohort_id):
             return False
-        statement = read_statement(connection, cohort_id, policy)
+        statement = read_statement(connection, cohort_id, cities)
         finished = statement.ended and statement.holds
         if finished == (statement.state == "CLOSED") or statement.kept_open:
             return False
@@ -201,11 +217,12 @@ def turn_cohort(
     """
     day = business_day(connection)
     reopened = "WITHDRAWN" if statement.withdrawn else "DISPATCHED"
-    (revision,) = connection.execute(
+    (revision,) = one(
+        connection,
         "UPDATE cohort SET state = %s, closed_on = %s, kept_open = %s, revision = revision + 1 WHERE cohort_id = %s"
         " RETURNING revision",
         ("CLOSED" if close else reopened, day if close else None, by and Jsonb(by), statement.cohort_id),
-    ).fetchone() or (0,)
+    )
     details = statement.as_dict() | {"revision": revision} | ({"by": by} if by else {})
     event = "CLOSED" if close else "REOPENED"
     tell_cohort(connection, statement.cohort_id, event, day, occasion=str(revision), details=details)

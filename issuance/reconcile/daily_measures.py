@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
+from issuance.city.city import Cities
 from issuance.ledger.connection import Connection, business_day
-from issuance.partners import Registry
-from issuance.policy import Policy
-from issuance.reconcile.closing import stand_cohort
+from issuance.reconcile.closing import snapshot_cohort
 from issuance.reconcile.equations import EQUATIONS, Equation
-from issuance.reconcile.partner_view import BREAK_PARTNER, OF_BREAK
 
 
 class Measure(NamedTuple):
@@ -42,20 +40,21 @@ SELECT coalesce(o.cohort_id, '') AS cohort_id, r.partner, CASE WHEN f.corrects T
        f.milestone, count(DISTINCT (f.card_ref, f.attempt, f.job_id, f.consignment_id, f.mark))
 FROM fact f JOIN report r USING (report_no)
 LEFT JOIN card c ON c.card_ref = coalesce(f.card_ref, CASE WHEN f.subject = 'mail' THEN (
-    SELECT a.card_ref FROM carriage a WHERE a.consignment_id = f.consignment_id LIMIT 1) END)
+    SELECT a.card_ref FROM plastic_in_consignment a WHERE a.consignment_id = f.consignment_id LIMIT 1) END)
 LEFT JOIN job j ON j.job_id = f.job_id
 LEFT JOIN cohort o ON o.cohort_no = coalesce(c.cohort_no, j.cohort_no)
 WHERE f.arrived_on = %(day)s GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
-TURNED = f"""
+TURNED = """
 SELECT coalesce(o.cohort_id, ''), x.partner, x.kind, lower(x.event), count(*) FROM (
-    SELECT b.cohort_no, {BREAK_PARTNER} AS partner, b.kind, e.event FROM break_event e JOIN break b USING (break_id)
-    {OF_BREAK} WHERE e.business_day = %(day)s AND e.event IN ('OPENED', 'REOPENED', 'CLOSED', 'RESOLVED')) x
+    SELECT b.cohort_no, coalesce(b.answers_for, '') AS partner, b.kind, e.event
+    FROM break_event e JOIN break b USING (break_id)
+    WHERE e.business_day = %(day)s AND e.event IN ('OPENED', 'REOPENED', 'CLOSED', 'RESOLVED')) x
 LEFT JOIN cohort o USING (cohort_no) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
-OPEN = f"""
+OPEN = """
 SELECT coalesce(o.cohort_id, ''), x.partner, x.kind, 'open', count(*) FROM (
-    SELECT b.cohort_no, {BREAK_PARTNER} AS partner, b.kind FROM break b {OF_BREAK} WHERE b.closed_on IS NULL) x
+    SELECT cohort_no, coalesce(answers_for, '') AS partner, kind FROM break WHERE closed_on IS NULL) x
 LEFT JOIN cohort o USING (cohort_no) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 LIVELY = """
@@ -67,32 +66,30 @@ ORDER BY cohort_id
 """Cohorts whose states and equations a report shows: those that are not closed, and those of which the day tells."""
 
 
-def measure_day(
-    connection: Connection, registry: Registry, policy: Policy, day: date, standing: bool
-) -> Iterator[Measure]:
-    """The counts of a day; with `standing` also what stands now: states, open breaks, equations."""
-    values = {"day": day, "hrss": registry.hrss}
-    for cohort_id, partner, measure, name, count in connection.execute(ARRIVED, values).fetchall():
+def measure_day(connection: Connection, cities: Cities, day: date, now_too: bool) -> Iterator[Measure]:
+    """The counts of a day; with `now_too` also what is there now: states, open breaks, equations."""
+    for cohort_id, partner, measure, name, count in connection.execute(ARRIVED, {"day": day}).fetchall():
         yield Measure(day, day, cohort_id, partner, measure, name, "", count, None)
-    for cohort_id, partner, name, part, count in connection.execute(TURNED, values).fetchall():
+    for cohort_id, partner, name, part, count in connection.execute(TURNED, {"day": day}).fetchall():
         yield Measure(day, day, cohort_id, partner, "break", name, part, count, None)
-    if standing:
-        yield from _standing(connection, registry, policy, day)
+    if now_too:
+        yield from _measure_now(connection, cities, day)
 
 
-def _standing(connection: Connection, registry: Registry, policy: Policy, day: date) -> Iterator[Measure]:
+def _measure_now(connection: Connection, cities: Cities, day: date) -> Iterator[Measure]:
     now = business_day(connection)
-    for cohort_id, partner, name, part, count in connection.execute(OPEN, {"hrss": registry.hrss}).fetchall():
+    for cohort_id, partner, name, part, count in connection.execute(OPEN).fetchall():
         yield Measure(day, now, cohort_id, partner, "break", name, part, count, None)
     for (cohort_id,) in connection.execute(LIVELY, {"day": day}).fetchall():
-        cohort_no = stand_cohort(connection, cohort_id, policy)[0]
+        cohort = snapshot_cohort(connection, cohort_id, cities)
         rows = connection.execute(
-            "SELECT bank, state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1, 2 ORDER BY 1, 2", (cohort_no,)
+            "SELECT bank, state, count(*) FROM card WHERE cohort_no = %s GROUP BY 1, 2 ORDER BY 1, 2",
+            (cohort.cohort_no,),
         ).fetchall()
         for partner, state, count in rows:
             yield Measure(day, now, cohort_id, partner, "state", state, "", count, None)
         for equation in EQUATIONS:
-            for partner, part, count, holds in _parts(connection, equation, cohort_no, registry.hrss):
+            for partner, part, count, holds in _parts(connection, equation, cohort.cohort_no, cohort.city.hrss):
                 yield Measure(day, now, cohort_id, partner, "equation", equation.name, part, count, holds)
 
 

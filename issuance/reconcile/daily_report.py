@@ -18,20 +18,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg.types.json import Jsonb
 
-from issuance.break_kinds import BREAK_KINDS
+from issuance.breaks.kinds import BREAK_KINDS
+from issuance.city.city import load_cities
+from issuance.city.partners import topic_of
 from issuance.clock import instant_on
 from issuance.errors import Refused
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.ledger.queries import rows_of
-from issuance.lifecycle import CARD_STATES, MILESTONES
-from issuance.partners import load_registry, topic_of
-from issuance.policy import load_policy
+from issuance.ledger.queries import one, rows_of
 from issuance.reconcile.daily_measures import Measure, measure_day
 from issuance.reconcile.equation_words import BUCKET_WORDS
 from issuance.settings import Settings
 from issuance.vault.objects import ObjectStore
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.words.lifecycle import CARD_STATES, MILESTONES
 
 SCHEMA = pa.schema(
     [
@@ -56,7 +56,7 @@ MEASURE_WORDS = {
 }
 TURN_WORDS = {"opened": "新增", "reopened": "重新打开", "closed": "自动关闭", "resolved": "人工关闭", "open": "未决"}
 NAME_WORDS = {
-    **{name: zh for name, (_, zh, _) in CARD_STATES.items()},
+    **{name: state.zh for name, state in CARD_STATES.items()},
     **{name: milestone.zh for name, milestone in MILESTONES.items()},
     **{name: kind.zh for name, kind in BREAK_KINDS.items()},
 }
@@ -82,8 +82,7 @@ def make_daily_report(settings: Settings, day: date | None = None, user: str | N
     Raises:
         Refused: the day is not over.
     """
-    registry = load_registry(settings.partners_file)
-    policy = load_policy(settings.policies_dir, registry.city)
+    cities = load_cities(settings)
     store = ObjectStore.of(settings)
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.daily_report'))")
@@ -93,7 +92,7 @@ def make_daily_report(settings: Settings, day: date | None = None, user: str | N
             raise Refused("DAY_NOT_OVER", f"{day} 尚未结束。 / {day} is not over.")
         if made := read_daily_report(connection, day):
             return made
-        measures = list(measure_day(connection, registry, policy, day, standing=day == whole))
+        measures = list(measure_day(connection, cities, day, now_too=day == whole))
         made = _store(connection, store, day, measures)
         write_outbox(connection, _messages(made), business_day(connection))
         if user:
@@ -118,11 +117,12 @@ def _store(connection: Connection, store: ObjectStore, day: date, measures: Sequ
     """Put both files if they are absent, and the report's row of what stands."""
     key = f"reports/daily/{day}"
     parquet = store.put_if_absent(f"{key}.parquet", write_parquet(measures))
-    standing = read_parquet(parquet)
-    text = store.put_if_absent(f"{key}.csv", write_csv(standing))
-    report_no, event_no = connection.execute(
-        "SELECT coalesce((SELECT max(report_no) FROM report), 0), coalesce((SELECT max(event_no) FROM break_event), 0)"
-    ).fetchone() or (0, 0)
+    stored = read_parquet(parquet)
+    text = store.put_if_absent(f"{key}.csv", write_csv(stored))
+    report_no, event_no = one(
+        connection,
+        "SELECT coalesce((SELECT max(report_no) FROM report), 0), coalesce((SELECT max(event_no) FROM break_event), 0)",
+    )
     row = {
         "business_day": day,
         "made_on": business_day(connection),
@@ -130,10 +130,10 @@ def _store(connection: Connection, store: ObjectStore, day: date, measures: Sequ
         "csv_sha256": hashlib.sha256(text).hexdigest(),
         "parquet_object": f"{key}.parquet",
         "parquet_sha256": hashlib.sha256(parquet).hexdigest(),
-        "figures": figures_of(standing) | {"through_report": report_no, "through_event": event_no},
+        "figures": figures_of(stored) | {"through_report": report_no, "through_event": event_no},
     }
     connection.execute(
-        "INSERT INTO daily_report VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        f"INSERT INTO daily_report ({', '.join(row)}) VALUES (%s, %s, %s, %s, %s, %s, %s)",
         (*list(row.values())[:-1], Jsonb(row["figures"])),
     )
     return row

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from issuance.ledger.connection import Connection
-from issuance.lifecycle import CARD_STATES, PLASTIC_STATES
+from issuance.ledger.queries import one
 from issuance.reconcile.activation import LATEST, active_at
+from issuance.words.collection import keeper
+from issuance.words.lifecycle import CARD_STATES, PLASTIC_STATES
 
 MISSING = "missing from the statement"
 
@@ -72,13 +74,13 @@ def _bucket_case(column: str, pairs: Iterable[tuple[str, str]]) -> str:
     return f"CASE {column} {whens} END"
 
 
-ORDER_BUCKET = _bucket_case("c.state", ((state, bucket) for state, (bucket, _, _) in CARD_STATES.items()))
+ORDER_BUCKET = _bucket_case("c.state", ((name, state.order) for name, state in CARD_STATES.items()))
 ORDER_BUCKETS = (
     "waiting", "held", "in making", "in custody", "collected", "cancelled", "ended uncollected", "withdrawn",
 )  # fmt: skip
 MAKING_BUCKET = _bucket_case("s.state", ((state.name, state.making) for state in PLASTIC_STATES if state.making))
 PLASTIC = "card_ref || '/' || attempt"
-CARRIAGE = "card_ref || '/' || attempt || ' ' || consignment_id"
+IN_CONSIGNMENT = "card_ref || '/' || attempt || ' ' || consignment_id"
 
 
 def _fact_key(fact: str) -> str:
@@ -91,10 +93,7 @@ FACT_STANDS = f"NOT f.corrects AND {_fact_key('f')} NOT IN (SELECT {_fact_key('k
 """A fact of the journal (f) that no correction annuls."""
 
 OF_COHORT = "JOIN card c USING (card_ref) LEFT JOIN plastic p USING (card_ref, attempt) WHERE c.cohort_no = %(cohort)s"
-KEEPER = (
-    "CASE WHEN left(consignment_id, 2) = 'M:' THEN split_part(consignment_id, ':', 2)"
-    " WHEN c.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE p.bank END"
-)
+KEEPER = f"coalesce(carrier_of(consignment_id), {keeper('p.bank', column='c.collection_method')})"
 """Who has a plastic in a consignment (of card c) after its hand-over: the carrier, HRSS or the bank, by the plan."""
 SENT_BACK = "f.milestone = 'SENT_BACK'"
 RECEIVER = "CASE WHEN {back} THEN coalesce(p.factory, p.bank) ELSE " + KEEPER + " END"
@@ -132,7 +131,7 @@ JOB = Equation(
     "SELECT s.job_id || ' ' || s.card_ref || '/' || s.attempt, CASE"
     " WHEN s.item_refused IS NOT NULL AND mark_reason(s.item_refused) = 'CANCELLED' THEN 'cancelled in time'"
     " WHEN s.refused IS NOT NULL THEN 'refused' WHEN s.accepted IS NOT NULL THEN 'accepted by the factory'"
-    " ELSE 'unanswered' END, coalesce(s.factory, '') FROM standing s"
+    " ELSE 'unanswered' END, coalesce(s.factory, '') FROM plastic_snapshot s"
     " WHERE s.job_id IN (SELECT job_id FROM job JOIN release USING (cohort_no, wave))",
     ("accepted by the factory", "refused", "cancelled in time", "unanswered"),
     frozenset({"unanswered"}),
@@ -150,7 +149,7 @@ MAKING = Equation(
     f"SELECT s.card_ref || '/' || s.attempt, CASE WHEN s.spoiled IS NOT NULL THEN 'spoiled'"
     " WHEN s.destroyed IS NOT NULL AND s.c_id IS NULL THEN 'destroyed before hand-over'"
     " WHEN s.ss_cancelled IS NOT NULL AND s.c_id IS NULL THEN 'cancelled' WHEN s.c_id IS NOT NULL THEN 'handed over'"
-    f" ELSE {MAKING_BUCKET} END, coalesce(s.factory, '') FROM standing s WHERE s.accepted IS NOT NULL",
+    f" ELSE {MAKING_BUCKET} END, coalesce(s.factory, '') FROM plastic_snapshot s WHERE s.accepted IS NOT NULL",
     ("in production", "handed over", "spoiled", "destroyed before hand-over", "cancelled"),
     answers=("factory",),
 )
@@ -158,9 +157,11 @@ HAND_OVER = Equation(
     "hand-over",
     "plastic in a consignment",
     # what givers listed, by the journal; their signed counts are matched by the break HANDOVER_COUNT
-    f"SELECT {CARRIAGE}, 'given', min({RECEIVER.format(back=SENT_BACK)}) FROM fact f {OF_COHORT}"
-    f" AND f.subject = 'carriage' AND f.milestone IN ('HANDED_OVER', 'SENT_BACK') AND {FACT_STANDS} GROUP BY 1",
-    f"SELECT {CARRIAGE}, CASE WHEN a.received_at_place IS NOT NULL OR a.posted IS NOT NULL OR a.delivered IS NOT NULL"
+    f"SELECT {IN_CONSIGNMENT}, 'given', min({RECEIVER.format(back=SENT_BACK)}) FROM fact f {OF_COHORT}"
+    f" AND f.subject = 'plastic_in_consignment' AND f.milestone IN ('HANDED_OVER', 'SENT_BACK')"
+    f" AND {FACT_STANDS} GROUP BY 1",
+    f"SELECT {IN_CONSIGNMENT},"
+    " CASE WHEN a.received_at_place IS NOT NULL OR a.posted IS NOT NULL OR a.delivered IS NOT NULL"
     " THEN 'acknowledged by the receiver' WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
     " AND b.reference = a.consignment_id AND b.closed_on IS NULL) THEN 'missing' ELSE 'on the way' END,"
     f" {RECEIVER.format(back='a.sent_back IS NOT NULL')} FROM letter_news a"
@@ -173,19 +174,19 @@ COLLECTION = Equation(
     "collection",
     "plastic in a consignment",
     # what receivers signed for (mail: what was posted), by the journal
-    f"SELECT DISTINCT {CARRIAGE}, 'received', {KEEPER} FROM"
+    f"SELECT DISTINCT {IN_CONSIGNMENT}, 'received', {KEEPER} FROM"
     " (SELECT f.card_ref, f.attempt, f.consignment_id FROM fact f"
     f" WHERE f.milestone = 'RECEIVED_AT_PLACE' AND {FACT_STANDS} UNION SELECT a.card_ref, a.attempt, a.consignment_id"
-    f" FROM fact f JOIN carriage a USING (consignment_id) WHERE f.milestone = 'POSTED'"
+    f" FROM fact f JOIN plastic_in_consignment a USING (consignment_id) WHERE f.milestone = 'POSTED'"
     f" AND coalesce(same_use(f.mark, a.handed_over), true) AND {FACT_STANDS}) r"
     f" {OF_COHORT}",
-    f"SELECT {CARRIAGE}, CASE"
+    f"SELECT {IN_CONSIGNMENT}, CASE"
     " WHEN s.c_id <> a.consignment_id THEN CASE WHEN a.returned IS NOT NULL THEN 'returned' ELSE 'handed on' END"
     " WHEN s.taken IS NOT NULL THEN 'collected' WHEN s.destroyed IS NOT NULL THEN 'destroyed'"
     " WHEN s.refused_by_holder IS NOT NULL THEN 'refused by holder' WHEN a.lost IS NOT NULL THEN 'lost'"
     " WHEN a.returned IS NOT NULL THEN 'returned' WHEN a.sent_back IS NOT NULL THEN 'sent back' ELSE 'waiting' END,"
     f" {KEEPER} FROM letter_news a"
-    f" LEFT JOIN standing s USING (card_ref, attempt) {OF_COHORT}"
+    f" LEFT JOIN plastic_snapshot s USING (card_ref, attempt) {OF_COHORT}"
     " AND (a.received_at_place IS NOT NULL OR a.posted IS NOT NULL)",
     (
         "collected",
@@ -247,9 +248,9 @@ def activation(function: str) -> Equation:
         ("agreed with the ledger", "pending", "unknown to us"),
         frozenset({"unknown to us", MISSING}),
         ("hrss",) if function == "ss" else ("bank",),
-        f"SELECT card_ref || '/' || attempt, '{MISSING}', split_part(reference, '/', 1) FROM break"
+        f"SELECT card_ref || '/' || attempt, '{MISSING}', answers_for FROM break"
         " WHERE kind = 'STATEMENT_MISSING' AND closed_on IS NULL AND cohort_no = %(cohort)s"
-        f" AND reference LIKE '%%/{function}/%%'",
+        f" AND function = '{function}'",
     )
 
 
@@ -262,7 +263,7 @@ PART = " WHERE %(partner)s::text IS NULL OR partner = %(partner)s"
 def balance(
     connection: Connection, equation: Equation, cohort_no: int, hrss: str = "", partner: str | None = None
 ) -> Balance:
-    """Evaluate one equation; the tables `standing` and `listed` must hold what is the cohort's.
+    """Evaluate one equation; the tables `plastic_snapshot` and `listed` must hold what is the cohort's.
 
     With a partner, that partner's part alone (`hrss` is the city's). Differing: entities that one side lacks or has
     twice, stand in no bucket, or in one where nothing may stand.
@@ -276,7 +277,7 @@ def balance(
         " WHERE l.n IS DISTINCT FROM r.n OR r.n > 1 OR r.bucket IS NULL OR r.bucket = ANY (%(open)s) ORDER BY entity",
         values,
     ).fetchall()
-    (count,) = connection.execute(f"SELECT count(*) FROM {left}", values).fetchone() or (0,)
+    count = one(connection, f"SELECT count(*) FROM {left}", values)[0]
     counts = _count_buckets(connection, right, values)
     buckets = {bucket: counts.pop(bucket, 0) for bucket in equation.buckets} | counts
     beside: dict[str, int] = {}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from issuance.breaks.listing import find_break, history_of
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import rows_of
 from issuance.reconcile.activation import LATEST
-from issuance.reconcile.break_list import find_break, history_of
 
 MILESTONES_OF: dict[str, tuple[str, ...]] = {
     # kind: the milestones that speak for or against it; a kind that is not named: all of the plastic
@@ -37,7 +37,8 @@ SELECT f.subject, f.card_ref, f.attempt, f.consignment_id, f.job_id, f.milestone
 FROM fact f JOIN report r USING (report_no)
 WHERE (f.card_ref = %(card)s AND (%(attempt)s::smallint IS NULL OR f.attempt = %(attempt)s)
        OR f.consignment_id = %(reference)s OR f.job_id = %(reference)s
-       OR f.subject = 'mail' AND f.consignment_id IN (SELECT consignment_id FROM carriage WHERE card_ref = %(card)s)
+       OR f.subject = 'mail' AND f.consignment_id IN (
+           SELECT consignment_id FROM plastic_in_consignment WHERE card_ref = %(card)s)
        OR f.subject = 'job' AND f.job_id IN (SELECT job_id FROM plastic WHERE card_ref = %(card)s
                                              AND (%(attempt)s::smallint IS NULL OR attempt = %(attempt)s)))
   AND (%(milestones)s::text[] IS NULL OR f.milestone = ANY (%(milestones)s))
@@ -45,7 +46,7 @@ ORDER BY f.mark, f.milestone, f.report_no
 """
 REFUSED = """
 SELECT partner, report_id, item, code, card_ref, attempt, milestone, corrects, reported_at AS occurred_at, arrived_on
-FROM refused_item WHERE card_ref = %(card)s AND attempt = %(attempt)s AND partner = split_part(%(reference)s, ' ', 1)
+FROM refused_item WHERE card_ref = %(card)s AND attempt = %(attempt)s AND partner = %(answers_for)s
 ORDER BY arrived_on, report_id, item
 """
 STATED = f"""
@@ -54,13 +55,13 @@ SELECT l.partner, l.function, l.statement_id, l.revision, l.business_day, l.as_o
     WHERE (k.partner, k.statement_id, k.revision) = (l.partner, l.statement_id, l.revision)
     AND (i.card_ref, i.attempt) = (%(card)s, %(attempt)s)) AS listed
 FROM (SELECT s.*, t.business_day FROM ({LATEST}) s JOIN statement t USING (partner, statement_id, revision)) l
-WHERE %(reference)s LIKE l.partner || '/' || l.function || '/%%'
+WHERE (l.partner, l.function) = (%(answers_for)s, %(function)s) AND %(card)s::uuid IS NOT NULL
 """
 CHUNKS = """
 SELECT partner, function, statement_id, revision, business_day, array_agg(chunk ORDER BY chunk) AS chunks,
        max(chunks) AS of, bool_or(s.completed_on IS NOT NULL) AS complete
 FROM statement_chunk k LEFT JOIN statement s USING (partner, statement_id, revision, function, business_day)
-WHERE partner || '/' || function = %(reference)s
+WHERE (partner, function) = (%(answers_for)s, %(function)s) AND %(card)s::uuid IS NULL
 GROUP BY 1, 2, 3, 4, 5 ORDER BY business_day DESC, revision DESC LIMIT 5
 """
 EVENTS = """
@@ -106,6 +107,8 @@ def show_break(connection: Connection, break_id: str) -> dict[str, Any]:
         "card": found["card_ref"],
         "attempt": None if kind in OF_ALL_PLASTICS else found["attempt"],
         "reference": found["reference"],
+        "answers_for": found["answers_for"],
+        "function": found["function"],
         "milestones": list(milestones) if milestones else None,
     }
     return found | {

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from issuance.breaks.settle import difference, settle
+from issuance.city.city import City
+from issuance.city.partners import Registry
 from issuance.clock import SHANGHAI, instant_on
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import write_outbox
-from issuance.partners import Registry
-from issuance.tracking.breaks import find_breaks, settle_breaks
-from issuance.tracking.decisions import paused
-from issuance.wire.notices import partner_notice
+from issuance.reconcile.statements import ask_missing_chunks
+from issuance.wire.outbox import write_outbox
+from issuance.wire.partner_notices import partner_notice
+from issuance.wire.pauses import paused
 
 KIND = "STATEMENT_LATE"
 
@@ -40,44 +42,59 @@ def dues(registry: Registry, now: datetime) -> list[Due]:
     ]  # fmt: skip
 
 
-OWED = f"""
-SELECT '{KIND}', 0, NULL::uuid, NULL::smallint, u.partner || '/' || u.function, 'a statement for ' || u.day,
-       coalesce((SELECT count(*) || ' of ' || max(k.chunks) || ' chunks' FROM statement_chunk k
-                 WHERE (k.partner, k.function) = (u.partner, u.function) AND k.business_day >= u.day
-                 GROUP BY k.statement_id, k.revision ORDER BY k.statement_id DESC, k.revision DESC LIMIT 1),
-                'nothing'),
-       u.partner
-FROM unnest(%(partners)s::text[], %(functions)s::text[], %(days)s::date[]) AS u (partner, function, day)
-WHERE NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.function) = (u.partner, u.function)
-                  AND s.business_day >= u.day)
-  AND EXISTS (SELECT FROM sealed_job f JOIN job j USING (job_id) JOIN cohort o ON o.cohort_no = j.cohort_no
-              WHERE f.sent_on < u.day AND o.state = 'DISPATCHED' AND (j.bank = u.partner OR u.partner = %(hrss)s))
+DUE = "unnest(%(partners)s::text[], %(functions)s::text[], %(days)s::date[]) AS u (partner, function, day)"
+CHUNKS = """
+(SELECT count(*) || ' of ' || max(k.chunks) || ' chunks' FROM statement_chunk k
+ WHERE (k.partner, k.function) = (u.partner, u.function) AND k.business_day >= u.day
+ GROUP BY k.statement_id, k.revision ORDER BY k.statement_id DESC, k.revision DESC LIMIT 1)
+"""
+OWES = """
+NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.function) = (u.partner, u.function) AND s.business_day >= u.day)
+AND EXISTS (SELECT FROM sealed_job f JOIN job j USING (job_id) JOIN cohort o ON o.cohort_no = j.cohort_no
+            WHERE f.sent_on < u.day AND o.state = 'DISPATCHED' AND (j.bank = u.partner OR u.partner = %(hrss)s))
 """
 """The statements that are owed and not complete. A partner owes them from the day after its first job was sent, as long
 as a cohort with cards of its is under way; while it is paused, its clock stands still."""
 
 
-def watch_statements(connection: Connection, registry: Registry, now: datetime, day: date) -> int:
+OWED = f"""
+SELECT {
+    difference(
+        f"'{KIND}'",
+        reference="u.partner || '/' || u.function",
+        expected="'a statement for ' || u.day",
+        actual=f"coalesce({CHUNKS}, 'nothing')",
+        answers_for="u.partner",
+        waits_on="u.partner",
+        function="u.function",
+    )
+}
+FROM {DUE} WHERE {OWES}
+"""
+SILENT = f"""
+SELECT u.partner, u.function, u.day FROM {DUE}
+WHERE {OWES} AND {CHUNKS} IS NULL AND NOT {paused("u.partner")} ORDER BY 1, 2
+"""
+"""Those of which nothing came; of the others the chunks are asked for by number (reconcile.statements)."""
+
+
+def watch_statements(connection: Connection, city: City, now: datetime, day: date) -> int:
     """A break for every late statement, which closes when a complete one arrives; asked for once a day.
 
-    Of a statement of which chunks are there the chunks are asked for by number instead (reconcile.statements).
     Returns how many breaks changed and notices were written.
     """
-    last = dues(registry, now)
-    owed = [(partner, due.function, due.day) for due in last for partner in due.partners]
+    owed = [(partner, due.function, due.day) for due in dues(city.partners, now) for partner in due.partners]
     partners, functions, days = zip(*owed, strict=True) if owed else ((), (), ())
-    values = {"partners": list(partners), "functions": list(functions), "days": list(days), "hrss": registry.hrss}
-    find_breaks(connection, OWED, values)
-    silent = connection.execute(
-        f"SELECT waits_on, split_part(reference, '/', 2) FROM found_break WHERE actual = 'nothing'"
-        f" AND NOT {paused('waits_on')} ORDER BY reference"
-    ).fetchall()
-    due_on = {due.function: due.day for due in last}
-    told = [
+    values = {"partners": list(partners), "functions": list(functions), "days": list(days), "hrss": city.hrss}
+    asked = [
         partner_notice(
-            partner, "MISSING", None, {"function": function, "business_day": due_on[function]},
-            f"{function}/{due_on[function]}/{day}",
+            partner, "MISSING", None, {"function": function, "business_day": due_on}, f"{function}/{due_on}/{day}"
         )
-        for partner, function in silent
-    ]  # fmt: skip
-    return settle_breaks(connection, day, [KIND], "true") + write_outbox(connection, told, day)
+        for partner, function, due_on in connection.execute(SILENT, values).fetchall()
+    ]
+    return settle(connection, day, [KIND], OWED, values) + write_outbox(connection, asked, day)
+
+
+def watch_chunks(connection: Connection, day: date) -> int:
+    """Ask by number for the chunks of incomplete statements, once a day; returns how many notices were written."""
+    return write_outbox(connection, ask_missing_chunks(connection, day), day)

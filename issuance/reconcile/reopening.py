@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from issuance.city.city import load_cities
 from issuance.errors import Refused
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit, require_note
-from issuance.partners import load_registry
-from issuance.policy import load_policy
 from issuance.reconcile.closing import ClosingStatement, read_statement, turn_cohort
 from issuance.settings import Settings
 
@@ -51,9 +50,8 @@ def close_cohort(settings: Settings, cohort_id: str, user: str, note: str) -> in
 
 def _locked(connection: Connection, settings: Settings, cohort_id: str) -> ClosingStatement:
     """The closing statement of a cohort whose row is locked."""
-    policy = load_policy(settings.policies_dir, load_registry(settings.partners_file).city)
     connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
-    return read_statement(connection, cohort_id, policy)
+    return read_statement(connection, cohort_id, load_cities(settings))
 
 
 def _open_matters(statement: ClosingStatement) -> list[str]:

@@ -15,12 +15,12 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import Outgoing
-from issuance.tracking.reports import hash_total
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context, Stage
-from issuance.wire.notices import partner_notice
+from issuance.wire.outbox import Outgoing
+from issuance.wire.partner_notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
-from issuance.wire.registry import FRAME
+from issuance.words.references import hash_total
 
 COLUMNS = (
     "partner", "statement_id", "chunk", "function", "business_day", "as_of", "revision", "chunks", "total",
@@ -64,12 +64,12 @@ def _keep_chunk(connection: Connection, message: Message, context: Context) -> t
     except ValueError:
         return "UNDECODABLE", False
     sha256 = hashlib.sha256(message.raw[FRAME.size :]).digest()
-    standing = connection.execute(
+    known = connection.execute(
         "SELECT sha256 FROM statement_chunk WHERE (partner, statement_id, revision, chunk) = (%s, %s, %s, %s)",
         (partner.id, value["statement_id"], value["revision"], value["chunk"]),
     ).fetchone()
-    if standing:
-        return (None, False) if bytes(standing[0]) == sha256 else ("ID_REUSED", False)
+    if known:
+        return (None, False) if bytes(known[0]) == sha256 else ("ID_REUSED", False)
     if _disagrees(connection, partner.id, value):
         return "CHUNK_INVALID", False
     code = _complete(connection, value, cards, context.day)
@@ -141,7 +141,7 @@ def ask_missing_chunks(connection: Connection, day: date) -> list[Outgoing]:
                           AND (s.business_day, s.revision, s.as_of) >= (c.business_day, c.revision, c.as_of))
           AND NOT EXISTS (SELECT FROM statement_chunk n WHERE (n.partner, n.statement_id) =
                           (c.partner, c.statement_id) AND n.revision > c.revision)
-          AND partner NOT IN (SELECT partner FROM partner_standing WHERE paused_on IS NOT NULL)
+          AND partner NOT IN (SELECT partner FROM partner_state WHERE paused_on IS NOT NULL)
         GROUP BY partner, statement_id, revision
         """,
         (day,),

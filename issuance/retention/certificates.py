@@ -10,7 +10,7 @@ from typing import Any
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
-from issuance.ledger.queries import rows_of
+from issuance.ledger.queries import one, rows_of
 
 
 def canonical(content: Mapping[str, Any]) -> str:
@@ -24,7 +24,7 @@ def issue_certificate(connection: Connection, erasure_no: int, day: date, conten
     Locks the table, so that numbers have no gap.
     """
     connection.execute("LOCK TABLE certificate IN SHARE ROW EXCLUSIVE MODE")
-    (number,) = connection.execute("SELECT coalesce(max(certificate_no), 0) + 1 FROM certificate").fetchone() or (1,)
+    (number,) = one(connection, "SELECT coalesce(max(certificate_no), 0) + 1 FROM certificate")
     text = canonical({**content, "certificate": number})
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     connection.execute(

@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from issuance.city.city import load_city
+from issuance.city.partners import Registry, load_registry
 from issuance.errors import Retryable
 from issuance.intake.duplicates import STATES
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.partners import Registry, load_registry
-from issuance.policy import load_policy
+from issuance.ledger.queries import one
 from issuance.retention.certificates import issue_certificate, list_certificates
+from issuance.retention.dead_letters import erase_letters
 from issuance.retention.due import Retention, list_retention, require_due
 from issuance.retention.erase import complete_erasures
-from issuance.retention.letters import erase_letters
 from issuance.retention.objects import cohort_objects
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
@@ -42,7 +43,7 @@ def run_retention(settings: Settings, user: str, cohort_ids: Sequence[str] = ())
         Refused: a cohort named is not closed, has open breaks, or its day has not come.
     """
     with transaction(settings.database_url) as connection:
-        due = [cohort.cohort_id for cohort in list_retention(connection, settings) if cohort.standing in DUE]
+        due = [cohort.cohort_id for cohort in list_retention(connection, settings) if cohort.status in DUE]
     found = complete_erasures(settings, user)
     found += [erase_cohort(settings, cohort_id, user) for cohort_id in cohort_ids or due]
     with transaction(settings.database_url) as connection:
@@ -62,9 +63,9 @@ def erase_cohort(settings: Settings, cohort_id: str, user: str) -> dict[str, Any
     store, registry = ObjectStore.of(settings), load_registry(settings.partners_file)
     with transaction(settings.database_url) as connection:
         cohort = require_due(connection, settings, cohort_id)
-        if cohort.standing == "due":
+        if cohort.status == "due":
             _begin(connection, store, registry, cohort, user)
-    if cohort.standing != "erased":
+    if cohort.status != "erased":
         KeyService(settings.keys_dir).destroy_cohort_key(cohort_id)
         _erase_objects(settings, store, registry, cohort_id)
         with transaction(settings.database_url) as connection:
@@ -95,18 +96,19 @@ def _erase_objects(settings: Settings, store: ObjectStore, registry: Registry, c
 def _finish(connection: Connection, settings: Settings, cohort: Retention, user: str) -> None:
     """Hashes, letters, certificate and audit in one transaction. Locks the erasure and acceptance as a whole."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.acceptance'))")
-    erasure_no, finished_on, ground, begun_on, begun_by, plan, city = connection.execute(
+    erasure_no, finished_on, ground, begun_on, begun_by, plan, city = one(
+        connection,
         "SELECT erasure_no, finished_on, ground, begun_on, begun_by, plan, city FROM erasure e"
         " JOIN cohort USING (cohort_no) WHERE cohort_no = %s AND whole FOR UPDATE OF e",
         (cohort.cohort_no,),
-    ).fetchone() or (0, None, "", None, "", {}, "")
+    )
     if finished_on:
         return
     day = business_day(connection)
     cards = {
         ref for (ref,) in connection.execute("SELECT card_ref FROM card WHERE cohort_no = %s", (cohort.cohort_no,))
     }
-    kept_until = day - timedelta(days=load_policy(settings.policies_dir, city).retention_days)
+    kept_until = day - timedelta(days=load_city(settings, city).policy.retention_days)
     hashes, live = _erase_hashes(connection, cohort.cohort_no)
     content = {
         "cohort_id": cohort.cohort_id, "whole": True, "ground": ground, **plan, "begun_on": begun_on,
@@ -126,7 +128,7 @@ def _erase_hashes(connection: Connection, cohort_no: int) -> tuple[dict[str, int
     """
     values = {"no": cohort_no, "live": list(LIVE)}
     counts = {table: connection.execute(statement, values).rowcount for table, statement in HASHES.items()}
-    (live,) = connection.execute("SELECT count(*) FROM acceptance WHERE cohort_no = %(no)s", values).fetchone() or (0,)
+    (live,) = one(connection, "SELECT count(*) FROM acceptance WHERE cohort_no = %(no)s", values)
     return counts, int(live)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from issuance.break_kinds import HOLDING_KINDS
+from issuance.breaks.kinds import HOLDING_KINDS
+from issuance.city.city import load_city
 from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.connection import Connection, business_day
-from issuance.policy import load_policy
 from issuance.settings import Settings
 
 COHORTS = """
@@ -45,7 +45,7 @@ class Retention:
     begun_on: date | None
     erased_on: date | None
     certificate: int | None
-    standing: str
+    status: str
     """erased, begun, due, waits (for its day), open breaks, or not closed."""
 
     def as_dict(self) -> dict[str, Any]:
@@ -59,14 +59,14 @@ def list_retention(connection: Connection, settings: Settings, cohort_id: str | 
     rows = connection.execute(COHORTS, {"cohort": cohort_id, "holding": list(HOLDING_KINDS)}).fetchall()
     found = []
     for no, name, city, state, ended_on, breaks, begun_on, erased_on, certificate in rows:
-        days = load_policy(settings.policies_dir, city).retention_days
+        days = load_city(settings, city).policy.retention_days
         due_on = ended_on + timedelta(days=days) if ended_on else None
-        standing = _standing(due_on, today, breaks, begun_on, erased_on)
-        found.append(Retention(no, name, state, ended_on, due_on, breaks, begun_on, erased_on, certificate, standing))
+        status = _status(due_on, today, breaks, begun_on, erased_on)
+        found.append(Retention(no, name, state, ended_on, due_on, breaks, begun_on, erased_on, certificate, status))
     return found
 
 
-def _standing(due_on: date | None, today: date, breaks: int, begun_on: date | None, erased_on: date | None) -> str:
+def _status(due_on: date | None, today: date, breaks: int, begun_on: date | None, erased_on: date | None) -> str:
     if erased_on:
         return "erased"
     if begun_on:
@@ -89,15 +89,15 @@ def require_due(connection: Connection, settings: Settings, cohort_id: str) -> R
     if not found:
         raise unknown_cohort(cohort_id)
     (cohort,) = found
-    if cohort.standing in OBSTACLES:
-        code, zh, en = OBSTACLES[cohort.standing]
+    if cohort.status in OBSTACLES:
+        code, zh, en = OBSTACLES[cohort.status]
         values = {"cohort": cohort_id, "state": cohort.state, "breaks": cohort.breaks, "day": cohort.due_on}
         raise Refused(code, f"{zh} / {en}".format(**values), cohort_id=cohort_id, due_on=cohort.due_on)
     return cohort
 
 
 OBSTACLES = {
-    # standing: code, Chinese, English
+    # status: code, Chinese, English
     "not closed": (
         "NOT_CLOSED",
         "批次 {cohort} 尚未结清（{state}），个人数据仍在使用：见 issuance cohort statement。",

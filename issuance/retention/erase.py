@@ -13,23 +13,24 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from issuance.codes import LEGAL_GROUNDS
+from issuance.city.partners import Registry, load_registry
 from issuance.dispatch.jobs import ENDED, list_jobs
 from issuance.errors import Refused
 from issuance.intake.duplicates import STATES
 from issuance.intake.parts import PartStore
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
-from issuance.lifecycle import ENDED_STATES
-from issuance.partners import Registry, load_registry
+from issuance.ledger.queries import one
 from issuance.retention.certificates import issue_certificate, list_certificates
-from issuance.retention.letters import erase_letters
+from issuance.retention.dead_letters import erase_letters
 from issuance.retention.objects import job_objects
 from issuance.retention.persons import Held, HeldCard, Named, cards_of, find_card, gather
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault, overlay_key
 from issuance.vault.keys import KeyDestroyed, KeyService
 from issuance.vault.objects import ObjectStore
+from issuance.words.codes import LEGAL_GROUNDS
+from issuance.words.lifecycle import ENDED_STATES
 
 FETCHED_AFTER = 7
 """Days after which a contact file has been fetched by the notifier. [rule] our own choice"""
@@ -48,14 +49,14 @@ def erase_person(settings: Settings, named: Named, ground: str, user: str) -> di
     with transaction(settings.database_url) as connection:
         _lock(connection)
         card_ref = find_card(connection, named)
-        standing = _standing(connection, card_ref)
-        if standing is None:
+        begun = _begun(connection, card_ref)
+        if begun is None:
             cards = cards_of(connection, card_ref)
             _require_free(connection, cards, ground)
             held = gather(connection, store, keys, cards)
             plan = _plan(connection, store, registry, held)
-            standing = _begin(connection, cards, ground, user, plan), False
-    erasure_no, finished = standing
+            begun = _begin(connection, cards, ground, user, plan), False
+    erasure_no, finished = begun
     if not finished:
         complete_erasure(settings, erasure_no, user)
     with transaction(settings.database_url) as connection:
@@ -79,7 +80,7 @@ def _lock(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.erasure'))")
 
 
-def _standing(connection: Connection, card_ref: UUID) -> tuple[int, bool] | None:
+def _begun(connection: Connection, card_ref: UUID) -> tuple[int, bool] | None:
     row = connection.execute(
         "SELECT erasure_no, finished_on IS NOT NULL FROM erased_card JOIN erasure USING (erasure_no)"
         " WHERE card_ref = %s",
@@ -180,12 +181,13 @@ def _batches_of(connection: Connection, refs: Sequence[UUID]) -> list[tuple[str,
 def _begin(connection: Connection, cards: Sequence[HeldCard], ground: str, user: str, plan: dict[str, Any]) -> int:
     """Write the erasure down; a card under way is withdrawn with it, since it can be made no more."""
     refs = [card.card_ref for card in cards]
-    (number,) = connection.execute(
+    (number,) = one(
+        connection,
         "INSERT INTO erasure (cohort_no, whole, ground, begun_on, begun_by, plan)"
         " VALUES (%s, false, %s, %s, %s, %s) RETURNING erasure_no",
         (cards[0].cohort_no, ground, business_day(connection), user, json.dumps(plan)),
-    ).fetchone() or (0,)
-    connection.execute("INSERT INTO erased_card SELECT unnest(%s::uuid[]), %s", (refs, number))
+    )
+    connection.execute("INSERT INTO erased_card (card_ref, erasure_no) SELECT unnest(%s::uuid[]), %s", (refs, number))
     connection.execute(
         "WITH gone AS (UPDATE card SET withdrawn = 'WITHDRAWN' WHERE card_ref = ANY (%s) AND withdrawn IS NULL"
         " AND NOT state = ANY (%s) RETURNING card_ref) INSERT INTO changed_card SELECT card_ref FROM gone",
@@ -200,9 +202,9 @@ def complete_erasure(settings: Settings, erasure_no: int, user: str) -> None:
     with transaction(settings.database_url) as connection:
         _lock(connection)
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.acceptance'))")
-        plan, finished = connection.execute(
-            "SELECT plan, finished_on FROM erasure WHERE erasure_no = %s FOR UPDATE", (erasure_no,)
-        ).fetchone() or ({}, None)
+        plan, finished = one(
+            connection, "SELECT plan, finished_on FROM erasure WHERE erasure_no = %s FOR UPDATE", (erasure_no,)
+        )
         if finished:
             return
         for cohort_id, block, positions in plan["positions"]:
@@ -230,10 +232,11 @@ def _drop_lines(parts: PartStore, object_: str, lines: Iterable[int]) -> None:
 
 
 def _finish(connection: Connection, erasure_no: int, plan: dict[str, Any], user: str, day: date) -> None:
-    ground, begun_on, begun_by, cohort_id = connection.execute(
+    ground, begun_on, begun_by, cohort_id = one(
+        connection,
         "SELECT ground, begun_on, begun_by, cohort_id FROM erasure JOIN cohort USING (cohort_no) WHERE erasure_no = %s",
         (erasure_no,),
-    ).fetchone() or ("", None, "", "")
+    )
     rows = connection.execute("SELECT card_ref FROM erased_card WHERE erasure_no = %s ORDER BY 1", (erasure_no,))
     refs = [ref for (ref,) in rows]
     objects: defaultdict[str, int] = defaultdict(int)

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from issuance.errors import Broken
 from issuance.intake.quarantine import create_private, read_sealing_key
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.news import audit
 from issuance.ledger.queries import rows_of, show_card
 from issuance.retention.persons import Held, Named, cards_of, find_card, gather
 from issuance.settings import Settings
@@ -28,7 +28,7 @@ BESIDE = {
     "contents": "SELECT attempt, milestone, consignment_id, mark_content(mark) AS content, corrects FROM fact"
     " WHERE card_ref = %s ORDER BY mark, milestone",
     "plastics": "SELECT attempt, job_id, bank, factory FROM plastic WHERE card_ref = %s ORDER BY attempt",
-    "consignments": "SELECT attempt, consignment_id FROM carriage WHERE card_ref = %s ORDER BY 1, 2",
+    "consignments": "SELECT attempt, consignment_id FROM plastic_in_consignment WHERE card_ref = %s ORDER BY 1, 2",
     "notices": "SELECT reason AS template, occasion, business_day, batch_id FROM decision"
     " WHERE kind = 'NOTICE' AND card_ref = %s ORDER BY business_day, reason",
     "holder_events": "SELECT source, event_id, event, occurred_at, terms, followed_on FROM holder_event"

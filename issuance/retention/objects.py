@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from issuance.codes import TEMPLATES
+from issuance.city.partners import Registry
 from issuance.ledger.connection import Connection
-from issuance.partners import Registry
 from issuance.vault.objects import ObjectStore
+from issuance.words.codes import TEMPLATES
 
 KINDS = {
     # kind: Chinese, English

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from issuance.errors import Refused
 from issuance.intake.parts import PartStore
-from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection
+from issuance.ledger.overlays import overlays
 from issuance.vault.blocks import PersonErased, Vault
 from issuance.vault.keys import KeyDestroyed, KeyService
 from issuance.vault.objects import ObjectStore

@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from issuance.partners import Partner, Registry
+from issuance.city.partners import Partner, Registry
 from issuance.stack.place import Place, make_private, write_private
 from issuance.stack.s3 import access_key
 from issuance.vault.keys import OPENING

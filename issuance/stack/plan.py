@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from issuance.city.partners import Registry, load_registry
 from issuance.errors import Unavailable
-from issuance.partners import Registry, load_registry
 from issuance.settings import Settings, load_settings
 from issuance.stack import airflow, credentials, downloads, kafka, postgres, registry, s3, variables, workers
 from issuance.stack.place import Place, make_private, write_private

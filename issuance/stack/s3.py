@@ -12,8 +12,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from issuance.city.partners import Partner, Registry
 from issuance.errors import Misconfigured
-from issuance.partners import Partner, Registry
 from issuance.stack.place import HOST, Place, make_private, write_private
 from issuance.stack.program import Program
 

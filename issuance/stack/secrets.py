@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from issuance.city.partners import Registry
 from issuance.errors import Misconfigured
-from issuance.partners import Registry
 from issuance.stack.place import write_private
 
 AIRFLOW_USERS = {"submitter": "Op", "planner": "Op", "releaser": "Op", "viewer": "Viewer", "pipeline": "Admin"}

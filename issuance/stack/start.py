@@ -11,9 +11,9 @@ from threading import Event
 
 import psutil
 
+from issuance.airflow.login import register_operator
 from issuance.errors import Unavailable
 from issuance.ledger.connection import migrate
-from issuance.login import register_operator
 from issuance.stack import airflow, kafka, postgres, registry, s3
 from issuance.stack.place import GRPC_OFFSET, HOST, PORTS_OF, Place, make_private
 from issuance.stack.plan import Plan
@@ -24,7 +24,7 @@ from issuance.vault.envelopes import publish_keys
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.subjects import register_schemas
-from issuance.wire.topics import apply_kafka
+from issuance.wire.topics_apply import apply_kafka
 
 Progress = Callable[[str], None]
 PATIENCE_SECONDS = 180.0

@@ -8,12 +8,13 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from issuance.clock import add_working_days, is_known, is_working_day
+from issuance.city.calendar import STATE_COUNCIL
+from issuance.city.city import City
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import cohort_number, rows_of
-from issuance.lifecycle import CARD_STATES, ENDED_STATES
-from issuance.policy import Policy
-from issuance.tracking.decisions import UNANSWERED
+from issuance.tracking.requests import UNANSWERED
+from issuance.words.collection import keeper
+from issuance.words.lifecycle import CARD_STATES, ENDED_STATES, in_states
 
 CLOCKS: dict[str, tuple[str, str]] = {
     # clock: (zh, en) of what has to happen by its day
@@ -31,7 +32,7 @@ OPEN_CARDS = "SELECT * FROM card WHERE %(cohort)s::int IS NULL OR cohort_no = %(
 DUE = f"""
 WITH open_card AS ({OPEN_CARDS})
 SELECT 'MADE' AS clock, due_on, factory AS waits_on, state, card_ref::text AS reference, 1 AS cards FROM open_card
-WHERE state IN ('WAITING', 'HELD', 'PLANNED', 'ORDERED', 'ACCEPTED', 'MADE', 'KEYED', 'SPOILED', 'REFUSED')
+WHERE {in_states("state", "due_runs")} OR state = 'HELD'
 UNION ALL
 SELECT 'CUSTODY', max(g.look_on) - 1, NULL, min(c.state), g.consignment_id, count(DISTINCT c.card_ref)
 FROM changed_consignment g JOIN letter_news l USING (consignment_id) JOIN open_card c USING (card_ref)
@@ -44,8 +45,8 @@ SELECT 'REQUEST', d.due_on, d.partner, c.state, d.card_ref || '/' || d.attempt |
 FROM decision d JOIN open_card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
 WHERE d.kind = 'REQUEST' AND {UNANSWERED}
 UNION ALL
-SELECT 'COLLECTION', shanghai_day(since) + %(keep_days)s, CASE WHEN collection_method IN ('employer', 'service_point')
-    THEN %(hrss)s ELSE bank END, state, card_ref::text, 1 FROM open_card WHERE state IN ('AT_PLACE', 'SENT_BACK')
+SELECT 'COLLECTION', shanghai_day(since) + %(keep_days)s, {keeper("bank")}, state, card_ref::text, 1
+FROM open_card WHERE {in_states("state", "kept")}
 UNION ALL
 SELECT 'ACTIVATION', shanghai_day(since) + %(not_activated_days)s, NULL, state, card_ref::text, 1 FROM open_card
 WHERE state = 'COLLECTED'
@@ -84,11 +85,12 @@ def stage_ages(connection: Connection, cohort_id: str, day: date) -> list[Age]:
 def working_days(first: date, last: date) -> int | None:
     """Working days after `first` up to `last`; None where a year's calendar is not known."""
     days = [first + timedelta(days=n) for n in range(1, (last - first).days + 1)]
-    return sum(map(is_working_day, days)) if all(map(is_known, (first, last))) else None
+    calendar = STATE_COUNCIL
+    return sum(map(calendar.is_working_day, days)) if all(map(calendar.is_known, (first, last))) else None
 
 
 def coming_due(
-    connection: Connection, policy: Policy, day: date, within: int, hrss: str, cohort_id: str | None = None
+    connection: Connection, city: City, day: date, within: int, cohort_id: str | None = None
 ) -> list[dict[str, Any]]:
     """Every clock that runs out within so many days, or has run out: clock, due_on, waits_on, state, reference, cards.
 
@@ -98,19 +100,19 @@ def coming_due(
     values = {
         "cohort": cohort,
         "day": day,
-        "hrss": hrss,
-        "keep_days": policy.keep_days,
-        "not_activated_days": policy.not_activated_days,
+        "hrss": city.hrss,
+        "keep_days": city.policy.keep_days,
+        "not_activated_days": city.policy.not_activated_days,
         "ended": sorted(ENDED_STATES),
-        "stops": json.dumps({str(generation): str(stop) for generation, stop in policy.old_card_stop.items()}),
+        "stops": json.dumps({str(generation): str(stop) for generation, stop in city.policy.old_card_stop.items()}),
     }
     last = day + timedelta(days=within)
     found = rows_of(connection, f"SELECT * FROM ({DUE}) due WHERE due_on <= %(last)s", values | {"last": last})
-    found += [row for row in _unanswered_jobs(connection, policy, cohort) if row["due_on"] <= last]
+    found += [row for row in _unanswered_jobs(connection, city, cohort) if row["due_on"] <= last]
     return sorted(found, key=lambda row: (row["due_on"], list(CLOCKS).index(row["clock"]), row["reference"]))
 
 
-def _unanswered_jobs(connection: Connection, policy: Policy, cohort: int | None) -> list[dict[str, Any]]:
+def _unanswered_jobs(connection: Connection, city: City, cohort: int | None) -> list[dict[str, Any]]:
     rows = connection.execute(
         "SELECT sent_on, j.factory, job_id, j.card_count FROM sealed_job JOIN job j USING (job_id)"
         " WHERE job_accepted IS NULL AND job_refused IS NULL AND j.cancelled_on IS NULL"
@@ -118,8 +120,8 @@ def _unanswered_jobs(connection: Connection, policy: Policy, cohort: int | None)
         {"cohort": cohort},
     ).fetchall()
     return [
-        {"clock": "JOB_ANSWER", "due_on": add_working_days(sent_on, policy.answer_days), "waits_on": factory,
-         "state": "ORDERED", "reference": job_id, "cards": cards}
+        {"clock": "JOB_ANSWER", "due_on": city.calendar.add_working_days(sent_on, city.policy.answer_days),
+         "waits_on": factory, "state": "ORDERED", "reference": job_id, "cards": cards}
         for sent_on, factory, job_id, cards in rows
     ]  # fmt: skip
 

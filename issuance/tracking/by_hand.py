@@ -7,13 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from issuance.errors import Refused
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection
-from issuance.ledger.news import audit, require_note
 from issuance.ledger.queries import card_ref_of_text, unknown_card
-from issuance.lifecycle import BY_HAND
-
-IN_CUSTODY = ("MADE", "KEYED", "HANDED_OVER", "POSTED", "AT_PLACE", "RETURNED", "SENT_BACK")
-"""States of a card whose plastic exists and is in nobody's hands yet."""
+from issuance.words.lifecycle import BY_HAND, states_with
 
 
 def remake_card(connection: Connection, card_ref: str, reason: str, note: str, user: str, day: date) -> int:
@@ -37,7 +34,7 @@ def remake_card(connection: Connection, card_ref: str, reason: str, note: str, u
         raise Refused("REMADE_ALREADY", f"卡 {ref} 已在补制。 / card {ref} is already made again.")
     connection.execute("INSERT INTO changed_card VALUES (%s)", (ref,))
     connection.execute(
-        "INSERT INTO changed_consignment SELECT consignment_id, '-infinity' FROM carriage"
+        "INSERT INTO changed_consignment SELECT consignment_id, '-infinity' FROM plastic_in_consignment"
         " WHERE (card_ref, attempt) = (%s, %s)",
         (ref, attempt),
     )
@@ -53,7 +50,7 @@ def _plastic_in_custody(connection: Connection, card_ref: str) -> tuple[UUID, in
     if row is None:
         raise unknown_card(card_ref)
     state, attempt, withdrawn = row
-    if state not in IN_CUSTODY or withdrawn or attempt is None:
+    if state not in states_with("in_custody") or withdrawn or attempt is None:
         raise Refused(
             "NOT_IN_CUSTODY",
             f"卡 {ref} 的状态是 {state}，只有已制成而未领取的卡可以补制。"

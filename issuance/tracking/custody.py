@@ -5,11 +5,13 @@ Only consignments whose evidence changed, or whose day has come, are looked at (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
+from issuance.breaks.settle import difference, settle
 from issuance.ledger.connection import Connection
-from issuance.policy import Policy
-from issuance.tracking.breaks import find_breaks, settle_breaks
+from issuance.words.collection import keeper
 
 KINDS = ("HANDOVER_COUNT", "UNMATCHED_MAIL")
 NAMED = 10
@@ -20,15 +22,26 @@ GONE = (
     "EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt, d.kind, d.reason)"
     " = (a.card_ref, a.attempt, 'REMAKE', 'LOST_IN_HANDOVER'))"
 )
-"""Whether an operator has decided that a plastic was lost in a hand-over (carriage a)."""
+"""Whether an operator has decided that a plastic was lost in a hand-over (plastic_in_consignment a)."""
 
+GIVEN = "coalesce(given::text, 'not') || ' signed, ' || listed || ' listed'"
+TAKEN = f"""
+CASE WHEN received = 0 THEN 'not received' ELSE received || ' received, ' || coalesce(taken::text, 'not')
+    || ' signed' END || CASE WHEN doubtful IS NULL THEN '' ELSE '; in question: ' || array_to_string(
+    doubtful[:{NAMED}], ', ') || CASE WHEN cardinality(doubtful) > {NAMED} THEN ' …' ELSE '' END END
+"""
 HANDOVERS = f"""
-SELECT 'HANDOVER_COUNT', cohort_no, NULL::uuid, NULL::smallint, consignment_id,
-    coalesce(given::text, 'not') || ' signed, ' || listed || ' listed',
-    CASE WHEN received = 0 THEN 'not received' ELSE received || ' received, ' || coalesce(taken::text, 'not')
-        || ' signed' END || CASE WHEN doubtful IS NULL THEN '' ELSE '; in question: ' || array_to_string(
-        doubtful[:{NAMED}], ', ') || CASE WHEN cardinality(doubtful) > {NAMED} THEN ' …' ELSE '' END END,
-    receiver
+SELECT {
+    difference(
+        "'HANDOVER_COUNT'",
+        cohort_no="cohort_no",
+        reference="consignment_id",
+        expected=GIVEN,
+        actual=TAKEN,
+        answers_for="receiver",
+        waits_on="receiver",
+    )
+}
 FROM (
     SELECT h.consignment_id, min(c.cohort_no) AS cohort_no, count(handed) AS listed,
         count(received_at_place) AS received,
@@ -39,9 +52,9 @@ FROM (
         min(handed_over) AS begun, bool_or(p.destroyed IS NULL AND NOT gone) AS stands,
         array_agg(h.card_ref || '/' || h.attempt ORDER BY h.card_ref)
             FILTER (WHERE (handed IS NULL) <> (received_at_place IS NULL) AND NOT gone) AS doubtful,
-        min(CASE WHEN c.collection_method IN ('employer', 'service_point') THEN %(hrss)s ELSE c.bank END) AS receiver
+        min({keeper("p.bank", column="c.collection_method")}) AS receiver
     FROM (SELECT a.*, coalesce(a.handed_over, a.sent_back) AS handed, {GONE} AS gone
-          FROM look JOIN carriage a USING (consignment_id) WHERE a.consignment_id LIKE 'H:%%') h
+          FROM look JOIN plastic_in_consignment a USING (consignment_id) WHERE NOT is_mail_item(a.consignment_id)) h
     JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
     GROUP BY h.consignment_id) counted
 WHERE received > 0 AND (listed <> coalesce(given, -1) OR given <> given_most OR listed <> received + lost
@@ -55,25 +68,43 @@ A plastic that an operator has decided was lost in it accounts for itself.
 """
 
 SILENT_LETTERS = f"""
-SELECT 'HANDOVER_COUNT', c.cohort_no, NULL::uuid, NULL::smallint, l.consignment_id, 'posted', 'no news',
-       split_part(l.consignment_id, ':', 2)
+SELECT {
+    difference(
+        "'HANDOVER_COUNT'",
+        cohort_no="c.cohort_no",
+        reference="l.consignment_id",
+        expected="'posted'",
+        actual="'no news'",
+        answers_for="carrier_of(l.consignment_id)",
+        waits_on="carrier_of(l.consignment_id)",
+    )
+}
 FROM look JOIN letter_news l USING (consignment_id) JOIN card c USING (card_ref)
 JOIN plastic p USING (card_ref, attempt)
-WHERE l.consignment_id LIKE 'M:%%' AND {DUE.format(mark="l.handed_over")} AND l.received_at_place IS NULL
+WHERE is_mail_item(l.consignment_id) AND {DUE.format(mark="l.handed_over")} AND l.received_at_place IS NULL
   AND coalesce(l.posted, l.delivered, l.returned, l.lost) IS NULL AND p.destroyed IS NULL
 """
 
 UNMATCHED = """
 SELECT m.consignment_id, min(f.mark) AS mark FROM look JOIN consignment m USING (consignment_id)
 JOIN fact f ON f.consignment_id = m.consignment_id AND f.subject = 'mail' AND NOT f.corrects
-WHERE NOT EXISTS (SELECT FROM carriage a WHERE a.consignment_id = m.consignment_id AND same_use(f.mark, a.handed_over))
+WHERE NOT EXISTS (SELECT FROM plastic_in_consignment a
+                  WHERE a.consignment_id = m.consignment_id AND same_use(f.mark, a.handed_over))
   AND NOT EXISTS (SELECT FROM consignment b WHERE return_item(b.consignment_id, b.returned) = m.consignment_id)
 GROUP BY 1
 """
 """Mail items with events that belong to no hand-over within six months, and to no return; with their first event."""
 
 UNMATCHED_MAIL = f"""
-SELECT 'UNMATCHED_MAIL', 0, NULL::uuid, NULL::smallint, consignment_id, 'a hand-over', 'mail events only', NULL
+SELECT {
+    difference(
+        "'UNMATCHED_MAIL'",
+        reference="consignment_id",
+        expected="'a hand-over'",
+        actual="'mail events only'",
+        answers_for="carrier_of(consignment_id)",
+    )
+}
 FROM ({UNMATCHED}) u WHERE {DUE.format(mark="mark")}
 """
 
@@ -87,28 +118,26 @@ UNION ALL {UNMATCHED}
 """What waits for the other side, and since when."""
 
 
-def watch_custody(connection: Connection, policy: Policy, day: date, hrss: str) -> int:
+def watch_custody(connection: Connection, day: date, values: Mapping[str, Any]) -> int:
     """Open and close the breaks of the consignments that are to be looked at; returns how many changed.
 
-    The days of patience (`handover_days`, calendar days) run from the hand-over or the first mail event.
+    `values` are those of the city; its days of patience (`handover_days`, calendar days) run from the hand-over or the
+    first mail event. Makes the table `look` and drops it.
     """
-    connection.execute("DROP TABLE IF EXISTS look")
     connection.execute('CREATE TEMP TABLE look (consignment_id text COLLATE "C" PRIMARY KEY) ON COMMIT DROP')
-    looked = connection.execute(
+    connection.execute(
         "WITH taken AS (DELETE FROM changed_consignment WHERE look_on <= %s RETURNING consignment_id)"
         " INSERT INTO look SELECT DISTINCT consignment_id FROM taken",
         (day,),
-    ).rowcount
-    if not looked:
-        return 0
+    )
     connection.execute("ANALYZE look")
-    values = {"day": day, "hrss": hrss, "handover_days": policy.handover_days}
-    find_breaks(connection, f"{HANDOVERS} UNION ALL {SILENT_LETTERS} UNION ALL {UNMATCHED_MAIL}", values)
-    changed = settle_breaks(connection, day, KINDS, "reference IN (SELECT consignment_id FROM look)")
+    found = f"{HANDOVERS} UNION ALL {SILENT_LETTERS} UNION ALL {UNMATCHED_MAIL}"
+    changed = settle(connection, day, KINDS, found, values, "reference IN (SELECT consignment_id FROM look)")
     connection.execute(
         "INSERT INTO changed_consignment SELECT consignment_id,"
         " greatest(min(shanghai_day(mark_at(mark))) + %(handover_days)s, %(day)s) + 1"
         f" FROM ({OPEN_ENDED}) waiting GROUP BY consignment_id",
         values,
     )
+    connection.execute("DROP TABLE look")
     return changed

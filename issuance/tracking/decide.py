@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from issuance.city.city import City, served_city
+from issuance.city.partners import Registry, topic_of
 from issuance.clock import end_of
 from issuance.errors import Broken
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import Registry, load_registry, topic_of
-from issuance.policy import Policy, load_policy
 from issuance.settings import Settings
-from issuance.tracking.breaks import note_breaks
-from issuance.tracking.decisions import NOTICES, PLASTIC_RULES
-from issuance.tracking.follow_events import follow_events
-from issuance.tracking.standing import policy_values, stand_cards
-from issuance.wire.notices import partner_notice
+from issuance.tracking.card_breaks import settle_card_breaks
+from issuance.tracking.decisions import PLASTIC_RULES
+from issuance.tracking.event_effects import follow_events
+from issuance.tracking.notice_rules import NOTICE
+from issuance.tracking.requests import send_requests
+from issuance.tracking.rule import Rule
+from issuance.tracking.snapshot import city_values, snapshot_cards
+from issuance.wire.outbox import Outgoing, in_batches, write_outbox
 
 BATCH = 50_000
-ITEMS = 1000
 
 
 def decide(settings: Settings) -> int:
@@ -35,35 +36,34 @@ def decide(settings: Settings) -> int:
     Raises:
         Broken: the decisions do not come to rest.
     """
-    registry = load_registry(settings.partners_file)
-    policy = load_policy(settings.policies_dir, registry.city)
+    city = served_city(settings)
     written = 0
     for _ in range(10_000):
         with transaction(settings.database_url) as connection:
-            cards, wrote = decide_batch(connection, registry, policy)
+            cards, wrote = decide_batch(connection, city)
         written += wrote
         if not cards:
             return written
     raise Broken("DECISIONS_RESTLESS", "the decisions do not come to rest")
 
 
-def decide_batch(connection: Connection, registry: Registry, policy: Policy) -> tuple[int, int]:
+def decide_batch(connection: Connection, city: City) -> tuple[int, int]:
     """One batch in the open transaction; returns (cards looked at, decisions and state changes written)."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.decide'))")
     day = business_day(connection)
     cards = take_work(connection, day)
     if not cards:
         return 0, 0
-    followed = follow_events(connection, registry, day)
-    stand_cards(connection, policy, day)
-    values = {**policy_values(policy, day), "hrss": registry.hrss}
-    decided = [row for _, rule in PLASTIC_RULES for row in record(connection, rule, values)]
-    make_plastics(connection, registry)
-    decided += record(connection, NOTICES, values)
-    send_requests(connection, decided, day)
+    followed = follow_events(connection, city.partners, day)
+    values = city_values(city, day)
+    snapshot_cards(connection, values)
+    decided = sum(record(connection, rule, values) for rule in PLASTIC_RULES)
+    make_plastics(connection, city.partners)
+    decided += record(connection, NOTICE, values)
+    send_requests(connection, day)
     changed = move_states(connection, day)
-    note_breaks(connection, day, registry.hrss)
-    return cards, len(decided) + changed + followed
+    settle_card_breaks(connection, day, values)
+    return cards, decided + changed + followed
 
 
 def take_work(connection: Connection, day: date) -> int:
@@ -83,16 +83,16 @@ def take_work(connection: Connection, day: date) -> int:
     return int(row[0]) if row else 0
 
 
-def record(connection: Connection, rule: str, values: dict[str, Any]) -> list[Any]:
-    """Record a rule's decisions; returns those that are new."""
+def record(connection: Connection, rule: Rule, values: Mapping[str, Any]) -> int:
+    """Record a rule's decisions; returns how many are new."""
     return connection.execute(
-        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, partner, due_on, business_day, decided_by)"
-        " SELECT DISTINCT ON (card_ref, attempt, kind, occasion) rule.*, %(day)s, 'policy'"
-        " FROM (" + rule + ") AS rule (card_ref, attempt, kind, occasion, reason, partner, due_on)"
-        " ORDER BY card_ref, attempt, kind, occasion"
-        " ON CONFLICT DO NOTHING RETURNING card_ref, attempt, kind, occasion, reason, partner, due_on",
-        values,
-    ).fetchall()
+        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, partner, due_on, request, consignment_id,"
+        " business_day, decided_by)"
+        " SELECT DISTINCT ON (card_ref, attempt, occasion) card_ref, attempt, %(kind)s, occasion, reason, partner,"
+        f" due_on, request, consignment_id, %(day)s, 'policy' FROM ({rule.query}) AS rule"
+        " ORDER BY card_ref, attempt, occasion ON CONFLICT DO NOTHING",
+        {**values, "kind": rule.kind},
+    ).rowcount
 
 
 def make_plastics(connection: Connection, registry: Registry) -> None:
@@ -103,7 +103,7 @@ def make_plastics(connection: Connection, registry: Registry) -> None:
             INSERT INTO plastic (card_ref, attempt, bank, factory)
             SELECT s.card_ref, s.attempt + 1, c.bank,
                    CASE WHEN s.refused_with_job THEN %s::jsonb ->> c.bank ELSE c.factory END
-            FROM standing s JOIN card c USING (card_ref)
+            FROM plastic_snapshot s JOIN card c USING (card_ref)
             JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.attempt AND d.kind = 'REMAKE'
             ORDER BY s.card_ref ON CONFLICT DO NOTHING RETURNING card_ref, attempt),
         counted AS (UPDATE card SET last_attempt = next.attempt FROM next WHERE card.card_ref = next.card_ref)
@@ -111,39 +111,6 @@ def make_plastics(connection: Connection, registry: Registry) -> None:
         """,
         (json.dumps({bank: registry.backup_of(bank) for bank in registry.factory_of_bank}),),
     )
-
-
-def send_requests(connection: Connection, decided: Sequence[Any], day: date) -> None:
-    """Send the new requests, up to 1,000 plastics a notice; a decision keeps the id under which it was sent."""
-    grouped: dict[tuple[str, str, str, date], list[tuple[str, int]]] = defaultdict(list)
-    for card_ref, attempt, kind, occasion, reason, partner, due_on in decided:
-        if kind == "REQUEST":
-            grouped[partner, occasion.split(":", 1)[0], reason, due_on].append((str(card_ref), attempt))
-    for (partner, request, reason, due_on), plastics in sorted(grouped.items(), key=str):
-        for batch in in_batches(sorted(plastics)):
-            request_id = f"{day}.{request}.{reason}.{batch[0][0]}.{batch[0][1]}"
-            write_outbox(connection, [request_notice(partner, request_id, request, reason, due_on, batch)], day)
-            connection.execute(
-                "UPDATE decision d SET batch_id = %s FROM unnest(%s::uuid[], %s::smallint[]) AS p (card_ref, attempt)"
-                " WHERE (d.card_ref, d.attempt) = (p.card_ref, p.attempt) AND d.kind = 'REQUEST' AND d.batch_id IS NULL"
-                " AND split_part(d.occasion, ':', 1) = %s",
-                (request_id, [ref for ref, _ in batch], [attempt for _, attempt in batch], request),
-            )
-
-
-def request_notice(
-    partner: str, request_id: str, request: str, reason: str, due_on: date, plastics: Sequence[tuple[str, int]],
-    again: str = "",
-) -> Outgoing:  # fmt: skip
-    """A request; `again` names the occasion on which it is repeated under the same id."""
-    values = {
-        "request_id": request_id,
-        "request": request,
-        "reason": reason,
-        "due_on": due_on,
-        "plastics": [{"card_ref": ref, "attempt": attempt} for ref, attempt in plastics],
-    }
-    return partner_notice(partner, "REQUESTED", None, values, request_id + again)
 
 
 def move_states(connection: Connection, day: date) -> int:
@@ -155,7 +122,7 @@ def move_states(connection: Connection, day: date) -> int:
             UPDATE card c SET state = k.state, effective = k.effective, next_due = k.next_due,
                 since = CASE WHEN c.state = k.state THEN c.since ELSE coalesce(mark_at(k.since_mark), %(now)s) END,
                 version = c.version + (c.state <> k.state OR c.version = 0)::int
-            FROM card_standing k WHERE c.card_ref = k.card_ref
+            FROM card_snapshot k WHERE c.card_ref = k.card_ref
             RETURNING c.card_ref, c.cohort_no, k.old_state, c.state, c.since, c.version)
         SELECT cohort_id, card_ref, old_state, moved.state, since, version
         FROM moved JOIN cohort USING (cohort_no) WHERE old_state <> moved.state OR version = 1
@@ -196,9 +163,3 @@ def _statuses(rows: Sequence[Any]) -> Iterator[Outgoing]:
             ce_id = f"{cohort_id}/status/{first['card_ref']}/{first['version']}"
             value = {"cohort_id": cohort_id, "items": list(batch)}
             yield Outgoing(ce_id, topic_of("card-status"), cohort_id, "card_status", value)
-
-
-def in_batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Slices of at most 1,000, what one message carries."""
-    for start in range(0, len(items), ITEMS):
-        yield items[start : start + ITEMS]

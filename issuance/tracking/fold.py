@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from issuance.ledger.connection import Connection
-from issuance.lifecycle import Milestone, Subject, milestones_of
+from issuance.words.lifecycle import Milestone, Subject, milestones_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Fold:
         sets = ", ".join(f"{m.column} = s.{m.column}" for m in self.milestones)
         keys = ", ".join(self.keys)
         return (
-            f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._standing('touched')})\n"
+            f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._valid('touched')})\n"
             f"UPDATE {self.table} t SET {sets}, conflict = coalesce(s.conflict, false)\n"
             f"FROM (SELECT * FROM touched LEFT JOIN s USING ({keys})) s WHERE {self._on('t', 's')}"
         )
@@ -72,7 +72,7 @@ class Fold:
         columns = ", ".join(m.column for m in self.milestones)
         keys = ", ".join(self.keys)
         return (
-            f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._standing('touched')})\n"
+            f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._valid('touched')})\n"
             f"SELECT {keys}, {columns}, coalesce(conflict, false) AS conflict FROM touched LEFT JOIN s USING ({keys})"
         )
 
@@ -84,7 +84,7 @@ class Fold:
             f" ORDER BY {keys} ON CONFLICT DO NOTHING"
         )
 
-    def _standing(self, touched: str) -> str:
+    def _valid(self, touched: str) -> str:
         """The pivot of the journal's facts of `touched` keys without annulled ones."""
         annulled = (
             "SELECT FROM fact k WHERE k.corrects AND k.milestone = f.milestone"
@@ -95,7 +95,7 @@ class Fold:
             f"(SELECT f.* FROM {touched} t JOIN fact f ON {keys} AND f.subject = '{self.subject}'"
             f" WHERE NOT f.corrects AND NOT EXISTS ({annulled}))"
         )
-        return self.pivot(f"{source} standing")
+        return self.pivot(f"{source} valid")
 
     def _on(self, left: str, right: str) -> str:
         return " AND ".join(f"{left}.{key} = {right}.{key}" for key in self.keys)
@@ -116,10 +116,12 @@ def _better(milestone: Milestone) -> str:
 
 
 PLASTIC = Fold("plastic", "plastic", ("card_ref", "attempt"), creates_rows=False)
-CARRIAGE = Fold("carriage", "carriage", ("card_ref", "attempt", "consignment_id"), creates_rows=True)
+IN_CONSIGNMENT = Fold(
+    "plastic_in_consignment", "plastic_in_consignment", ("card_ref", "attempt", "consignment_id"), creates_rows=True
+)
 MAIL = Fold("mail", "consignment", ("consignment_id",), creates_rows=True)
 JOB = Fold("job", "job", ("job_id",), creates_rows=False)
-FOLDS = (JOB, PLASTIC, CARRIAGE, MAIL)
+FOLDS = (JOB, PLASTIC, IN_CONSIGNMENT, MAIL)
 
 
 def fold_staged(connection: Connection, subjects: set[str]) -> None:

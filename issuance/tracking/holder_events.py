@@ -1,7 +1,7 @@
 """Holder events: what happens to a holder or an application while its card is under way.
 
 The consumer only records: events, their values sealed in the vault, what the card itself keeps. What follows from them
-is decided in tracking.follow_events and tracking.decisions.
+is decided in tracking.event_effects and tracking.decisions.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.codes import HOLDER_EVENTS
-from issuance.intake.session import card_ref_of
-from issuance.ledger.changes import merged_terms, overlays
 from issuance.ledger.connection import Connection
 from issuance.ledger.erased import is_erased
-from issuance.ledger.outbox import Outgoing
-from issuance.tracking.changes import CardOrder, Change, read_change, vault_of
+from issuance.ledger.overlays import merged_terms, overlays
+from issuance.tracking.event_values import CardOrder, Change, read_change, vault_of
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context, Stage
-from issuance.wire.notices import partner_notice
+from issuance.wire.outbox import Outgoing
+from issuance.wire.partner_notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
-from issuance.wire.registry import FRAME
+from issuance.words.codes import HOLDER_EVENTS
+from issuance.words.references import card_ref_of
 
 WITHDRAWING = ("DEATH", "WITHDRAWN")
 
@@ -75,11 +75,11 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
         return "CARD_UNKNOWN"
     sha256 = hashlib.sha256(message.raw[FRAME.size :]).digest()
     event = Event(message.partner, value["event_id"], sha256, value["event"], card_ref, value)
-    standing = connection.execute(
+    known = connection.execute(
         "SELECT sha256 FROM holder_event WHERE (source, event_id) = (%s, %s)", (event.source, event.event_id)
     ).fetchone()
-    if standing:
-        return None if bytes(standing[0]) == sha256 else "ID_REUSED"
+    if known:
+        return None if bytes(known[0]) == sha256 else "ID_REUSED"
     if HOLDER_EVENTS[event.event].needs and is_erased(connection, card_ref):
         return "DATA_ERASED"
     change = read_change(event.event, value["sealed"], order, context)
@@ -94,7 +94,7 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
 
 def _lock_order(connection: Connection, card_ref: UUID) -> CardOrder | None:
     row = connection.execute(
-        "SELECT cohort_id, c.category, kind, coalesce(terms ->> 'bank', bank),"
+        "SELECT cohort_id, city, c.category, kind, coalesce(terms ->> 'bank', bank),"
         " coalesce(terms ->> 'collection_method', collection_method), coalesce(terms ->> 'place', place), block,"
         f" position, overlays FROM card c JOIN cohort USING (cohort_no) {overlays('true')}"
         f" LEFT JOIN LATERAL ({merged_terms('e.card_ref = c.card_ref AND e.followed_on IS NULL')}) t ON true"

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from issuance.city.partners import Registry
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import Outgoing
-from issuance.partners import Registry
 from issuance.tracking.fold import fold_staged
 from issuance.tracking.reports import ItemRefusal, Reporter, StagedFact, check_items
-from issuance.wire.notices import partner_notice
+from issuance.wire.outbox import Outgoing
+from issuance.wire.partner_notices import partner_notice
 
 STAGED = """
 CREATE TEMP TABLE IF NOT EXISTS staged (
@@ -77,7 +77,7 @@ def stage(connection: Connection, facts: Iterable[StagedFact]) -> None:
     """Put facts into the temporary table `staged`."""
     connection.execute(STAGED)
     connection.execute("TRUNCATE staged")
-    with connection.cursor().copy("COPY staged FROM STDIN (FORMAT binary)") as copy:
+    with connection.cursor().copy(f"COPY staged ({', '.join(StagedFact._fields)}) FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(TYPES)
         for fact in facts:
             copy.write_row(fact)
@@ -104,8 +104,8 @@ def refuse_unrelated(connection: Connection, registry: Registry) -> list[ItemRef
                     AND (mark_content(s.mark) ->> 'card_count')::int <> j.card_count THEN 'COUNT_DIFFERS'
                 WHEN s.milestone = 'JOB_RECEIVED' AND (mark_content(s.mark) ->> 'hash_total' <> j.hash_total
                     OR mark_content(s.mark) ->> 'sha256' <> f.sha256) THEN 'HASH_DIFFERS'
-                WHEN s.subject IN ('plastic', 'carriage') AND p.card_ref IS NULL THEN 'PLASTIC_UNKNOWN'
-                WHEN s.subject IN ('plastic', 'carriage') AND CASE s.relation
+                WHEN s.subject IN ('plastic', 'plastic_in_consignment') AND p.card_ref IS NULL THEN 'PLASTIC_UNKNOWN'
+                WHEN s.subject IN ('plastic', 'plastic_in_consignment') AND CASE s.relation
                     WHEN 'factory_of_job' THEN p.factory IS DISTINCT FROM s.partner
                     WHEN 'bank_of_plastic' THEN p.bank <> s.partner
                     WHEN 'hrss_of_city' THEN s.partner <> %(hrss)s
@@ -160,7 +160,7 @@ GROUP BY f.consignment_id HAVING NOT same_use(min(f.mark), max(f.mark))
 
 def note_used_again(connection: Connection) -> None:
     """Mark the numbers that carriers have used again: their facts are told apart by their hand-overs."""
-    touched = "SELECT DISTINCT consignment_id FROM staged WHERE consignment_id LIKE 'M:%'"
+    touched = "SELECT DISTINCT consignment_id FROM staged WHERE is_mail_item(consignment_id)"
     connection.execute(
         "INSERT INTO consignment (consignment_id, used_again) SELECT consignment_id, true FROM ("
         + USED_AGAIN.format(touched=touched)
@@ -178,10 +178,11 @@ def mark_changed(connection: Connection) -> None:
         """
         INSERT INTO changed_card
         SELECT card_ref FROM staged WHERE card_ref IS NOT NULL
-        UNION SELECT ca.card_ref FROM staged s JOIN carriage ca USING (consignment_id) WHERE s.subject = 'mail'
+        UNION SELECT a.card_ref FROM staged s JOIN plastic_in_consignment a USING (consignment_id)
+            WHERE s.subject = 'mail'
         UNION SELECT ca.card_ref FROM staged s
             JOIN consignment m ON return_item(m.consignment_id, m.returned) = s.consignment_id
-            JOIN carriage ca ON ca.consignment_id = m.consignment_id WHERE s.subject = 'mail'
+            JOIN plastic_in_consignment ca ON ca.consignment_id = m.consignment_id WHERE s.subject = 'mail'
         UNION SELECT i.card_ref FROM staged s JOIN job_item i USING (job_id) WHERE s.subject = 'job'
         """
     )
@@ -201,7 +202,11 @@ def insert_refused_items(connection: Connection, reports: Sequence[SoundReport],
     ]  # fmt: skip
     if rows:
         with connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO refused_item VALUES ({', '.join(['%s'] * 10)})", rows)
+            cursor.executemany(
+                "INSERT INTO refused_item (partner, report_id, item, code, arrived_on, card_ref, attempt, milestone,"
+                f" corrects, reported_at) VALUES ({', '.join(['%s'] * 10)})",
+                rows,
+            )
 
 
 def _about(item: dict[str, Any], code: str) -> tuple[Any, ...]:

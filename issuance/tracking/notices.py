@@ -11,21 +11,22 @@ from uuid import UUID
 
 import fastavro
 
+from issuance.city.city import served_city
+from issuance.city.partners import topic_of
 from issuance.clock import day_of
-from issuance.codes import TEMPLATES
-from issuance.dispatch.partner_keys import sealing_key
-from issuance.ledger.changes import overlays
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.erased import erased
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import load_registry, topic_of
-from issuance.policy import load_policy
+from issuance.ledger.overlays import overlays
+from issuance.ledger.queries import one
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import seal_to
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
+from issuance.vault.partner_keys import sealing_key
 from issuance.wire.avro import schema_of
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.words.codes import TEMPLATES
 
 
 def send_notices(settings: Settings) -> int:
@@ -33,9 +34,9 @@ def send_notices(settings: Settings) -> int:
 
     A batch's id derives from cohort, template and day; the file is stored first, and a repeat replaces it.
     """
-    registry = load_registry(settings.partners_file)
-    notifier = registry.of_kind("notifier")[0].id
-    keep = timedelta(days=load_policy(settings.policies_dir, registry.city).keep_days)
+    city = served_city(settings)
+    notifier = city.partners.of_kind("notifier")[0].id
+    keep = timedelta(days=city.policy.keep_days)
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.notices'))")
@@ -43,7 +44,7 @@ def send_notices(settings: Settings) -> int:
         batches = _unsent(connection)
         if not batches:
             return 0
-        key = sealing_key(connection, settings, registry, notifier, day)
+        key = sealing_key(connection, settings, city.partners, notifier, day)
         vaults = {cohort_id: Vault(store, keys, cohort_id) for cohort_id, _ in batches}
         for (cohort_id, template), rows in batches.items():
             batch = Batch(cohort_id, template, day, notifier)
@@ -56,19 +57,19 @@ def send_notices(settings: Settings) -> int:
 
 
 class Told(NamedTuple):
-    """One holder to be told: the occasion, what the text names, and where the person lies in the vault."""
+    """One holder to be told: what the text names, and where the person lies in the vault."""
 
     card_ref: UUID
-    occasion: str
+    carrier: str | None
+    number: str | None
     place: str
     since: datetime
     person: tuple[int, int, list[str]]
 
     def text(self, template: str, keep: timedelta) -> str:
         """The template in Chinese, filled in; `keep` is how long a plastic waits at its place."""
-        _, _, carrier, number = f"{self.occasion}:::".split(":")[:4]
         until = day_of(self.since) + keep
-        return TEMPLATES[template][0].format(place=self.place, carrier=carrier, number=number, until=until)
+        return TEMPLATES[template][0].format(place=self.place, carrier=self.carrier, number=self.number, until=until)
 
 
 class Batch(NamedTuple):
@@ -86,25 +87,27 @@ def _unsent(connection: Connection) -> dict[tuple[str, str], list[Told]]:
     Nobody can be told whose contact was erased: such a notice stays decided and unsent.
     """
     rows = connection.execute(
-        "SELECT cohort_id, d.reason, d.card_ref, d.occasion, c.place, c.since, c.block, c.position, o.overlays"
+        "SELECT cohort_id, d.reason, d.card_ref, carrier_of(d.consignment_id), tracking_no_of(d.consignment_id),"
+        " c.place, c.since, c.block, c.position, o.overlays"
         " FROM decision d"
         f" JOIN card c USING (card_ref) JOIN cohort USING (cohort_no){overlays()}"
         f" WHERE d.kind = 'NOTICE' AND d.batch_id IS NULL AND NOT {erased()}"
         " ORDER BY cohort_id, d.reason, block, position"
     ).fetchall()
     batches: dict[tuple[str, str], list[Told]] = defaultdict(list)
-    for cohort_id, template, card_ref, occasion, place, since, *person in rows:
-        batches[cohort_id, template].append(Told(card_ref, occasion, place, since, tuple(person)))
+    for cohort_id, template, card_ref, carrier, number, place, since, *person in rows:
+        batches[cohort_id, template].append(Told(card_ref, carrier, number, place, since, tuple(person)))
     return batches
 
 
 def _claim(connection: Connection, batch: Batch, rows: list[Told]) -> str:
     """Put the notices into the day's next batch of their template; returns its id."""
-    (standing,) = connection.execute(
+    (earlier,) = one(
+        connection,
         "SELECT count(*) FROM outbox WHERE topic = %s AND ce_id LIKE %s",
         (topic_of("notices", batch.notifier), f"{batch.cohort_id}.{batch.template}.{batch.day}.%"),
-    ).fetchone() or (0,)
-    batch_id = f"{batch.cohort_id}.{batch.template}.{batch.day}.{standing}"
+    )
+    batch_id = f"{batch.cohort_id}.{batch.template}.{batch.day}.{earlier}"
     connection.execute(
         "UPDATE decision SET batch_id = %s WHERE kind = 'NOTICE' AND batch_id IS NULL AND reason = %s"
         " AND card_ref = ANY (%s)",

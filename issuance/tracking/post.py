@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from issuance.lifecycle import MAIL_CODES
+from issuance.words.lifecycle import MAIL_CODES
 
 S10 = re.compile(r"[A-Z]{2}([0-9]{8})([0-9])[A-Z]{2}")
 S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)

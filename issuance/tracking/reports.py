@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
 from issuance.tracking.marks import CONTENT_FIELDS, mark_of
 from issuance.tracking.post import milestone_of, s10_contradicts
+from issuance.words.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
+from issuance.words.references import hand_over_id, hash_total, mail_item_id
 
 Json = Mapping[str, Any]
 MOST_ITEMS = 1000
@@ -60,12 +61,6 @@ class Reporter:
 
     id: str
     kind: str
-
-
-def hash_total(card_refs: list[str] | list[UUID]) -> str:
-    """The sum of the card_refs' low 64 bits mod 2^64 as 16 hex digits (contract: Job file)."""
-    total = sum((ref if isinstance(ref, UUID) else UUID(ref)).int & 0xFFFFFFFFFFFFFFFF for ref in card_refs)
-    return f"{total % 2**64:016x}"
 
 
 def check_structure(report: Json, reporter: Reporter) -> str | None:
@@ -160,7 +155,7 @@ def _subject_named(report: Json, item: Json, milestone: Milestone) -> bool:
             return bool(report["job_id"])
         case "mail":
             return bool(item["tracking_no"])
-        case "carriage":
+        case "plastic_in_consignment":
             named = report["handover_id"] or (item["tracking_no"] and report["to_place"])
             return bool(named) and _plastic_named(item)
         case "plastic":
@@ -179,11 +174,11 @@ def _plastic_named(item: Json) -> bool:
 
 def _fact(report: Json, item: Json, milestone: Milestone, position: int, number: int, reporter: Reporter) -> StagedFact:
     content = {name: item[name] for name in CONTENT_FIELDS}
-    if milestone.subject == "carriage":
+    if milestone.subject == "plastic_in_consignment":
         content |= {"handover_count": report["handover_count"], "to_place": report["to_place"]}
     if milestone.name == "JOB_RECEIVED":
         content |= {name: report[name] for name in RECEIPT}
-    about_plastic = milestone.subject in ("plastic", "carriage")
+    about_plastic = milestone.subject in ("plastic", "plastic_in_consignment")
     return StagedFact(
         position,
         number,
@@ -202,7 +197,9 @@ def _fact(report: Json, item: Json, milestone: Milestone, position: int, number:
 
 def _consignment_id(report: Json, item: Json, milestone: Milestone, reporter: Reporter) -> str | None:
     if milestone.subject == "mail":
-        return f"M:{reporter.id}:{item['tracking_no']}"
-    if milestone.subject != "carriage":
+        return mail_item_id(reporter.id, item["tracking_no"])
+    if milestone.subject != "plastic_in_consignment":
         return None
-    return f"H:{report['handover_id']}" if report["handover_id"] else f"M:{report['to_place']}:{item['tracking_no']}"
+    if report["handover_id"]:
+        return hand_over_id(report["handover_id"])
+    return mail_item_id(report["to_place"], item["tracking_no"])

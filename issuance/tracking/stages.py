@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from issuance.ledger.connection import Connection
-from issuance.ledger.outbox import Outgoing
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter, check_structure
+from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context, Stage
+from issuance.wire.outbox import Outgoing
 from issuance.wire.refusals import Message, Outcome
-from issuance.wire.registry import FRAME
 
 
 def apply_reports(
@@ -72,10 +72,10 @@ def _known(connection: Connection, reports: Sequence[SoundReport]) -> dict[tuple
 
 def _against_inbox(report: SoundReport, known: dict[tuple[str, str], bytes]) -> SoundReport | str | None:
     """The report itself when it is new, None when it is a repeat, a code when its id stands with other content."""
-    standing = known.get((report.reporter.id, report.value["report_id"]))
-    if standing is None:
+    applied = known.get((report.reporter.id, report.value["report_id"]))
+    if applied is None:
         return report
-    return None if standing == report.sha256 else "ID_REUSED"
+    return None if applied == report.sha256 else "ID_REUSED"
 
 
 def _size(message: Message) -> int:

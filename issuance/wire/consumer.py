@@ -14,25 +14,15 @@ from typing import Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
 
+from issuance.city.partners import Registry, load_registry
 from issuance.ledger.connection import Connection, business_day, business_now, connect, retryable
-from issuance.ledger.outbox import Outgoing, write_outbox
-from issuance.partners import Registry, load_registry
 from issuance.settings import Settings
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import make_consumer, our_credentials
 from issuance.wire.loop import Loop
-from issuance.wire.refusals import (
-    Limits,
-    Message,
-    Outcome,
-    partner_of,
-    pause_partner,
-    paused_notice,
-    paused_partners,
-    read_standings,
-    refuse_message,
-    write_standings,
-)
-from issuance.wire.registry import Codec
+from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.wire.pauses import Limits, pause_partner, paused_partners, read_counts, write_counts
+from issuance.wire.refusals import Message, Outcome, partner_of, paused_notice, refuse_message
 
 log = logging.getLogger(__name__)
 
@@ -160,16 +150,16 @@ class StageConsumer:
     def _count(self, outcomes: list[Outcome]) -> tuple[Message, str] | None:
         """Count outcomes per partner; the first message past a limit and the limit, or None."""
         partners = {o.message.partner for o in outcomes if o.message.partner}
-        standings = read_standings(self._connection, partners)
+        counts = read_counts(self._connection, partners)
         for outcome in outcomes:
-            standing = standings.get(outcome.message.partner or "")
-            if standing is None or outcome.message.refusal == "PAUSED":
+            count = counts.get(outcome.message.partner or "")
+            if count is None or outcome.message.refusal == "PAUSED":
                 continue
-            standing.add(outcome)
-            limit = standing.tripped(self._limits)
+            count.add(outcome)
+            limit = count.tripped(self._limits)
             if limit:
                 return outcome.message, limit
-        write_standings(self._connection, standings)
+        write_counts(self._connection, counts)
         return None
 
     def _write_positions(self, messages: Sequence[Message]) -> None:
@@ -255,7 +245,11 @@ def read_positions(connection: Connection, partitions: Sequence[Any]) -> dict[An
 def lock_positions(connection: Connection, places: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
     """Lock the positions of these partitions, in key order, and return them; a second process waits here."""
     with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO topic_position VALUES (%s, %s, 0) ON CONFLICT DO NOTHING", sorted(places))
+        cursor.executemany(
+            "INSERT INTO topic_position (topic, topic_partition, next_offset) VALUES (%s, %s, 0)"
+            " ON CONFLICT DO NOTHING",
+            sorted(places),
+        )
     rows = connection.execute(
         "SELECT topic, topic_partition, next_offset FROM topic_position WHERE (topic, topic_partition) IN"
         " (SELECT unnest(%s::text[]), unnest(%s::int[])) ORDER BY 1, 2 FOR UPDATE",

@@ -16,9 +16,9 @@ from issuance.clock import instant_on
 from issuance.errors import Unavailable
 from issuance.ledger.connection import Connection, connect, retryable
 from issuance.settings import Settings
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
 from issuance.wire.loop import Loop
-from issuance.wire.registry import Codec
 
 log = logging.getLogger(__name__)
 SOURCE = "urn:issuance:pipeline"

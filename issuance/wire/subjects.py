@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from issuance.city.partners import load_registry
 from issuance.errors import Misconfigured, Unavailable
-from issuance.partners import load_registry
 from issuance.settings import Settings
 from issuance.wire.topics import Topic, declared_topics
 

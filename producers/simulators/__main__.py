@@ -18,9 +18,9 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
-from issuance.partners import load_registry
+from issuance.city.partners import load_registry
 from issuance.settings import ROOT, STACK_DIR, environment, read_env_file
-from issuance.wire.registry import Codec
+from issuance.wire.codec import Codec
 from producers.simulators.casting import KINDS, cast, real_props
 from producers.simulators.choices import Choices
 from producers.simulators.company import Company

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from issuance.partners import Partner, Registry
+from issuance.city.partners import Partner, Registry
 from producers.simulators.bank import Bank
 from producers.simulators.carrier import Carrier
 from producers.simulators.choices import Choices

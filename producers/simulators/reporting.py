@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from issuance.lifecycle import MILESTONES
-from issuance.tracking.reports import hash_total
+from issuance.words.lifecycle import MILESTONES
+from issuance.words.references import hand_over_id, hash_total, mail_item_id
 from producers.simulators.choices import Choices
 from producers.simulators.records import Entry, Envelope, Fact, Outgoing
 
@@ -143,7 +143,7 @@ def _truth(partner: str, entry: Entry, item: str, faults: Sequence[str]) -> dict
         return {"partner": partner, "happening": entry.refused, "subject": f"{partner} {item}"}
     fact, envelope = entry.fact, entry.envelope
     subject = MILESTONES[fact.milestone].subject
-    about_plastic = subject in ("plastic", "carriage")
+    about_plastic = subject in ("plastic", "plastic_in_consignment")
     return {
         "partner": partner,
         "subject": subject,
@@ -161,7 +161,9 @@ def _truth(partner: str, entry: Entry, item: str, faults: Sequence[str]) -> dict
 
 def _consignment(partner: str, envelope: Envelope, fact: Fact, subject: str) -> str | None:
     if subject == "mail":
-        return f"M:{partner}:{fact.tracking_no}"
-    if subject != "carriage":
+        return mail_item_id(partner, str(fact.tracking_no))
+    if subject != "plastic_in_consignment":
         return None
-    return f"H:{envelope.handover_id}" if envelope.handover_id else f"M:{envelope.to_place}:{fact.tracking_no}"
+    if envelope.handover_id:
+        return hand_over_id(envelope.handover_id)
+    return mail_item_id(str(envelope.to_place), str(fact.tracking_no))

@@ -19,9 +19,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
 from issuance.errors import Broken
-from issuance.tracking.reports import hash_total
 from issuance.vault.envelopes import JWE, JWS, header_of, key_of, open_sealed
 from issuance.vault.keys import NamedKey
+from issuance.words.references import hash_total
 from producers.simulators.factory import plastics_of
 from producers.simulators.records import Plastic
 

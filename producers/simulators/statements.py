@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from issuance.tracking.reports import hash_total
+from issuance.words.references import hash_total
 from producers.simulators.choices import Key
 from producers.simulators.desk import Desk
 from producers.simulators.rates import LAST_STATEMENTS, STATEMENT_WINDOW_DAYS

@@ -9,11 +9,11 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from issuance.city.partners import Partner, topic_of
 from issuance.errors import Unavailable
-from issuance.partners import Partner, topic_of
 from issuance.wire.avro import encode_body
+from issuance.wire.codec import Codec
 from issuance.wire.kafka import Credentials, client_options, cloud_event_headers, make_producer
-from issuance.wire.registry import Codec
 from producers.simulators.records import Message, Outgoing
 
 RECORDS = {"card-jobs": "card_job", "partner-notices": "partner_notice", "notices": "notice"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from issuance.intake.session import card_ref_of
+from issuance.words.references import card_ref_of
 from producers.simulators.rates import rates_with
 
 FILE = "world.json"

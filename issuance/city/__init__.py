@@ -1,0 +1,5 @@
+"""A city as one value: its policy, its partners, its working days. Reads files, and nothing of a database.
+
+Called by: breaks, commands, conformance, demo, dispatch, docpages, intake, membership, passes, producers, reconcile,
+    retention, stack, tracking, vault, wire.
+"""

@@ -1,0 +1,52 @@
+"""News of a cohort on cohort-events, and operators' acts in the hash-chained audit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from typing import Any
+
+from issuance.errors import Refused
+from issuance.ledger.connection import Connection
+
+
+def require_note(note: str) -> None:
+    """An act that is explained by a note has one.
+
+    Raises:
+        Refused: it has none.
+    """
+    if not note.strip():
+        raise Refused("NOTE_MISSING", "请写明原因：--note。 / say why: --note TEXT.")
+
+
+def audit(
+    connection: Connection, user: str, act: str, subject: str, day: date, details: dict[str, Any] | None = None
+) -> str:
+    """Record an operator's act; each entry's hash covers the one before it. Returns the new head."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.audit'))")
+    row = connection.execute("SELECT hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
+    text = json.dumps(details or {}, ensure_ascii=False, sort_keys=True, default=str)
+    head = hashlib.sha256("|".join([row[0] if row else "", str(day), user, act, subject, text]).encode()).hexdigest()
+    connection.execute(
+        'INSERT INTO audit (business_day, "user", act, subject, details, hash) VALUES (%s, %s, %s, %s, %s, %s)',
+        (day, user, act, subject, text, head),
+    )
+    return head
+
+
+def verify_audit(connection: Connection) -> list[int]:
+    """The numbers of audit entries whose hash does not follow from the one before."""
+    wrong: list[int] = []
+    before = ""
+    rows = connection.execute(
+        'SELECT number, business_day, "user", act, subject, details, hash FROM audit ORDER BY number'
+    )
+    for number, day, user, act, subject, details, head in rows:
+        text = json.dumps(details, ensure_ascii=False, sort_keys=True, default=str)
+        expected = hashlib.sha256("|".join([before, str(day), user, act, subject, text]).encode()).hexdigest()
+        if expected != head:
+            wrong.append(number)
+        before = head
+    return wrong

@@ -1,0 +1,34 @@
+"""A decision as data: who gets it, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OPTIONAL = {
+    "occasion": "''",
+    "partner": "NULL::text",
+    "due_on": "NULL::date",
+    "request": "NULL::text",
+    "consignment_id": "NULL::text",
+}
+"""Columns of a decision that a rule may leave out, and what they are then."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of decision. Its identity is (card_ref, kind, attempt, occasion); it is recorded once, and no evidence
+    undoes it."""
+
+    kind: str
+    who: str
+    """SELECT over the snapshot (tracking.snapshot) with the named columns card_ref, attempt, reason and `gives`."""
+    gives: tuple[str, ...] = ()
+    """The columns of OPTIONAL that it names."""
+
+    @property
+    def query(self) -> str:
+        """The SELECT with every column of a decision, by name."""
+        columns = ", ".join(
+            f"who.{name}" if name in self.gives else f"{default} AS {name}" for name, default in OPTIONAL.items()
+        )
+        return f"SELECT card_ref, attempt, reason, {columns} FROM ({self.who}) AS who"

@@ -1,0 +1,96 @@
+"""Paused partners: their counts since the last resume, the limits, and the SQL that lets clocks stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from issuance.ledger.connection import Connection
+from issuance.wire.refusals import Outcome
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a partner is paused: share of refused items once enough came, or refused messages in a row."""
+
+    enough: int = 200
+    ratio: float = 0.5
+    run: int = 10
+
+
+@dataclass
+class PartnerCount:
+    """A partner's counts since its last resume."""
+
+    received: int
+    refused: int
+    run: int
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one message."""
+        whole = outcome.refusal is not None
+        self.received += outcome.items
+        self.refused += outcome.items if whole else outcome.refused
+        self.run = self.run + 1 if whole or outcome.refused == outcome.items else 0
+
+    def tripped(self, limits: Limits) -> str | None:
+        """The limit these counts are past (a code of lifecycle.PAUSES), or None."""
+        if self.run >= limits.run:
+            return "RUN"
+        if self.received >= limits.enough and self.refused > limits.ratio * self.received:
+            return "RATIO"
+        return None
+
+
+def read_counts(connection: Connection, partners: set[str]) -> dict[str, PartnerCount]:
+    """The counts of these partners; locks the rows, in key order."""
+    connection.execute(
+        "INSERT INTO partner_state (partner) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (sorted(partners),)
+    )
+    rows = connection.execute(
+        "SELECT partner, received, refused, run FROM partner_state WHERE partner = ANY (%s)"
+        " ORDER BY partner FOR UPDATE",
+        (sorted(partners),),
+    )
+    return {partner: PartnerCount(*row) for partner, *row in rows}
+
+
+def write_counts(connection: Connection, counts: Mapping[str, PartnerCount]) -> None:
+    """Keep the counts."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE partner_state SET received = %s, refused = %s, run = %s WHERE partner = %s",
+            [(s.received, s.refused, s.run, partner) for partner, s in counts.items()],
+        )
+
+
+def paused_partners(connection: Connection) -> set[str]:
+    """The partners that are paused now."""
+    return {row[0] for row in connection.execute("SELECT partner FROM partner_state WHERE paused_on IS NOT NULL")}
+
+
+def pause_partner(connection: Connection, partner: str, reason: str, day: date) -> None:
+    """Pause a partner, in the ledger, over restarts."""
+    connection.execute(
+        "INSERT INTO partner_state (partner, paused_on, reason) VALUES (%s, %s, %s)"
+        " ON CONFLICT (partner) DO UPDATE SET paused_on = excluded.paused_on, reason = excluded.reason",
+        (partner, day, reason),
+    )
+
+
+def lift_pause(connection: Connection, partner: str) -> bool:
+    """Let a paused partner be read again, with a new count; False when it was not paused."""
+    done = connection.execute(
+        "UPDATE partner_state SET paused_on = NULL, reason = NULL, received = 0, refused = 0, run = 0"
+        " WHERE partner = %s AND paused_on IS NOT NULL",
+        (partner,),
+    )
+    return done.rowcount == 1
+
+
+def paused(*partners: str) -> str:
+    """SQL: whether one of these partners (SQL expressions) is paused; deadlines that wait on it stand still."""
+    return (
+        f"EXISTS (SELECT FROM partner_state z WHERE z.paused_on IS NOT NULL AND z.partner IN ({', '.join(partners)}))"
+    )
