@@ -81,7 +81,8 @@ def fill(connection: psycopg.Connection[Any], name: str, count: int) -> float:
 
 def look_up(connection: psycopg.Connection[Any], name: str, count: int) -> float:
     """Milliseconds to read one card's history, over many cards."""
-    cards = [uuid5(NAMESPACE, str(n * 31 % max(count // 12, 1))) for n in range(LOOKUPS)]
+    plastics = max(count // 12, 1)
+    cards = [uuid5(NAMESPACE, str(n * 31 % plastics)) for n in range(min(LOOKUPS, plastics))]
     query = "SELECT * FROM journal WHERE card_ref = %s"
     if name.startswith("stored"):
         query = (

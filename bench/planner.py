@@ -7,7 +7,6 @@ database of its own beside the stack's ledger, read and forecast as the command 
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from datetime import date, timedelta
 
 import psycopg
 
+from bench.sizes import MIB, largest_size
 from issuance.city.calendar import STATE_COUNCIL
 from issuance.city.city import Cities
 from issuance.city.partners import Registry, load_registry
@@ -120,7 +120,7 @@ def main() -> None:
     measure_pure(registry, "three times what can be made", cards, capacity * 3)
     if "--ledger" in sys.argv:
         measure_ledger(registry, cards)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
+    print(f"peak memory {largest_size() / MIB:,.0f} MiB")
 
 
 if __name__ == "__main__":

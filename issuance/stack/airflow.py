@@ -94,7 +94,7 @@ def _access(place: Place, secrets: dict[str, str]) -> dict[str, str]:
 
 
 def _intervals() -> dict[str, str]:
-    """Seconds where the defaults are minutes: a killed worker or a new DAG is seen at once."""
+    """Seconds where the defaults are minutes: a killed worker is seen at once; a changed DAG within two minutes."""
     return {
         "SCHEDULER__JOB_HEARTBEAT_SEC": "2",
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
@@ -103,9 +103,12 @@ def _intervals() -> dict[str, str]:
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "5",
-        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+        # New files are looked for every half minute, the first ones at start.
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        # By the default (modified_time) a file dated after the machine's clock is parsed again without a pause.
+        "DAG_PROCESSOR__FILE_PARSING_SORT_MODE": "alphabetical",
         "TRIGGERER__JOB_HEARTBEAT_SEC": "2",
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
     }
