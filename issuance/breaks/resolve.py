@@ -31,7 +31,7 @@ def resolve_break(connection: Connection, break_id: str, user: str, note: str, d
 
 
 def assign_break(connection: Connection, break_id: str, user: str, owner: str, day: date) -> None:
-    """Give a break an owner."""
+    """Assign an owner to a break."""
     done = connection.execute(
         "UPDATE break SET owner = %s WHERE break_id::text = %s AND closed_on IS NULL", (owner, break_id)
     )

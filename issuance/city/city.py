@@ -15,7 +15,7 @@ from issuance.settings import Settings
 
 @dataclass(frozen=True)
 class City:
-    """What holds for the cards of one city; handed to whoever decides about one of them."""
+    """The rules and partners that apply to the cards of one city; passed to whatever decides about one of them."""
 
     policy: Policy
     partners: Registry
@@ -28,11 +28,11 @@ class City:
 
     @property
     def hrss(self) -> str:
-        """The HRSS that keys, activates and keeps this city's cards."""
+        """The HRSS that loads keys into, activates and stores this city's cards."""
         return self.partners.hrss
 
     def due_on(self, start: date) -> date:
-        """The day by which a card is made whose clock starts on `start`: the later of application and opening day.
+        """The day by which a card must be made; its clock starts on `start`, the later of application and opening day.
 
         Raises:
             Misconfigured: CALENDAR_UNKNOWN, the working days of a year are not known yet.

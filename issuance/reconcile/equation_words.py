@@ -1,4 +1,4 @@
-"""What the closing equations and their buckets are called: Chinese and English, for the page, the report and people."""
+"""Names of the closing equations and their buckets in Chinese and English, for documents, reports and output."""
 
 from __future__ import annotations
 
