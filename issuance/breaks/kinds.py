@@ -83,16 +83,16 @@ BREAK_KINDS: dict[str, BreakKind] = {
                     "have HRSS check that the old card has lapsed and who used it, then resolve"),
         ),
         BreakKind(
-            "MADE_NOT_ORDERED", "工厂制作了未下单的卡", "a factory made a plastic that it had no order for",
+            "MADE_NOT_ORDERED", "制卡厂制作了未下单的卡", "a factory made a plastic that it had no order for",
             severity="high",
-            remedy=("请工厂查明来源，更正误报，或两人监销后报 DESTROYED",
+            remedy=("请制卡厂查明来源，更正误报，或两人监销后报 DESTROYED",
                     "the factory finds out whose it is, and corrects the report or destroys it before two witnesses"),
         ),
         BreakKind(
-            "MADE_BEYOND_ORDER", "工厂多制：已拒绝、已取消，或同一张卡两个序列号",
+            "MADE_BEYOND_ORDER", "制卡厂多制：已拒绝、已取消，或同一张卡两个序列号",
             "a factory made more than ordered: refused, cancelled in time, or two serials of one plastic",
             severity="high",
-            remedy=("请工厂更正误报，或将多制的卡两人监销后报 DESTROYED",
+            remedy=("请制卡厂更正误报，或将多制的卡两人监销后报 DESTROYED",
                     "the factory corrects the report, or destroys the surplus before two witnesses"),
         ),
         BreakKind(
@@ -103,12 +103,12 @@ BREAK_KINDS: dict[str, BreakKind] = {
         ),
         BreakKind(
             "OVERDUE", "超过时限", "past its due date",
-            remedy=("催工厂；产能不足时 issuance job reassign",
+            remedy=("催制卡厂；产能不足时 issuance job reassign",
                     "chase the factory; if it lacks capacity: issuance job reassign"),
         ),
         BreakKind(
             "JOB_UNANSWERED", "制卡任务未回应", "a job without an answer",
-            remedy=("催工厂；未收到的重发，不能做的改派", "chase the factory; resend the job, or reassign it"),
+            remedy=("催制卡厂；未收到的重发，不能做的改派", "chase the factory; resend the job, or reassign it"),
         ),
         BreakKind(
             "REQUEST_OVERDUE", "请求逾期未回应", "a request past its due day without an answer",
@@ -135,12 +135,12 @@ BREAK_KINDS: dict[str, BreakKind] = {
         ),
         BreakKind(
             "REMAKE_LIMIT", "补制超出放行比例", "re-makes past the released ratio", closes_itself=False,
-            remedy=("issuance cohort plan 编制补制批，由第二人放行后写明结论",
+            remedy=("issuance cohort plan 将补制编为制卡批，由第二人放行后写明结论",
                     "issuance cohort plan puts them into a wave, a second person releases it; then resolve"),
         ),
         BreakKind(
             "PIPELINE_FAILED", "流程失败", "a pipeline run failed and needs a person",
-            remedy=("在 Airflow 中看失败任务的日志，排除原因后清除任务",
+            remedy=("在 Airflow 中看失败任务的日志，排除原因后重跑任务（Clear）",
                     "read the failed task's log in Airflow, fix the cause, clear the task"),
         ),
         BreakKind(

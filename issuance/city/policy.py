@@ -99,17 +99,17 @@ class Policy(_Entry):
 
     city: str = Field(pattern=r"^[0-9]{6}$", title="城市代码 / city (GB/T 2260)")
     due_days: DueDays = Field(
-        title="申请（或启用日）至制卡完成，不含邮寄 / application or opening to card made, no transit"
+        title="申请（或启动日）至制卡完成，不含邮寄 / application or opening to card made, no transit"
     )
     collection_methods: tuple[CollectionMethod, ...] = Field(min_length=1, title="领取方式 / ways to collect")
     warn_ratio: Ratio = Field(title="隔离行占比，超过则由人决定 / quarantined rows above which a person decides")
     refuse_ratio: Ratio = Field(title="隔离行占比，超过则整批退回 / quarantined rows above which it is refused")
     job_size: int = Field(ge=1, le=5000, title="每个制卡任务最多卡数 / plastics of a job at most")
     wave_days: Days = Field(
-        title="每批放行最多相当于工厂几个工作日的产量，0 为一次全放 / working days of production in a wave, 0: all"
+        title="每个制卡批最多相当于制卡厂几个工作日的产量，0 为一次全放 / working days of production in a wave, 0: all"
     )
     plan_ahead_days: Days = Field(
-        title="已放行余量不足几个工作日时编制下一批 / working days left when the next wave is planned"
+        title="已放行余量不足几个工作日时编制下一制卡批 / working days left when the next wave is planned"
     )
     remake_ratio: Ratio = Field(title="一次放行包含的补制占比 / re-makes that one release covers")
     answer_days: Days = Field(title="任务未回应几个工作日后记差异 / working days until an unanswered job is a break")

@@ -49,7 +49,7 @@ def show(cohort_id: str, as_json: bool) -> None:
     waves = found.pop("waves")
     emit(found, False)
     if waves:
-        click.echo("\n各批 / waves")
+        click.echo("\n各制卡批 / waves")
         emit([_wave_row(wave) for wave in waves], False)
 
 
@@ -105,7 +105,7 @@ def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
 @click.option("--partner", "partner_id", help="Only the part for which this partner is responsible.")
 @AS_JSON
 def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
-    """结清表。 The closing statement; exit code 1 while an equation does not hold."""
+    """结清单。 The closing statement; exit code 1 while an equation does not hold."""
     from issuance.commands.statement import print_statement
     from issuance.reconcile.closing import close_statement
     from issuance.reconcile.partner_view import partner_statement
@@ -156,7 +156,7 @@ def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
     settings = load_settings()
     user = current_user(settings)
     moved = postpone_cohort(settings, cohort_id, opens_on, reason, user)
-    click.echo(f"{user}: {cohort_id} 改于 {opens_on} 启用，{moved} 张卡的时限随之变动"
+    click.echo(f"{user}: {cohort_id} 改于 {opens_on} 启动，{moved} 张卡的时限随之变动"
                f" / opens on {opens_on}; the due dates of {moved} cards moved")  # fmt: skip
 
 

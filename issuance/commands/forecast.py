@@ -16,7 +16,7 @@ from issuance.dispatch.forecast import Forecast
 
 TITLES = {
     "cohorts": "批次 / cohorts",
-    "waves": "待编制各批 / waves to come",
+    "waves": "待编制的制卡批 / waves to come",
     "factories": "制卡厂 / factories",
     "late": "预计超期 / cards that will breach",
 }

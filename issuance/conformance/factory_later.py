@@ -160,7 +160,7 @@ def _return_letter(bench: Bench, letter: Told, reason: str) -> None:
 CASES = (
     *FIRST,
     Case(
-        "key-rotation", FACTORY, "换钥后以新密钥封装的文件能打开",
+        "key-rotation", FACTORY, "换钥后以新密钥密封的文件能打开",
         "Before a key changes, KEY_ROTATION says its id and first day", check_new_key,
     ),
     Case("hand-out", FACTORY, "退回的邮件按请求再次投递", ASK, check_hand_out),

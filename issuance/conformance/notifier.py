@@ -39,7 +39,7 @@ def check_file(bench: Bench) -> Verdicts:
     """The contact file can be fetched by the notifier's own identity, opens with its key, and has no link."""
     batches = [seen.value for seen in bench.watch.of("notices") if seen.value]
     if not batches:
-        yield NotShown("无通知批次 / no batch of notices came")
+        yield NotShown("未收到通知 / no batch of notices came")
     env = read_env_file(bench.key_folder() / "partner.env")
     for batch in batches:
         try:

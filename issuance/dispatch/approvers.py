@@ -22,7 +22,7 @@ def approvers(settings: Settings, cohort_id: str, wave: int) -> list[dict[str, s
     if not rows:
         raise Refused(
             "NOBODY_MAY_RELEASE",
-            "没有可放行的第二人：请另一位操作员先登录一次（issuance login），再清除此任务。"
+            "没有可放行的第二人：请另一位操作员先登录一次（issuance login），再重跑此任务（Clear）。"
             " / nobody else may release: another operator must log in once (issuance login), then clear this task.",
             barred=barred,
         )

@@ -77,7 +77,7 @@ def cohorts_ahead(connection: Connection, assumed: Assumptions) -> dict[str, Coh
         if cohort_id not in found:
             raise Refused(
                 "COHORT_UNKNOWN",
-                f"没有在办或待启用的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
+                f"没有在办或待启动的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
             )
         cohort = found[cohort_id]
         found[cohort_id] = CohortAhead(cohort_id, cohort.city, cohort.state, day, cohort.declared)

@@ -65,7 +65,7 @@ def forecast(
         if cohort_id not in cohorts:
             raise Refused(
                 "COHORT_UNKNOWN",
-                f"没有在办或待启用的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
+                f"没有在办或待启动的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
             )
     demands = read_demands(connection, cities, day, cohorts, assumed)
     lots = schedule(demands, factories, day, STATE_COUNCIL.is_working_day)

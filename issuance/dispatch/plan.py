@@ -102,7 +102,7 @@ def _require_open(connection: Connection, cohort_id: str) -> NextWave:
     if business_day(connection) < found[0].opens_on:
         raise Refused(
             "NOT_OPEN_YET",
-            f"批次 {found[0].opens_on} 启用，届时才能编制计划；可先看预测：--forecast。"
+            f"批次 {found[0].opens_on} 启动，届时才能编制计划；可先看预测：--forecast。"
             f" / the cohort opens on {found[0].opens_on} and can be planned from then on; for a forecast: --forecast.",
             opens_on=str(found[0].opens_on),
         )

@@ -146,12 +146,13 @@ def _describe(
     cohort_id: str, wave: int, plastics: int, forecast: dict[str, Any], planned_by: str, planned_on: date
 ) -> Iterator[str]:
     jobs, late, left = (int(forecast.get(name, 0)) for name in ("jobs", "late_cards", "left"))
-    yield f"批次 {cohort_id} 第 {wave} 批，{planned_by} 于 {planned_on} 编制 / planned by {planned_by} on {planned_on}"
+    planned = f"{planned_by} 于 {planned_on} 编制 / planned by {planned_by} on {planned_on}"
+    yield f"批次 {cohort_id} 第 {wave} 制卡批，{planned}"
     yield f"**{plastics:,}** 张卡，{jobs} 个制卡任务 / {plastics:,} plastics in {jobs} jobs"
     if forecast.get("reassigned"):
         yield f"改派自 {forecast['reassigned']} / moved from {forecast['reassigned']}"
     if left:
-        yield f"本批之后还有 {left:,} 张待计划 / {left:,} cards wait for later waves"
+        yield f"本制卡批之后还有 {left:,} 张待计划 / {left:,} cards wait for later waves"
     days = [f"- {factory}: {day or '–'}" for factory, day in forecast.get("finish", {}).items()]
     if days:
         yield "各厂完工日 / last day by factory\n\n" + "\n".join(days)

@@ -42,7 +42,7 @@ def postpone_cohort(settings: Settings, cohort_id: str, opens_on: date, reason: 
         if opens_on <= day:
             raise Refused("DAY_PAST", f"{opens_on} 不在今天（{day}）之后。 / {opens_on} is not after today, {day}.")
         if opens_on == cohort.opens_on:
-            raise Refused("SAME_DAY", f"批次已定于 {opens_on} 启用。 / the cohort already opens on {opens_on}.")
+            raise Refused("SAME_DAY", f"批次已定于 {opens_on} 启动。 / the cohort already opens on {opens_on}.")
         _take_back_plans(connection, cohort, user, reason, day)
         connection.execute("UPDATE cohort SET opens_on = %s WHERE cohort_no = %s", (opens_on, cohort.cohort_no))
         moved = _move_due_dates(connection, settings, cohort, opens_on)
@@ -104,7 +104,7 @@ def _lock_coming(connection: Connection, cohort_id: str, day: date) -> Coming:
     if cohort.opens_on <= day:
         raise Refused(
             "ALREADY_OPEN",
-            f"批次已于 {cohort.opens_on} 启用，不能再改期或撤销；可拒绝放行，或逐人登记撤回。"
+            f"批次已于 {cohort.opens_on} 启动，不能再改期或撤销；可拒绝放行，或逐人登记撤回。"
             f" / the cohort opened on {cohort.opens_on}: it can no longer be postponed or withdrawn;"
             " refuse its plans, or report withdrawals one by one.",
             opens_on=str(cohort.opens_on),

@@ -159,7 +159,7 @@ class Sealer:
         if job.factory in self._registry.suspended:
             raise Refused(
                 "PARTNER_SUSPENDED",
-                f"{job.factory} 已停用，不封装任务 {job.job_id}；恢复后重跑，或拒绝该计划。"
+                f"{job.factory} 已停用，不密封任务 {job.job_id}；恢复后重跑，或拒绝该计划。"
                 f" / {job.factory} is suspended: job {job.job_id} is not sealed; resume and retry, or refuse the plan.",
                 job_id=job.job_id,
             )

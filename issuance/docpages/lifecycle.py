@@ -54,10 +54,10 @@ SUBJECTS: dict[Subject, tuple[str, str, str]] = {
     "mail": ("邮件", "mail item", "`tracking_no` of the reporting carrier; no `card_ref`"),
 }
 RELATIONS: dict[Relation, tuple[str, str]] = {
-    "factory_of_job": ("承制该任务的工厂", "factory of the job"),
+    "factory_of_job": ("承制该任务的制卡厂", "factory of the job"),
     "bank_of_plastic": ("该卡的发卡银行", "bank of the plastic"),
     "hrss_of_city": ("本市人社", "HRSS of the city"),
-    "carrier_of_consignment": ("承运该邮件的邮政快递", "carrier of the consignment"),
+    "carrier_of_consignment": ("该邮件的承运方", "carrier of the consignment"),
 }
 NEEDS = {"consignment": "handover_id or tracking_no"}
 """The fields behind a requirement that is not itself a field."""

@@ -43,7 +43,7 @@ BREAK_HEAD = (
     "What to do next",
     "Evidence",
 )
-KINDS = {"factory": "制卡厂", "bank": "银行", "hrss": "人社", "carrier": "邮政快递"}
+KINDS = {"factory": "制卡厂", "bank": "银行", "hrss": "人社", "carrier": "承运方"}
 UNITS = {"row": "行", "card": "卡", "plastic": "实体卡", "plastic in a consignment": "交接中的实体卡"}
 
 

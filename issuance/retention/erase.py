@@ -110,7 +110,7 @@ def _require_free(connection: Connection, cards: Sequence[HeldCard], ground: str
         jobs = ", ".join(job_id for (job_id,) in unsealed)
         raise Refused(
             "CARD_BEING_ORDERED",
-            f"卡在尚未封装的任务中（{jobs}）：请先拒绝该计划，或待其封装之后再清除。"
+            f"卡在尚未密封的任务中（{jobs}）：请先拒绝该计划，或待其密封之后再清除。"
             f" / a card is in a job that is not sealed yet ({jobs}): refuse the plan, or erase after sealing.",
             jobs=[job_id for (job_id,) in unsealed],
         )

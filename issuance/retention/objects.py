@@ -22,7 +22,7 @@ KINDS = {
     "job_file": ("制卡文件", "job files"),
     "job_photo": ("制卡照片", "photos beside job files"),
     "pack_list": ("单位领卡清单", "pack lists"),
-    "contact_file": ("短信联系文件", "contact files"),
+    "contact_file": ("通知联系文件", "contact files"),
 }
 FOLDERS = {
     # folder of a cohort: the kind of each object in it, by the start of its name there

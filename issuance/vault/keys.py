@@ -179,7 +179,7 @@ class KeyService:
 def _destroyed(cohort_id: str) -> KeyDestroyed:
     return KeyDestroyed(
         "KEY_DESTROYED",
-        f"批次 {cohort_id} 的个人数据已清除、密钥已销毁，不能再打开、封装或接收；确需制卡，请由数据来源提交到新的批次。"
+        f"批次 {cohort_id} 的个人数据已清除、密钥已销毁，不能再打开、密封或接收；确需制卡，请由数据来源提交到新的批次。"
         f" / the personal data of cohort {cohort_id} was erased and its key destroyed: nothing of it can be opened,"
         " sealed or taken in; people who still need a card must be submitted anew, in another cohort.",
         cohort_id=cohort_id,

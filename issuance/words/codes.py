@@ -126,5 +126,5 @@ KEPT_REASONS: dict[str, tuple[str, str]] = {
     # why something of an erased person stays, for how long
     "LIVE_CARD": ("卡在使用中，防止重复发卡", "the card is live: the keyed hash guards against a second one"),
     "JOB_NOT_ENDED": ("制卡任务未办结", "the job has not ended: its file is removed with the cohort's"),
-    "NOTICE_RECENT": ("短信文件刚发出", "the contact file may not be fetched yet: it is removed with the cohort's"),
+    "NOTICE_RECENT": ("联系文件刚发出", "the contact file may not be fetched yet: it is removed with the cohort's"),
 }
