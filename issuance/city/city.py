@@ -40,7 +40,7 @@ class City:
         return self.policy.due_days.after(start, self.calendar)
 
     def require_calendar(self, opens_on: date) -> None:
-        """Hold a cohort's opening day against the calendar: its cards fall due in a year whose working days are known.
+        """Refuse a cohort with due dates in a year whose working days are not known.
 
         Raises:
             Refused: CALENDAR_UNKNOWN.
@@ -52,9 +52,9 @@ class City:
         if not known:
             raise Refused(
                 "CALENDAR_UNKNOWN",
-                f"{opens_on} 开始的批次，其制卡期限所在年份的工作日尚未公布，暂不能受理。"
+                f"{opens_on} 启动的批次，其制卡期限所在年份的工作日尚未公布，暂不能受理。"
                 f" / the cards of a cohort that opens on {opens_on} fall due in a year whose working days are not"
-                " published yet: submit it when the calendar knows them.",
+                " published yet: submit it once the calendar has them.",
                 opens_on=str(opens_on),
             )
 

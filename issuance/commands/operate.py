@@ -183,7 +183,7 @@ def show_break(break_id: str, as_json: bool) -> None:
 @click.argument("break_id")
 @click.argument("owner")
 def assign(break_id: str, owner: str) -> None:
-    """Give a break an owner."""
+    """Assign an owner to a break."""
     from issuance.breaks.resolve import assign_break
 
     _act(assign_break, break_id, owner)

@@ -50,7 +50,7 @@ def _wave(connection: Connection, columns: str, cohort_id: str, wave: int, lock:
         (cohort_id, wave),
     ).fetchone()
     if row is None:
-        raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
+        raise Refused("WAVE_UNKNOWN", f"没有该制卡批。 / no such wave: {wave} of {cohort_id}.")
     return row
 
 
@@ -66,7 +66,7 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
             connection, columns, cohort_id, wave, "FOR UPDATE OF wave"
         )
         if refused:
-            raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / no plan {wave} of {cohort_id} waits for a release.")
+            raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / wave {wave} of {cohort_id} awaits no release.")
         day = business_day(connection)
         remakes = math.ceil(plastics * load_city(settings, city).policy.remake_ratio)
         try:

@@ -103,7 +103,7 @@ REMEDIES: dict[str, tuple[str, str]] = {
 SUBMITTERS = frozenset(
     {"SUBMISSION_LIVE", "NOTHING_TO_AMEND", "SUBMISSION_UNDECIDED", "CITY_NOT_SERVED", "CALENDAR_UNKNOWN"}
 )
-"""Refusals that only who submits cohorts gets."""
+"""Refusals that only submitters of cohorts get."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -55,7 +55,7 @@ def submit_package(
 
     Raises:
         Refused: a file cannot be read as rows, the count differs from the declared one, a correction names what cannot
-            be corrected, the city is not served, or another submission of the cohort is live. Nothing is left behind.
+            be corrected, the city is not served, or another submission of the cohort is live. Nothing is stored then.
     """
     _check_names(package, files)
     _check_city(settings, package)
