@@ -4,7 +4,7 @@
 Compares the newest complete statements with the ledger, opens and closes breaks, closes cohorts that have ended and
 whose closing equations hold, reopens those that no longer do, and makes the report of the last whole day.
 
-**When it fails**: clear it; every step may be repeated. A cohort that stays open: `issuance cohort statement COHORT`
+**When it fails**: clear it; every step is idempotent. A cohort that stays open: `issuance cohort statement COHORT`
 names what differs, `issuance break list --cohort COHORT` what to do next.
 
 Owner: issuance operations.

@@ -14,7 +14,7 @@ REASON = {"reason": Param("", type="string", title="原因 / reason")}
 
 
 class ReleaseApproval(ApprovalOperator):
-    """Waits for a second person, for whom the ledger allows it; the answer's user is written as the releaser.
+    """Waits for a second person whom the ledger allows to release; that user is recorded as the releaser.
 
     Setting this task to success releases nothing: sealing asks the ledger for the release row.
     """
@@ -23,8 +23,8 @@ class ReleaseApproval(ApprovalOperator):
     def execute(self, context: Context) -> Any:
         """Assign the people who neither submitted nor planned, and show them the forecast.
 
-        What the ledger has been told is not asked again: a resumed task can be started anew by a slow scheduler after
-        its answer was written. There is nothing to ask either where there was nothing to plan.
+        What is already in the ledger is not asked again: a slow scheduler can restart a resumed task after its answer
+        was written. Nothing is asked if there was nothing to plan, either.
         """
         from issuance.dispatch.approvers import approvers
         from issuance.dispatch.release import describe_wave, wave_state
@@ -44,7 +44,7 @@ class ReleaseApproval(ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Write the release, or the refusal with its reason; then let Airflow go on or skip.
 
-        A refusal without a reason is no answer: the task is tried again and asks anew.
+        A refusal without a reason is not an answer: the task is retried and asks again.
         """
         from issuance.dispatch.release import refuse_wave, release_wave
         from issuance.settings import load_settings
@@ -62,11 +62,11 @@ class ReleaseApproval(ApprovalOperator):
 
 
 class IntakeApproval(ApprovalOperator):
-    """Asks a person only when the submission stands past the policy's warning threshold."""
+    """Asks a person only if the submission exceeds the policy's warning threshold."""
 
     @by_error_tree
     def execute(self, context: Context) -> Any:
-        """Ask, or go on where nobody has to be asked; a refused submission is not accepted any further."""
+        """Ask, or continue if nobody has to be asked; a refused submission stops here."""
         from issuance.intake.session import submission_state
         from issuance.settings import load_settings
 
@@ -80,7 +80,7 @@ class IntakeApproval(ApprovalOperator):
 
     @by_error_tree
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Write who went ahead, or refuse the submission; one whose cohort was withdrawn meanwhile goes no further."""
+        """Record who continued, or refuse the submission; if its cohort was withdrawn meanwhile, stop."""
         from issuance.intake.session import answer_operator, submission_state
         from issuance.settings import load_settings
 

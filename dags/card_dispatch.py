@@ -2,12 +2,12 @@
 ### Card dispatch
 
 Plans a wave, waits for its release by a second person, seals its jobs and sends them. Run id = cohort.wave; conf:
-cohort_id, wave. Re-makes leave by the `clocks` DAG under the same release.
+cohort_id, wave. Re-makes are sent by the `clocks` DAG under the same release.
 
 **When it waits**: `wait_for_release` is answered in Airflow (required actions) or with `issuance cohort release`, by a
 user who neither submitted nor planned; it shows jobs, finishing days and the cards that will breach. A refusal needs a
 reason: without one the task asks again. Setting the task to success releases nothing.
-**When it fails**: NOT_RELEASED means that no release row stands; OBJECT_* that a vault block cannot be read.
+**When it fails**: NOT_RELEASED means that there is no release row; OBJECT_* that a vault block cannot be read.
 
 Owner: issuance operations.
 """

@@ -13,7 +13,7 @@ TOPIC = "issuance.cohort-events.v1"
 
 
 class CohortEventTrigger(KafkaSharedStreamTrigger):
-    """One trigger event for each cohort event; what is due is asked of the ledger, so bytes it cannot read wake too."""
+    """One trigger event for each cohort event; what is due is read from the ledger, so unreadable bytes wake it too."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """This class, with its parent's arguments."""

@@ -4,7 +4,8 @@
 Takes one submission from sealed parts to accepted cards: parts validated side by side, one decision for all rows,
 sealed blocks. Run id = cohort.submission; conf: cohort_id, submission.
 
-**When it fails**: a part that cannot be opened or a component away; clear the failed task, everything is idempotent.
+**When it fails**: a part cannot be opened or a component is unavailable; clear the failed task, every step is
+idempotent.
 **When it waits**: past the policy's warning threshold a person decides here; past the refusal threshold, or when totals
 differ, the submission is refused with its reason: `issuance cohort show COHORT`. What each rule found: the link
 `Data Docs` of the task publish_data_docs.

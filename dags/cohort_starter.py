@@ -3,7 +3,7 @@
 
 Starts what the ledger says is due: intake of a registered submission, dispatch of an accepted cohort that has opened,
 its next wave when what is released is nearly made.
-Woken by `cohort-events`, and by the clock as a net under it. Runs that failed on a Retryable error are run again, at
+Woken by `cohort-events`, with a timer as a safety net. Runs that failed on a Retryable error are run again, at
 most three times; then, and after a Permanent error, a PIPELINE_FAILED break names the run.
 
 **When it fails**: nothing is lost, the next run asks the ledger again. `issuance cohort list` shows what waits.
@@ -31,7 +31,7 @@ from dags.wiring import DEFAULTS, EVERY, Tag, by_error_tree
     doc_md=__doc__,
 )
 def cohort_starter() -> None:
-    """Ask the ledger, start runs; a run that stands already is left alone."""
+    """Ask the ledger, start runs; a run that already exists is left alone."""
 
     @task
     @by_error_tree

@@ -8,7 +8,7 @@ from dags.wiring import by_error_tree
 
 
 class DataDocsLink(BaseOperatorLink):
-    """校验结果 / Data Docs: opens for a week; `issuance cohort show` gives a new one."""
+    """校验结果 / Data Docs: valid for a week; `issuance cohort show` gives a new one."""
 
     name = "校验结果 / Data Docs"
 

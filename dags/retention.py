@@ -2,9 +2,10 @@
 ### Retention
 
 Erases the personal data of every cohort whose day has come (the policy's days after closing): the key first, then the
-objects, then the hashes; each with a certificate. Ends erasures that broke off. By hand `cohort_id` names one cohort.
+objects, then the hashes; each with a certificate. Completes interrupted erasures. When run by hand, `cohort_id`
+names one cohort.
 
-**When it fails**: clear it; every step may be repeated. NOT_CLOSED, BREAKS_OPEN and NOT_DUE say why a cohort that was
+**When it fails**: clear it; every step is idempotent. NOT_CLOSED, BREAKS_OPEN and NOT_DUE say why a cohort that was
 named is not erased; `issuance retention list` shows all of them.
 
 Owner: issuance operations.

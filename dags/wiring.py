@@ -16,7 +16,7 @@ from issuance.errors import Permanent
 P = ParamSpec("P")
 R = TypeVar("R")
 EVERY = timedelta(minutes=int(os.environ.get("ISSUANCE_DAG_MINUTES", "5")))
-"""The net under every event: how often the ledger is asked what is open."""
+"""The safety net under every event: how often the ledger is polled for what is due."""
 
 
 class Tag(Enum):
@@ -39,7 +39,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def by_error_tree(step: Callable[P, R]) -> Callable[P, R]:
-    """Permanent errors fail at once, everything else is tried again."""
+    """Permanent errors fail at once, everything else is retried."""
 
     @functools.wraps(step)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

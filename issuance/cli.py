@@ -56,7 +56,7 @@ def consume(stage: str) -> None:
 
 @cli.command()
 def relay() -> None:
-    """Run the relay that sends the outbox until it is told to stop."""
+    """Run the relay that sends the outbox, until it is told to stop."""
     os.execv(sys.executable, [sys.executable, "-m", "producers.outbox"])
 
 

@@ -1,4 +1,4 @@
-"""Business time: the clock in real use, a value that moves by whole days in demo and tests (principle 11).
+"""Business time: the real clock in production, a value stepped by whole days in demo and tests (principle 11).
 
 Days are Asia/Shanghai, instants UTC. Working days follow the State Council's calendar.
 """

@@ -1,14 +1,14 @@
 """The exceptions of the product, one tree, split first by what a caller may do.
 
 IssuanceError
-├── Retryable      the same call may succeed later: a broker away, a deadlock
+├── Retryable      the same call may succeed later: a broker unavailable, a deadlock
 │   └── Unavailable    a component of the stack does not answer (exit code 3)
-└── Permanent      the same call fails again: somebody has to change something
-    ├── Refused        the input or the act is refused, with a code for people
+└── Permanent      the same call fails again: somebody has to change something first
+    ├── Refused        the input or the action is refused, with a code
     ├── Misconfigured  a setting, a policy or a registry entry is wrong or missing
-    └── Broken         a promise of our own code or store does not hold
+    └── Broken         an invariant of our own code or store is violated
 
-Values that can be expected bad (a row, an item of a report) are values, not exceptions.
+Bad input that is to be expected (a row, an item of a report) is returned as a value, never raised.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Permanent(IssuanceError):
 
 
 class Refused(Permanent):
-    """The input or the act is refused."""
+    """The input or the action is refused."""
 
 
 def unknown_cohort(cohort_id: str) -> Refused:
-    """What is said of a cohort that is none."""
+    """The error for an unknown cohort."""
     return Refused("COHORT_UNKNOWN", f"没有批次 {cohort_id}。 / there is no cohort {cohort_id}.")
 
 
@@ -65,4 +65,4 @@ class Misconfigured(Permanent):
 
 
 class Broken(Permanent):
-    """A promise of our own code or store does not hold."""
+    """An invariant of our own code or store is violated."""

@@ -1,4 +1,4 @@
-"""The passes that timed DAGs and the demo's stepper run: what time alone brings about, room by room."""
+"""The passes that scheduled DAGs and the demo's stepper run: everything triggered by time alone, room by room."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from issuance.tracking.snapshot import city_values
 
 
 def run_clocks(settings: Settings) -> int:
-    """Decide, then all that time brings about; returns how much was written (0: at rest)."""
+    """Decide, then do all that time alone triggers; returns how much was written (0: nothing left to do)."""
     city = served_city(settings)
     written = decide(settings)
     with transaction(settings.database_url) as connection:

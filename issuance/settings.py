@@ -1,7 +1,7 @@
 """Settings, read once at an entry point; secrets are masked in repr.
 
 The local stack writes `.stack/stack.env` (KEY=VALUE lines, mode 0600); the environment wins over it. Replacing a
-component by one's own is a matter of these variables alone.
+component by your own takes these variables and nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STACK_DIR = Path(os.environ.get("ISSUANCE_STACK_DIR", ROOT / ".stack"))
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the components are and who we are to them."""
+    """Where the components are, and our credentials for them."""
 
     kafka_bootstrap_servers: str
     kafka_user: str

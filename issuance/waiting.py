@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def wait_for(condition: Callable[[], bool], patience: float, poll: float = 0.1) -> bool:
-    """Ask every `poll` seconds until a condition is true; False when the patience (seconds) ends first."""
+    """Poll a condition every `poll` seconds until it is true; False if `patience` seconds pass first."""
     end = time.monotonic() + patience
     while not condition():
         if time.monotonic() > end:

@@ -44,7 +44,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class Extra:
-    """A row on top of the good ones: the reason it must get, and for a duplicate whose good row it repeats."""
+    """A row on top of the good ones: its expected reason, and for a duplicate the good row that it repeats."""
 
     rule: str
     row: tuple[str, ...]
@@ -92,7 +92,7 @@ def _collect(method: str, **values: str) -> Callable[[Row], None]:
 
 
 DEFECTS: tuple[tuple[str, Callable[[Row], None]], ...] = (
-    # the reason code a row must get, and what makes it so; nothing else may be wrong with it
+    # the expected reason code of a row, and the change that causes it; nothing else may be wrong with it
     ("ID_CHECK_DIGIT", _wrong_check_digit),
     ("SEX_DIFFERS", _other_sex),
     ("REQUIRED_PHONE", _put(phone="")),

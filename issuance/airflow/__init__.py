@@ -1,4 +1,4 @@
-"""Airflow from outside: its API, who is logged in, runs that failed and are run again.
+"""Airflow from outside: its API, who is logged in, failed runs and their retries.
 
 Writes alone: operator.
 Called by: commands, dags, demo, stack.

@@ -47,7 +47,7 @@ class Airflow:
         return str(self._call("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str | None:
-        """The state of a run, None while there is none."""
+        """The state of a run, None while there is no such run."""
         answer = _send("GET", f"{self._url}/api/v2/dags/{dag_id}/dagRuns/{run_id}", headers=self._headers)
         if answer.status_code == 404:
             return None
@@ -73,7 +73,7 @@ class Airflow:
         return [(t["task_id"], t["try_number"], t["max_tries"] + 1) for t in tasks if t["state"] == "failed"]
 
     def clear_failed(self, dag_id: str, run_id: str) -> None:
-        """Run a run's failed tasks, and what hangs on them, again."""
+        """Retry a run's failed tasks and everything downstream of them."""
         body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True}
         self._call("POST", f"dags/{dag_id}/clearTaskInstances", json=body)
 
@@ -121,7 +121,7 @@ def _require(answer: requests.Response) -> None:
     if answer.status_code == 401:
         raise Refused("NOT_LOGGED_IN", "请先登录：issuance login 用户名。 / log in first: issuance login USER.")
     if answer.status_code == 403:
-        raise Refused("NOT_ALLOWED", "无此权限。 / this user may not do that.")
+        raise Refused("NOT_ALLOWED", "无此权限。 / not allowed.")
     if answer.status_code >= 500:
         raise Unavailable("AIRFLOW_UNAVAILABLE", f"Airflow answered {answer.status_code}")
     if answer.status_code >= 400:

@@ -1,4 +1,4 @@
-"""Who is at the command line: a user of Airflow, by a token kept in the user's own folder (mode 0600)."""
+"""Who is using the command line: an Airflow user, by a token kept in the user's own folder (mode 0600)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _token_file() -> Path:
 
 
 def register_operator(settings: Settings, user: str, password: str) -> str:
-    """Prove a user to Airflow and make it known to the ledger, with Airflow's id of it; returns the token.
+    """Authenticate a user with Airflow and register it in the ledger with Airflow's id of it; returns the token.
 
-    A user who is new, or has another id, stands in the audit.
+    A new user, or one whose id has changed, is audited.
     """
     token = fetch_token(settings.airflow_api_url, user, password)
     claims = token.split(".")[1]
@@ -40,7 +40,7 @@ def register_operator(settings: Settings, user: str, password: str) -> str:
 
 
 def log_in(settings: Settings, user: str, password: str) -> None:
-    """Keep a token of this user."""
+    """Store a token of this user."""
     token = register_operator(settings, user, password)
     path = _token_file()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,7 +54,7 @@ def session(settings: Settings) -> tuple[str, Airflow]:
     """The logged-in user and a live session.
 
     Raises:
-        Refused: nobody is logged in, or the token has run out.
+        Refused: nobody is logged in, or the token has expired.
     """
     try:
         kept = json.loads(_token_file().read_text())

@@ -1,4 +1,4 @@
-"""Runs that failed although they might have succeeded: run again, at most three times, then a break for a person."""
+"""Runs that failed on a retryable error: retried at most three times, then a break for a person."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ SELECT {
 FROM unnest(%(dags)s::text[], %(runs)s::text[]) AS failed (dag, run)
 LEFT JOIN cohort c ON c.cohort_id = regexp_replace(run, '\\.[0-9]+$', '')
 """
-"""A run's id is that of its cohort and the number of the submission or wave."""
+"""A run's id is its cohort's id and the number of the submission or wave."""
 
 
 def note_failed_runs(connection: Connection, runs: list[tuple[str, str]], day: date) -> int:
-    """One break for each of the runs (dag, run id) that stand failed, of the cohort that its id names."""
+    """One break for each failed run (dag, run id), of the cohort that its id names."""
     values = {"dags": [dag for dag, _ in runs], "runs": [run for _, run in runs]}
     return settle(connection, day, ["PIPELINE_FAILED"], FAILED, values)

@@ -1,5 +1,5 @@
-"""Differences that somebody must explain. `settle` is the only writer of what evidence opens and closes, `resolve` of
-what a person says.
+"""Differences that somebody must explain. Only `settle` writes what evidence opens and closes, only `resolve` what a
+person decides.
 
 Writes alone: break, break_event.
 Makes for one transaction: found_break.

@@ -34,12 +34,12 @@ BREAK_KINDS: dict[str, BreakKind] = {
         BreakKind(
             "TWO_PLASTICS", "同一人有两张实体卡", "two plastics of one card exist", severity="high",
             remedy=("多出的卡已按序要求注销、销毁；催对方回报 DESTROYED",
-                    "the plastic that is too many is being cancelled in order; press for its DESTROYED"),
+                    "the surplus plastic is being cancelled in order; chase its DESTROYED"),
         ),
         BreakKind(
             "SECOND_CARD", "更正后的证件号码已有另一张卡", "the corrected identity has another card", severity="high",
             remedy=("查清两张卡哪张属于该证件号码，撤回另一份申请",
-                    "find out which card the identity belongs to, and withdraw the other application"),
+                    "find out whose card it is, and withdraw the other application"),
         ),
         BreakKind(
             "OUT_OF_ORDER", "环节缺失或顺序不符", "a milestone came without the one before it",
@@ -83,17 +83,17 @@ BREAK_KINDS: dict[str, BreakKind] = {
                     "have HRSS check that the old card has lapsed and who used it, then resolve"),
         ),
         BreakKind(
-            "MADE_NOT_ORDERED", "工厂制作了未下单的卡", "a factory made a plastic that it had no order for",
+            "MADE_NOT_ORDERED", "制卡厂制作了未下单的卡", "a factory made a plastic that it had no order for",
             severity="high",
-            remedy=("请工厂查明来源，更正误报，或两人监销后报 DESTROYED",
+            remedy=("请制卡厂查明来源，更正误报，或两人监销后报 DESTROYED",
                     "the factory finds out whose it is, and corrects the report or destroys it before two witnesses"),
         ),
         BreakKind(
-            "MADE_BEYOND_ORDER", "工厂多制：已拒绝、已取消，或同一张卡两个序列号",
+            "MADE_BEYOND_ORDER", "制卡厂多制：已拒绝、已取消，或同一张卡两个序列号",
             "a factory made more than ordered: refused, cancelled in time, or two serials of one plastic",
             severity="high",
-            remedy=("请工厂更正误报，或将多制的卡两人监销后报 DESTROYED",
-                    "the factory corrects the report, or destroys what is too many before two witnesses"),
+            remedy=("请制卡厂更正误报，或将多制的卡两人监销后报 DESTROYED",
+                    "the factory corrects the report, or destroys the surplus before two witnesses"),
         ),
         BreakKind(
             "HANDOVER_COUNT", "交接数量不符或逾期未签收",
@@ -103,16 +103,16 @@ BREAK_KINDS: dict[str, BreakKind] = {
         ),
         BreakKind(
             "OVERDUE", "超过时限", "past its due date",
-            remedy=("催工厂；产能不足时 issuance job reassign",
-                    "press the factory; without capacity: issuance job reassign"),
+            remedy=("催制卡厂；产能不足时 issuance job reassign",
+                    "chase the factory; if it lacks capacity: issuance job reassign"),
         ),
         BreakKind(
             "JOB_UNANSWERED", "制卡任务未回应", "a job without an answer",
-            remedy=("催工厂；未收到的重发，不能做的改派", "press the factory; send the job again, or reassign it"),
+            remedy=("催制卡厂；未收到的重发，不能做的改派", "chase the factory; resend the job, or reassign it"),
         ),
         BreakKind(
             "REQUEST_OVERDUE", "请求逾期未回应", "a request past its due day without an answer",
-            remedy=("催被请求的合作方回报相应环节", "press the partner for the milestone that answers the request"),
+            remedy=("催被请求的合作方回报相应环节", "chase the partner for the milestone that answers the request"),
         ),
         BreakKind(
             "STATEMENT_UNKNOWN", "对账单中有、我方无", "in the statement and unknown to us", severity="high",
@@ -127,21 +127,21 @@ BREAK_KINDS: dict[str, BreakKind] = {
         BreakKind(
             "STATEMENT_LATE", "对账单逾期", "a statement is late",
             remedy=("已每日催要；联系对账方；其暂停时先恢复",
-                    "it is asked for daily; call the partner; resume it if paused"),
+                    "it is requested daily; call the partner; resume it if paused"),
         ),
         BreakKind(
             "SEQUENCE_GAP", "报送序号有缺口", "a gap in a partner's sequence",
-            remedy=("缺的序号已要求重发；联系报送方", "the missing sequences are asked for; call the partner"),
+            remedy=("缺的序号已要求重发；联系报送方", "the missing sequences have been requested; call the partner"),
         ),
         BreakKind(
             "REMAKE_LIMIT", "补制超出放行比例", "re-makes past the released ratio", closes_itself=False,
-            remedy=("issuance cohort plan 编制补制批，由第二人放行后写明结论",
-                    "issuance cohort plan makes a wave of them, a second person releases it; then resolve"),
+            remedy=("issuance cohort plan 将补制编为制卡批，由第二人放行后写明结论",
+                    "issuance cohort plan puts them into a wave, a second person releases it; then resolve"),
         ),
         BreakKind(
             "PIPELINE_FAILED", "流程失败", "a pipeline run failed and needs a person",
-            remedy=("在 Airflow 中看失败任务的日志，排除原因后清除任务",
-                    "read the failed task's log in Airflow, mend it, clear it"),
+            remedy=("在 Airflow 中看失败任务的日志，排除原因后重跑任务（Clear）",
+                    "read the failed task's log in Airflow, fix the cause, clear the task"),
         ),
         BreakKind(
             "UNMATCHED_MAIL", "邮件号未对应到卡", "a mail item that matches no plastic",

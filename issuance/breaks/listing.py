@@ -1,4 +1,4 @@
-"""Breaks as operators ask for them: which, how severe, how old, whose, and what to do next."""
+"""Breaks for operators: filtered, with severity, age, owner and what to do next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from issuance.ledger.queries import rows_of
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which breaks: None asks for all."""
+    """A filter for breaks; None matches all."""
 
     cohort_id: str | None = None
     kind: str | None = None
@@ -24,14 +24,14 @@ class Wanted:
     closed_too: bool = False
 
     def kinds(self) -> list[str]:
-        """The kinds that are asked for.
+        """The kinds that match.
 
         Raises:
             Refused: there is no such kind.
         """
         if self.kind and self.kind not in BREAK_KINDS:
             known = ", ".join(sorted(BREAK_KINDS))
-            raise Refused("KIND_UNKNOWN", f"没有差异类型 {self.kind}。 / no break is called {self.kind}: {known}")
+            raise Refused("KIND_UNKNOWN", f"没有差异类型 {self.kind}。 / unknown kind of break {self.kind}: {known}")
         found = [BREAK_KINDS[self.kind]] if self.kind else list(BREAK_KINDS.values())
         return [kind.name for kind in found if self.severity in (None, kind.severity)]
 
@@ -62,7 +62,7 @@ def list_breaks(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
 
 
 def judged(row: Mapping[str, Any], day: date) -> dict[str, Any]:
-    """What its kind says of a break: severity, age in days, whether it holds its cohort open, what to do next."""
+    """What follows from a break's kind: severity, age in days, whether it holds its cohort open, what to do next."""
     kind = BREAK_KINDS[row["kind"]]
     return {
         "severity": kind.severity,
@@ -81,12 +81,12 @@ def find_break(connection: Connection, break_id: str) -> dict[str, Any]:
     """
     rows = rows_of(connection, f"{BREAKS} WHERE break_id::text = %s", (break_id,))
     if not rows:
-        raise Refused("BREAK_UNKNOWN", f"没有差异 {break_id}。 / there is no break {break_id}.")
+        raise Refused("BREAK_UNKNOWN", f"没有差异 {break_id}。 / no such break: {break_id}.")
     return rows[0] | judged(rows[0], business_day(connection))
 
 
 def history_of(connection: Connection, break_id: str) -> list[dict[str, Any]]:
-    """What happened to a break, in order: by evidence or by a person."""
+    """A break's history, in order: changes by evidence and by people."""
     return rows_of(
         connection,
         "SELECT business_day, event, done_by, expected, actual, note FROM break_event WHERE break_id::text = %s"

@@ -1,4 +1,4 @@
-"""Every turn of a break as a message on the topic `breaks`."""
+"""Every change of a break's state, as a message on the topic `breaks`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RETURNING = "break_id, cohort_no, kind, reference, expected, actual, opened_on, 
 
 
 def break_messages(connection: Connection, rows: Iterable[Any], day: date) -> Iterable[Outgoing]:
-    """Every turn of a break is a message, its id derived from which turn it is: several can be on one day."""
+    """Every change of state is a message, its id derived from the number of the change: one day can have several."""
     rows = list(rows)
     if not rows:
         return

@@ -1,4 +1,4 @@
-"""A person resolves a break with a note, or gives it an owner."""
+"""A person resolves a break with a note, or assigns an owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from issuance.wire.outbox import write_outbox
 
 
 def resolve_break(connection: Connection, break_id: str, user: str, note: str, day: date) -> None:
-    """An operator resolves a break; the note that explains it stays with it.
+    """An operator resolves a break; the note that explains it is kept with it.
 
     Raises:
         Refused: there is no such open break, or no note.
@@ -31,7 +31,7 @@ def resolve_break(connection: Connection, break_id: str, user: str, note: str, d
 
 
 def assign_break(connection: Connection, break_id: str, user: str, owner: str, day: date) -> None:
-    """Give a break an owner."""
+    """Assign an owner to a break."""
     done = connection.execute(
         "UPDATE break SET owner = %s WHERE break_id::text = %s AND closed_on IS NULL", (owner, break_id)
     )

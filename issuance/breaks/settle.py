@@ -71,8 +71,8 @@ def settle(
 ) -> int:
     """Bring the breaks of these kinds within a scope in line with what a query finds (columns of `difference`).
 
-    A difference that comes back opens its break again. What a person has explained stays closed while the difference
-    stands as it was: it is opened again when the difference has changed, or had gone and came back. Returns how many
+    A difference that comes back reopens its break. What a person has explained stays closed while the difference is
+    unchanged; it is reopened when the difference has changed, or had gone and came back. Returns how many
     were opened or closed. Locks the breaks it changes.
     """
     connection.execute(FOUND.format(query=query), values)
@@ -85,7 +85,7 @@ def settle(
 
 
 def _show_changed(connection: Connection, day: date) -> None:
-    """An open break shows its difference as it is now."""
+    """An open break shows the current difference."""
     connection.execute(
         f"WITH changed AS (UPDATE break b SET expected = f.expected, actual = f.actual FROM found_break f"
         f" WHERE b.break_id = f.break_id AND b.closed_on IS NULL AND {DIFFERS.format(found='f')}"
@@ -132,7 +132,7 @@ def _close(connection: Connection, day: date, kinds: Sequence[str], scope: str) 
 
 
 def _note_gone(connection: Connection, kinds: Sequence[str], scope: str) -> None:
-    """Remember of explained breaks that their difference went away: should it come back, it is a new one."""
+    """Remember that the difference of an explained break is gone: if it comes back, the break is reopened."""
     connection.execute(
         "UPDATE break SET gone = true WHERE closed_on IS NOT NULL AND closed_by <> 'evidence' AND NOT gone"
         f" AND kind = ANY (%s) AND {scope} AND {GONE}",

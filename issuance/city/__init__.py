@@ -1,4 +1,4 @@
-"""A city as one value: its policy, its partners, its working days. Reads files, and nothing of a database.
+"""A city as one value: its policy, its partners, its working days. Reads files, never the database.
 
 Called by: breaks, commands, conformance, demo, dispatch, docpages, intake, membership, passes, producers, reconcile,
     retention, stack, tracking, vault, wire.

@@ -10,10 +10,10 @@ from issuance.errors import Misconfigured
 
 @dataclass(frozen=True)
 class Calendar:
-    """The working days of a city, as far as they are known."""
+    """The working days of a city, for the years that have been published."""
 
     def is_working_day(self, day: date) -> bool:
-        """Whether a day is worked, make-up Saturdays included.
+        """Whether a day is a working day, make-up Saturdays included.
 
         Raises:
             Misconfigured: CALENDAR_UNKNOWN, that year's working days are not published yet.
@@ -40,7 +40,7 @@ class Calendar:
         return True
 
     def add_working_days(self, day: date, count: int) -> date:
-        """The day that lies `count` working days after `day`."""
+        """The day `count` working days after `day`."""
         while count > 0:
             day += timedelta(days=1)
             count -= self.is_working_day(day)

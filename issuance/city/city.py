@@ -15,7 +15,7 @@ from issuance.settings import Settings
 
 @dataclass(frozen=True)
 class City:
-    """What holds for the cards of one city; handed to whoever decides about one of them."""
+    """The rules and partners that apply to the cards of one city; passed to whatever decides about one of them."""
 
     policy: Policy
     partners: Registry
@@ -28,11 +28,11 @@ class City:
 
     @property
     def hrss(self) -> str:
-        """The HRSS that keys, activates and keeps this city's cards."""
+        """The HRSS that loads keys into, activates and stores this city's cards."""
         return self.partners.hrss
 
     def due_on(self, start: date) -> date:
-        """The day by which a card is made whose clock starts on `start`: the later of application and opening day.
+        """The day by which a card must be made; its clock starts on `start`, the later of application and opening day.
 
         Raises:
             Misconfigured: CALENDAR_UNKNOWN, the working days of a year are not known yet.
@@ -40,7 +40,7 @@ class City:
         return self.policy.due_days.after(start, self.calendar)
 
     def require_calendar(self, opens_on: date) -> None:
-        """Hold a cohort's opening day against the calendar: its cards fall due in a year whose working days are known.
+        """Refuse a cohort with due dates in a year whose working days are not known.
 
         Raises:
             Refused: CALENDAR_UNKNOWN.
@@ -52,9 +52,9 @@ class City:
         if not known:
             raise Refused(
                 "CALENDAR_UNKNOWN",
-                f"{opens_on} 开始的批次，其制卡期限所在年份的工作日尚未公布，暂不能受理。"
+                f"{opens_on} 启动的批次，其制卡期限所在年份的工作日尚未公布，暂不能受理。"
                 f" / the cards of a cohort that opens on {opens_on} fall due in a year whose working days are not"
-                " published yet: submit it when the calendar knows them.",
+                " published yet: submit it once the calendar has them.",
                 opens_on=str(opens_on),
             )
 

@@ -1,7 +1,7 @@
-"""YAML that remembers its lines, so that a mistake in a file of figures is named where it stands.
+"""YAML that remembers its lines, so that an error in a policy or registry file is reported with its line.
 
-Dates stay text here: PyYAML turns `2026-12-31` into a date and fails on `2026-13-01` without saying where; whoever
-checks the values reads them.
+Dates stay text here: PyYAML turns `2026-12-31` into a date and fails on `2026-13-01` without saying where; the
+validator parses them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Loader.yaml_implicit_resolvers = {
 
 @dataclass(frozen=True)
 class Marked:
-    """A document: its data, the line of every value (1 first), and the keys that stand twice in one mapping."""
+    """A document: its data, the line of every value (from 1), and the keys that occur twice in one mapping."""
 
     data: Any
     lines: dict[Path, int]
@@ -36,7 +36,7 @@ class Marked:
     """The line of the second one."""
 
     def line_of(self, path: Path) -> int:
-        """The line of a value, of what holds it where it is missing; 1 for the whole document."""
+        """The line of a value, or of its parent where it is missing; 1 for the whole document."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
@@ -46,7 +46,7 @@ def read_marked(text: str) -> Marked:
     """A YAML document with its lines.
 
     Raises:
-        yaml.YAMLError: it is no YAML; the error carries its line.
+        yaml.YAMLError: it is not YAML; the error carries its line.
     """
     loader = _Loader(text)
     try:
@@ -65,7 +65,7 @@ def read_marked(text: str) -> Marked:
 
 
 def _marks(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    """(path, line) of every value below a node; a key that stands twice comes twice."""
+    """(path, line) of every value below a node; a repeated key is listed twice."""
     if isinstance(node, yaml.MappingNode):
         children = [(str(key.value), key, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):

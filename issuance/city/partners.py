@@ -77,7 +77,7 @@ def topic_of(family: str, partner: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class Registry:
-    """All partners of one city and what the registry says of them together."""
+    """All partners of one city, and the settings that they share."""
 
     city: str
     sealing_algorithm: str
@@ -98,7 +98,7 @@ class Registry:
             Refused: there is no such partner.
         """
         if partner_id not in self.partners:
-            raise Refused("PARTNER_UNKNOWN", f"没有合作方 {partner_id}。 / there is no partner {partner_id}.")
+            raise Refused("PARTNER_UNKNOWN", f"没有合作方 {partner_id}。 / no such partner: {partner_id}.")
         return self.partners[partner_id]
 
     def of_kind(self, kind: str) -> list[Partner]:
@@ -106,12 +106,12 @@ class Registry:
         return [partner for partner in self.partners.values() if partner.kind == kind]
 
     def backup_of(self, bank: str) -> str:
-        """The factory that makes a bank's cards when its own cannot; its own while the other one is suspended."""
+        """The factory that makes a bank's cards when its own cannot; its own while the backup is suspended."""
         backup = self.backup_of_bank.get(bank, self.backup_factory)
         return self.factory_of_bank[bank] if backup in self.suspended else backup
 
     def spare_of(self, bank: str) -> str | None:
-        """The factory to which a bank's cards may be moved beside the one that makes them, if there is one."""
+        """The factory to which a bank's cards may be moved instead of the one that makes them, if there is one."""
         backup = self.backup_of(bank)
         return None if backup == self.factory_of_bank[bank] else backup
 
@@ -125,7 +125,7 @@ def load_registry(path: Path) -> Registry:
     """The registry of a YAML file.
 
     Raises:
-        Misconfigured: the file is missing, or what factories and banks say is wrong; names lines and mistakes at once.
+        Misconfigured: the file is missing, or its entries are wrong; names every line and error at once.
     """
     try:
         return _read_registry(path, path.stat().st_mtime_ns)
@@ -135,7 +135,7 @@ def load_registry(path: Path) -> Registry:
 
 @lru_cache(maxsize=4)
 def _read_registry(path: Path, changed: int) -> Registry:
-    """The same, read again when the file has changed."""
+    """The same, reloaded when the file has changed."""
     try:
         marked = read_marked(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -145,7 +145,7 @@ def _read_registry(path: Path, changed: int) -> Registry:
         listed = "\n".join(f"  {path.name}:{line} {text}" for line, text in mistakes)
         raise Misconfigured(
             "REGISTRY_INVALID",
-            f"{path} 有 {len(mistakes)} 处错误。 / {path} has {len(mistakes)} mistakes:\n{listed}",
+            f"{path} 有 {len(mistakes)} 处错误。 / {path} has {len(mistakes)} errors:\n{listed}",
             file=str(path),
             lines=[line for line, _ in mistakes],
         )
@@ -189,7 +189,7 @@ def days_of(text: str) -> list[date]:
     """The days of a registry entry: a day, or a first and a last one, as 2026-02-09..2026-02-13.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     if not re.fullmatch(r"\d{4}-\d\d-\d\d(\.\.\d{4}-\d\d-\d\d)?", text):
         raise ValueError(text)
@@ -201,7 +201,7 @@ def days_of(text: str) -> list[date]:
 
 
 def _mistakes(marked: Marked) -> Iterator[tuple[int, str]]:
-    """(line, mistake) of everything wrong in what factories and banks say of each other."""
+    """(line, error) of everything wrong in the entries of factories and banks."""
     factories: Mapping[str, Any] = marked.data["factories"]
     for name, entry in factories.items():
         line = marked.line_of(("factories", name))
@@ -211,7 +211,7 @@ def _mistakes(marked: Marked) -> Iterator[tuple[int, str]]:
             try:
                 days_of(str(text))
             except ValueError:
-                yield line, f"{name}: 检修日 {text} 不是日期 / maintenance {text} is no day, nor first..last"
+                yield line, f"{name}: 检修日 {text} 不是日期 / maintenance {text} is neither a day nor first..last"
         if "fields" in entry:
             yield from ((line, f"{name}: {text}") for text in _wrong_fields(entry["fields"]))
     yield from ((marked.line_of(("factory_fields",)), text) for text in _wrong_fields(marked.data["factory_fields"]))
@@ -219,25 +219,25 @@ def _mistakes(marked: Marked) -> Iterator[tuple[int, str]]:
         line = marked.line_of(("banks", bank))
         named = {"primary": (entry or {}).get("primary"), "backup": (entry or {}).get("backup")}
         if named["primary"] not in factories:
-            yield line, f"{bank}: 主厂 {named['primary']} 不是制卡厂 / its primary {named['primary']} is no factory"
+            yield line, f"{bank}: 主厂 {named['primary']} 不是制卡厂 / its primary {named['primary']} is not a factory"
         if named["backup"] is not None and named["backup"] not in factories:
-            yield line, f"{bank}: 备用厂 {named['backup']} 不是制卡厂 / its backup {named['backup']} is no factory"
+            yield line, f"{bank}: 备用厂 {named['backup']} 不是制卡厂 / its backup {named['backup']} is not a factory"
         if named["primary"] == (named["backup"] or marked.data["backup_factory"]):
-            yield line, f"{bank}: 主厂与备用厂相同 / its primary and its backup are one factory"
+            yield line, f"{bank}: 主厂与备用厂相同 / its primary and its backup are the same factory"
     yield from _wrong_suspensions(marked)
     if marked.data["backup_factory"] not in factories:
-        yield marked.line_of(("backup_factory",)), "backup_factory 不是制卡厂 / backup_factory is no factory"
+        yield marked.line_of(("backup_factory",)), "backup_factory 不是制卡厂 / backup_factory is not a factory"
 
 
 def _wrong_suspensions(marked: Marked) -> Iterator[tuple[int, str]]:
-    """What is wrong in `suspended`: who is named is a partner, has a reason, and a bank keeps one of its factories."""
+    """What is wrong in `suspended`: each entry must be a partner with a reason, and every bank keeps one factory."""
     data = marked.data
     suspended: Mapping[str, Any] = data.get("suspended") or {}
     names = {name for section in SECTIONS.values() for name in data[section]}
     for name, note in suspended.items():
         line = marked.line_of(("suspended", name))
         if name not in names:
-            yield line, f"{name} 不是合作方 / suspended, and no partner"
+            yield line, f"{name} 不是合作方 / suspended, but not a partner"
         if not str(note or "").strip():
             yield line, f"{name}: 暂停须写明原因 / is suspended without a reason"
     for bank, entry in data["banks"].items():
@@ -248,9 +248,9 @@ def _wrong_suspensions(marked: Marked) -> Iterator[tuple[int, str]]:
 
 
 def _wrong_fields(fields: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong in the personal fields granted to a factory: each is one that can be, and has its purpose."""
+    """What is wrong in the personal fields granted to a factory: each must be grantable and state its purpose."""
     for name, why in fields.items():
         if name not in GRANTABLE:
-            yield f"{name} 不是可授予的字段 / no field that can be granted; those are {', '.join(GRANTABLE)}"
+            yield f"{name} 不是可授予的字段 / not a field that can be granted; choose from {', '.join(GRANTABLE)}"
         elif not str(why or "").strip():
             yield f"{name} 缺少用途 / is granted without a purpose"

@@ -1,4 +1,4 @@
-"""A city's policy: every number that differs between cities, read from `policies/CITY.yaml` and checked once.
+"""A city's policy: every number that differs between cities, read from `policies/CITY.yaml` and validated once.
 
 Each figure carries its source as data (`sources`): where a city or a newspaper says it, or that it is our own choice.
 """
@@ -99,17 +99,17 @@ class Policy(_Entry):
 
     city: str = Field(pattern=r"^[0-9]{6}$", title="城市代码 / city (GB/T 2260)")
     due_days: DueDays = Field(
-        title="申请（或启用日）至制卡完成，不含邮寄 / application or opening to card made, no transit"
+        title="申请（或启动日）至制卡完成，不含邮寄 / application or opening to card made, no transit"
     )
     collection_methods: tuple[CollectionMethod, ...] = Field(min_length=1, title="领取方式 / ways to collect")
     warn_ratio: Ratio = Field(title="隔离行占比，超过则由人决定 / quarantined rows above which a person decides")
     refuse_ratio: Ratio = Field(title="隔离行占比，超过则整批退回 / quarantined rows above which it is refused")
     job_size: int = Field(ge=1, le=5000, title="每个制卡任务最多卡数 / plastics of a job at most")
     wave_days: Days = Field(
-        title="每批放行最多相当于工厂几个工作日的产量，0 为一次全放 / working days of production in a wave, 0: all"
+        title="每个制卡批最多相当于制卡厂几个工作日的产量，0 为一次全放 / working days of production in a wave, 0: all"
     )
     plan_ahead_days: Days = Field(
-        title="已放行余量不足几个工作日时编制下一批 / working days left when the next wave is planned"
+        title="已放行余量不足几个工作日时编制下一制卡批 / working days left when the next wave is planned"
     )
     remake_ratio: Ratio = Field(title="一次放行包含的补制占比 / re-makes that one release covers")
     answer_days: Days = Field(title="任务未回应几个工作日后记差异 / working days until an unanswered job is a break")
@@ -187,7 +187,7 @@ class Policy(_Entry):
         return sorted(self.model_fields_set - {"city", "sources"} - set(self.sources))
 
     def idle_sources(self) -> list[str]:
-        """Sources of no figure."""
+        """Sources that belong to no figure."""
         return sorted(set(self.sources) - self.model_fields_set | set(self.sources) & {"city", "sources"})
 
 
@@ -195,8 +195,8 @@ def load_policy(policies_dir: Path, city: str) -> Policy:
     """The policy of a city (six digits of GB/T 2260).
 
     Raises:
-        Misconfigured: there is no file for the city, it is no YAML, or figures are wrong; names the file and, all at
-            once, line, field and mistake (details: `fields` and `lines` by field).
+        Misconfigured: there is no file for the city, it is not YAML, or values are wrong; names the file and, all at
+            once, line, field and error (details: `fields` and `lines` by field).
     """
     path = policies_dir / f"{city}.yaml"
     if not re.fullmatch(r"[0-9]{6}", city) or not path.is_file():
@@ -212,7 +212,7 @@ def load_policy(policies_dir: Path, city: str) -> Policy:
 
 @lru_cache(maxsize=64)
 def _read_policy(path: Path, city: str, changed: int) -> Policy:
-    """The same, read again when the file has changed."""
+    """The same, reloaded when the file has changed."""
     try:
         marked = read_marked(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -226,8 +226,8 @@ def _read_policy(path: Path, city: str, changed: int) -> Policy:
 
 
 def check_policy(marked: Marked, city: str) -> tuple[Policy | None, dict[tuple[str, ...], str]]:
-    """The policy of a document, and its mistakes by field (Chinese / English); pure."""
-    mistakes = {key: "重复 / stands twice" for key in marked.repeated}
+    """The policy of a document, and its errors by field (Chinese / English); pure."""
+    mistakes = {key: "重复 / is repeated" for key in marked.repeated}
     try:
         policy = Policy.model_validate(marked.data)
     except ValidationError as error:
@@ -235,7 +235,7 @@ def check_policy(marked: Marked, city: str) -> tuple[Policy | None, dict[tuple[s
     if policy.city != city:
         mistakes["city",] = f"是 {policy.city}，文件名是 {city} / is {policy.city}, the file name says {city}"
     mistakes |= {(name,): "没有出处（sources） / has no entry in sources" for name in policy.unsourced()}
-    mistakes |= {("sources", name): "没有这一项 / is no figure of this file" for name in policy.idle_sources()}
+    mistakes |= {("sources", name): "没有这一项 / is not a field of a policy" for name in policy.idle_sources()}
     return policy, mistakes
 
 
@@ -284,7 +284,7 @@ def _invalid(path: Path, marked: Marked, mistakes: Mapping[tuple[str, ...], str]
     listed = "\n".join(f"  {path.name}:{line} {field}: {text}" for line, field, text in found)
     return Misconfigured(
         "POLICY_INVALID",
-        f"{path} 有 {len(found)} 处错误。 / {path} has {len(found)} mistakes:\n{listed}",
+        f"{path} 有 {len(found)} 处错误。 / {path} has {len(found)} errors:\n{listed}",
         file=str(path),
         fields={field: text for _, field, text in found},
         lines={field: line for line, field, _ in found},

@@ -13,12 +13,12 @@ from issuance.commands.values import AS_JSON
 
 @click.command()
 @click.argument("partner_id")
-@click.option("--patience", default=60.0, show_default=True, help="Seconds that the client has for each answer.")
-@click.option("--case", "only", multiple=True, help="Only this case; may be given again.")
-@click.option("--with", "also", multiple=True, help="Another partner that the client plays, too; may be given again.")
-@click.option("--box", type=click.Path(file_okay=False, path_type=Path), help="Folder of what is brought by hand.")
+@click.option("--patience", default=60.0, show_default=True, help="Seconds to wait for each answer of the client.")
+@click.option("--case", "only", multiple=True, help="Only this case; repeatable.")
+@click.option("--with", "also", multiple=True, help="Another partner that the same client plays; repeatable.")
+@click.option("--box", type=click.Path(file_okay=False, path_type=Path), help="Folder for what is delivered by hand.")
 @click.option("--junit", "junit_file", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML here.")
-@click.option("--on-this-ledger", is_flag=True, help="Check on a ledger that is not on this machine.")
+@click.option("--on-this-ledger", is_flag=True, help="Allow a ledger that is not on this machine.")
 @AS_JSON
 def check(
     partner_id: str,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from issuance.dispatch.calendar import CalendarDay
     from issuance.dispatch.demands import Assumptions
 
-REASON = click.option("--reason", required=True, help="Why; it stands in the audit.")
+REASON = click.option("--reason", required=True, help="The reason; recorded in the audit.")
 
 
 @click.group()
@@ -49,7 +49,7 @@ def show(cohort_id: str, as_json: bool) -> None:
     waves = found.pop("waves")
     emit(found, False)
     if waves:
-        click.echo("\n各批 / waves")
+        click.echo("\n各制卡批 / waves")
         emit([_wave_row(wave) for wave in waves], False)
 
 
@@ -70,10 +70,10 @@ def ages(cohort_id: str, as_json: bool) -> None:
 @cohort.command()
 @click.argument("cohort_id", required=False)
 @click.option("--within", default=7, show_default=True, type=click.IntRange(0, 366), help="Calendar days from today.")
-@click.option("--cards", "single", is_flag=True, help="Every card, job and hand-over by itself.")
+@click.option("--cards", "single", is_flag=True, help="Every card, job and hand-over separately.")
 @AS_JSON
 def due(cohort_id: str | None, within: int, single: bool, as_json: bool) -> None:
-    """即将超期。 What will breach within some days, or has: what has to happen by when, and who is waited for."""
+    """即将超期。 What will breach within some days, or has breached: what has to happen by when, and who is awaited."""
     from issuance.city.city import served_city
     from issuance.ledger.connection import business_day
     from issuance.tracking.ages import coming_due, summed
@@ -85,7 +85,7 @@ def due(cohort_id: str | None, within: int, single: bool, as_json: bool) -> None
 
 
 def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
-    """A wave for people: what the forecast says of it, and how it stands."""
+    """A wave as text: its forecast and its state."""
     forecast = wave["forecast"]
     return {
         "wave": wave["wave"],
@@ -102,10 +102,10 @@ def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
 
 @cohort.command()
 @click.argument("cohort_id")
-@click.option("--partner", "partner_id", help="Only the part for which this partner answers.")
+@click.option("--partner", "partner_id", help="Only the part for which this partner is responsible.")
 @AS_JSON
 def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
-    """结清表。 The closing statement; exit code 1 while an equation does not hold."""
+    """结清单。 The closing statement; exit code 1 while an equation does not hold."""
     from issuance.commands.statement import print_statement
     from issuance.reconcile.closing import close_statement
     from issuance.reconcile.partner_view import partner_statement
@@ -131,7 +131,7 @@ def calendar(as_json: bool) -> None:
 
 
 def _calendar_row(day: CalendarDay) -> dict[str, Any]:
-    """A day for people."""
+    """A day as text."""
     working = {True: "工作日 / worked", False: "休 / off", None: "未公布 / not known"}[day.working]
     opens = [f"{o['cohort_id']} {o['cards']:,}{' 声明 / declared' if o['declared'] else ''}" for o in day.opens]
     load = [f"{factory} {cards:,}" for factory, cards in day.load.items()]
@@ -156,7 +156,7 @@ def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
     settings = load_settings()
     user = current_user(settings)
     moved = postpone_cohort(settings, cohort_id, opens_on, reason, user)
-    click.echo(f"{user}: {cohort_id} 改于 {opens_on} 启用，{moved} 张卡的时限随之变动"
+    click.echo(f"{user}: {cohort_id} 改于 {opens_on} 启动，{moved} 张卡的时限随之变动"
                f" / opens on {opens_on}; the due dates of {moved} cards moved")  # fmt: skip
 
 
@@ -177,10 +177,10 @@ def withdraw(cohort_id: str, reason: str) -> None:
 @cohort.command()
 @click.argument("cohort_ids", nargs=-1, metavar="[COHORT]...")
 @click.option("--forecast", "only_forecast", is_flag=True, help="Show the forecast; change nothing.")
-@click.option("--capacity", type=Pair(int), multiple=True, help="What if: FACTORY=CARDS a working day.")
+@click.option("--capacity", type=Pair(int), multiple=True, help="What if: FACTORY=CARDS per working day.")
 @click.option("--maintenance", type=Pair(date), multiple=True, help="What if: FACTORY=DAY, a day without work.")
 @click.option(
-    "--opens", type=Pair(date, bare=True), multiple=True, help="What if: COHORT=DAY, or DAY of the one named."
+    "--opens", type=Pair(date, bare=True), multiple=True, help="What if: COHORT=DAY, or DAY for the only cohort."
 )
 @AS_JSON
 def plan(
@@ -191,7 +191,7 @@ def plan(
     opens: Sequence[tuple[str, date]],
     as_json: bool,
 ) -> None:
-    """计划。 Plan the next wave of one cohort, which a second person releases; or forecast what is open and to come.
+    """计划。 Plan the next wave of one cohort, which a second person releases; or forecast open and coming cohorts.
 
     With --forecast or any what-if nothing changes, and all open and coming cohorts count together.
     """
@@ -202,7 +202,7 @@ def plan(
     elif len(cohort_ids) == 1:
         _start_plan(cohort_ids[0], as_json)
     else:
-        raise click.UsageError("请指定一个批次，或加 --forecast。 / name one cohort, or add --forecast.")
+        raise click.UsageError("请指定一个批次，或加 --forecast。 / give one cohort, or add --forecast.")
 
 
 def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: bool) -> None:
@@ -237,7 +237,7 @@ def _start_plan(cohort_id: str, as_json: bool) -> None:
 @click.argument("wave", type=int)
 @click.option("--refuse", "reason", help="Refuse the plan, with a reason.")
 def release(cohort_id: str, wave: int, reason: str | None) -> None:
-    """放行。 Release a planned wave (or refuse it); not by who submitted or planned it."""
+    """放行。 Release a planned wave (or refuse it); never by the person who submitted or planned it."""
     from issuance.airflow.login import session
     from issuance.dispatch.release import may_not_release
 
@@ -264,21 +264,21 @@ def reopen(cohort_id: str, note: str) -> None:
     settings = load_settings()
     user = current_user(settings)
     revision = reopen_cohort(settings, cohort_id, user, note)
-    click.echo(f"{user}: {cohort_id} 已重新打开（第 {revision} 版） / is open again, revision {revision}")
+    click.echo(f"{user}: {cohort_id} 已重新打开（第 {revision} 版） / reopened, revision {revision}")
 
 
 @cohort.command()
 @click.argument("cohort_id")
 @NOTE
 def close(cohort_id: str, note: str) -> None:
-    """结清。 Close a cohort that a person reopened, by the rule by which the others close by themselves."""
+    """结清。 Close a cohort that a person reopened, by the same rule as automatic closing."""
     from issuance.airflow.login import current_user
     from issuance.reconcile.reopening import close_cohort
 
     settings = load_settings()
     user = current_user(settings)
     revision = close_cohort(settings, cohort_id, user, note)
-    click.echo(f"{user}: {cohort_id} 已结清（第 {revision} 版） / is closed, revision {revision}")
+    click.echo(f"{user}: {cohort_id} 已结清（第 {revision} 版） / closed, revision {revision}")
 
 
 COMMANDS = (cohort,)

@@ -20,15 +20,15 @@ SMALL = 40
 
 @click.command()
 @click.option("--cards", type=click.IntRange(1), help=f"Synthetic retirees: 20,000, or {SMALL} for each scenario.")
-@click.option("--seed", default=7, show_default=True, help="Every random choice derives from it.")
-@click.option("--scenario", "names", multiple=True, help="An awkward case instead (again for more); `all`; `list`.")
+@click.option("--seed", default=7, show_default=True, help="Seed of every random choice.")
+@click.option("--scenario", "names", multiple=True, help="Play an awkward case instead (repeatable); `all`; `list`.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result here.")
 @click.option("--exit", "leave", is_flag=True, help="Stop the stack at the end.")
-@click.option("--recheck", is_flag=True, help="Only prove again a demo that has run: truth files against the ledger.")
+@click.option("--recheck", is_flag=True, help="Only check a finished demo again: truth files against the ledger.")
 def demo(
     cards: int | None, seed: int, names: tuple[str, ...], json_file: Path | None, leave: bool, recheck: bool
 ) -> None:
-    """演示。 A cohort through its whole life on the local stack; exit code 1 when anything does not add up."""
+    """演示。 A cohort through its whole life on the local stack; exit code 1 if anything does not add up."""
     from issuance.demo.run import Demo, prove, run_demo
     from issuance.settings import load_settings
     from issuance.stack import run as stack
@@ -62,7 +62,7 @@ def _chosen(names: Sequence[str]) -> tuple[Scenario, ...]:
     unknown = sorted(set(names) - {*SCENARIOS, "all"})
     if unknown:
         raise click.BadParameter(
-            f"没有场景 {', '.join(unknown)}。 / no scenario {', '.join(unknown)}; known are all, {', '.join(SCENARIOS)}"
+            f"没有场景 {', '.join(unknown)}。 / unknown {', '.join(unknown)}; known: all, {', '.join(SCENARIOS)}"
         )
     return tuple(scenario for name, scenario in SCENARIOS.items() if name in names or "all" in names)
 
@@ -81,7 +81,7 @@ def _as_json(proofs: Sequence[Proof]) -> str:
 
 
 def _print_proof(proof: Proof) -> None:
-    """A cohort's closing statement and what was found of what was planted; for a scenario, what the operator sees."""
+    """Print a cohort's closing statement and planted versus found; for a scenario, also what the operator sees."""
     from issuance.commands.output import emit
     from issuance.commands.statement import print_statement
     from issuance.demo.tell import told_by_ledger

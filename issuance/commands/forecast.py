@@ -1,4 +1,4 @@
-"""The forecast: what is assumed of it by options, and how a person reads it."""
+"""The forecast: its options, and its output for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from issuance.dispatch.forecast import Forecast
 
 TITLES = {
     "cohorts": "批次 / cohorts",
-    "waves": "待编制各批 / waves to come",
+    "waves": "待编制的制卡批 / waves to come",
     "factories": "制卡厂 / factories",
     "late": "预计超期 / cards that will breach",
 }
@@ -28,16 +28,16 @@ def assume(
     maintenance: Sequence[tuple[str, date]],
     opens: Sequence[tuple[str, date]],
 ) -> Assumptions:
-    """The assumptions of the options; a bare --opens DAY is of the one cohort named.
+    """The what-if of the options; a bare --opens DAY applies to the single cohort given.
 
     Raises:
-        UsageError: a bare day, and not one cohort named.
+        UsageError: a bare day without exactly one cohort.
     """
     days: dict[str, set[date]] = defaultdict(set)
     for factory, day in maintenance:
         days[factory].add(day)
     if any(not name for name, _ in opens) and len(cohort_ids) != 1:
-        raise click.UsageError("--opens 只写日期时须指定一个批次。 / --opens DAY needs one cohort named.")
+        raise click.UsageError("--opens 只写日期时须指定一个批次。 / --opens DAY needs exactly one cohort.")
     opening = {name or cohort_ids[0]: day for name, day in opens}
     return Assumptions(dict(capacity), {name: frozenset(found) for name, found in days.items()}, opening)
 

@@ -40,10 +40,10 @@ def list_keys(as_json: bool) -> None:
 @keys.command()
 @click.argument("partner")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--key-id", required=True, help="The partner's own name of the key; its files say it.")
+@click.option("--key-id", required=True, help="The partner's own name for the key; its files carry it.")
 @click.option("--from", "valid_from", type=DAY, required=True, help="First day on which files are sealed to it.")
 def add(partner: str, file: Path, key_id: str, valid_from: datetime) -> None:
-    """Take a partner's next public key (PEM); until its day, files are sealed to the present one."""
+    """Add a partner's next public key (PEM); until its first day, files are sealed to the current one."""
     from issuance.vault.partner_keys import add_key
 
     def act(connection: Any, registry: Any, user: str, day: date) -> None:
@@ -57,7 +57,7 @@ def add(partner: str, file: Path, key_id: str, valid_from: datetime) -> None:
 @click.argument("key_id")
 @click.option("--on", "last_day", type=DAY, required=True, help="Last day on which files are sealed to it.")
 def retire(partner: str, key_id: str, last_day: datetime) -> None:
-    """Seal nothing to a key after a day; another one must be valid by then."""
+    """Stop sealing to a key after a day; another one must be valid by then."""
     from issuance.vault.partner_keys import retire_key
 
     def act(connection: Any, registry: Any, user: str, day: date) -> None:
@@ -69,7 +69,7 @@ def retire(partner: str, key_id: str, last_day: datetime) -> None:
 @keys.command()
 @click.option("--from", "first_day", type=DAY, required=True, help="First day on which files are signed with it.")
 def rotate(first_day: datetime) -> None:
-    """Make our next signing key; every partner that gets sealed files is told, and both keys verify."""
+    """Make our next signing key; every partner that gets sealed files is notified, and both keys verify."""
     from issuance.vault.envelopes import OUR_KEYS, publish_keys
     from issuance.vault.keys import KeyService
     from issuance.vault.objects import ObjectStore

@@ -24,7 +24,7 @@ def ledger() -> None:
 @ledger.command()
 @click.option("--json", "as_json", is_flag=True)
 def verify(as_json: bool) -> None:
-    """Rows against their facts, kept numbers against counts, the audit chain; exit code 1 when something differs."""
+    """Rows against their facts, kept numbers against counts, the audit chain; exit code 1 if something differs."""
     with transaction(load_settings().database_url) as connection:
         findings = verify_ledger(connection)
     emit([{"finding": finding} for finding in findings], as_json)
@@ -33,7 +33,7 @@ def verify(as_json: bool) -> None:
 
 @ledger.command()
 def rebuild() -> None:
-    """Fold every row anew from the journal; exit code 1 when one had been wrong."""
+    """Fold every row anew from the journal; exit code 1 if one was wrong."""
     from issuance.airflow.login import current_user
 
     settings = load_settings()
@@ -41,7 +41,7 @@ def rebuild() -> None:
     with transaction(settings.database_url) as connection:
         wrong = rebuild_ledger(connection)
         audit(connection, user, "rebuild", "ledger", business_day(connection), {"wrong": wrong})
-    click.echo(f"{wrong} rows differed from their facts and were folded anew")
+    click.echo(f"{wrong} rows differed from their facts and were rebuilt")
     sys.exit(1 if wrong else 0)
 
 
@@ -67,7 +67,7 @@ def topics() -> None:
 
 @topics.command()
 def apply() -> None:
-    """Make what schemas/topics.yaml, the partner registry and the authority table ask for; again changes nothing."""
+    """Create what schemas/topics.yaml, the partner registry and the authority table declare; idempotent."""
     from issuance.settings import environment
     from issuance.wire.topics_apply import apply_topics
 

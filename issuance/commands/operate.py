@@ -64,9 +64,9 @@ WHY = {
 @card.command()
 @click.argument("card_ref")
 @click.option("--reason", required=True, help="LOST_IN_HANDOVER or DAMAGED.")
-@click.option("--note", required=True, help="What is known; it stands in the audit.")
+@click.option("--note", required=True, help="What is known; recorded in the audit.")
 def remake(card_ref: str, reason: str, note: str) -> None:
-    """补制。 Have another plastic made of a card whose plastic was lost or damaged before anybody collected it."""
+    """补制。 Have a card re-made whose plastic was lost or damaged before collection."""
     from issuance.airflow.login import current_user
     from issuance.tracking.by_hand import remake_card
 
@@ -74,7 +74,7 @@ def remake(card_ref: str, reason: str, note: str) -> None:
     user = current_user(settings)
     with transaction(settings.database_url) as connection:
         attempt = remake_card(connection, card_ref, reason, note, user, business_day(connection))
-    click.echo(f"{user}: {card_ref}/{attempt} is made again")
+    click.echo(f"{user}: {card_ref}/{attempt} will be re-made")
 
 
 @click.group()
@@ -95,7 +95,7 @@ def list_jobs(cohort_id: str | None, as_json: bool) -> None:
 @job.command()
 @click.argument("job_id")
 def resend(job_id: str) -> None:
-    """重发任务。 Send a job's order again: the same file, while the factory has not answered."""
+    """重发任务。 Resend a job's order: the same file, while the factory has not answered."""
     from issuance.airflow.login import current_user
     from issuance.dispatch.job_acts import resend_job
     from issuance.vault.objects import ObjectStore
@@ -104,15 +104,15 @@ def resend(job_id: str) -> None:
     user = current_user(settings)
     with transaction(settings.database_url) as connection:
         resend_job(connection, ObjectStore.of(settings), job_id, user)
-    click.echo(f"{user}: sent {job_id} again")
+    click.echo(f"{user}: resent {job_id}")
 
 
 @job.command()
 @click.argument("job_id")
 @click.option("--to", "factory", help="Another factory; by default the bank's backup.")
-@click.option("--reason", required=True, help="Why; it stands in the audit.")
+@click.option("--reason", required=True, help="The reason; recorded in the audit.")
 def reassign(job_id: str, factory: str | None, reason: str) -> None:
-    """改派。 Cancel a job and plan what is not made yet for another factory; a second person releases it."""
+    """改派。 Cancel a job and plan what is not made yet at another factory; a second person releases it."""
     from issuance.airflow.login import session
     from issuance.dispatch.job_acts import reassign_job
 
@@ -133,7 +133,7 @@ def break_() -> None:
 
 @break_.command(name="list")
 @click.option("--cohort", "cohort_id", help="Of one cohort.")
-@click.option("--kind", help="Of one kind; docs/lifecycle.md lists them.")
+@click.option("--kind", help="Of one kind (docs/lifecycle.md lists them).")
 @click.option("--owner", help="Whose.")
 @click.option("--severity", type=click.Choice(["high", "normal"]), help="How severe.")
 @click.option("--open", "only_open", is_flag=True, help="Open ones only: the default.")
@@ -145,7 +145,7 @@ def list_breaks(only_open: bool, everything: bool, as_json: bool, **which: str |
     from issuance.breaks.listing import list_breaks as listed
 
     if only_open and everything:
-        raise click.UsageError("--open 与 --all 只能选一个。 / --open or --all, not both.")
+        raise click.UsageError("--open 与 --all 只能选一个。 / use either --open or --all.")
     rows = read(listed, Wanted(**which, closed_too=everything))
     emit(rows if as_json else [_break_row(row) for row in rows], as_json)
 
@@ -183,7 +183,7 @@ def show_break(break_id: str, as_json: bool) -> None:
 @click.argument("break_id")
 @click.argument("owner")
 def assign(break_id: str, owner: str) -> None:
-    """Give a break an owner."""
+    """Assign an owner to a break."""
     from issuance.breaks.resolve import assign_break
 
     _act(assign_break, break_id, owner)
@@ -191,7 +191,7 @@ def assign(break_id: str, owner: str) -> None:
 
 @break_.command()
 @click.argument("break_id")
-@click.option("--note", required=True, help="Why it is explained.")
+@click.option("--note", required=True, help="The explanation.")
 def resolve(break_id: str, note: str) -> None:
     """Explain a break and close it."""
     from issuance.breaks.resolve import resolve_break
@@ -217,7 +217,7 @@ def dlq() -> None:
 @dlq.command(name="list")
 @AS_JSON
 def list_dead_letters(as_json: bool) -> None:
-    """Refused messages: where, whose, why."""
+    """Dead-lettered messages: where, whose, why."""
     emit(read(queries.list_dead_letters), as_json)
 
 
@@ -226,7 +226,7 @@ def list_dead_letters(as_json: bool) -> None:
 @click.argument("partition", type=int)
 @click.argument("offset", type=int)
 def replay(topic: str, partition: int, offset: int) -> None:
-    """Put a refused message on its topic again; it was not in the inbox, so it is applied."""
+    """Put a dead-lettered message back on its topic; since it is not in the inbox, it will be applied."""
     from issuance.airflow.login import current_user
     from issuance.tracking.replay import replay_message
 
@@ -236,7 +236,7 @@ def replay(topic: str, partition: int, offset: int) -> None:
         day = business_day(connection)
         replay_message(connection, topic, partition, offset, day)
         audit(connection, user, "replay", f"{topic}/{partition}/{offset}", day)
-    click.echo(f"{user}: sent again")
+    click.echo(f"{user}: replayed")
 
 
 COMMANDS = (card, job, break_, dlq)

@@ -1,4 +1,4 @@
-"""How commands ask the ledger and speak: JSON for programs, aligned tables for people."""
+"""How commands query the ledger and print: JSON for programs, aligned tables for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from issuance.settings import load_settings
 
 
 def read(question: Any, *values: Any) -> Any:
-    """What a query of the ledger (a function of a connection and values) answers."""
+    """The result of a ledger query (a function of a connection and values)."""
     with transaction(load_settings().database_url) as connection:
         return question(connection, *values)
 

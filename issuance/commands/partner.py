@@ -1,4 +1,4 @@
-"""`issuance partner`: who takes part, how they come, change and go, and their clients checked."""
+"""`issuance partner`: onboarding, rotation, suspension and offboarding of partners, and checks of their clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ partner.add_command(check)
 @partner.command(name="list")
 @AS_JSON
 def list_partners(as_json: bool) -> None:
-    """Who takes part, who reported how much, who is paused or suspended."""
+    """Every partner: its reports and refusals, whether it is paused or suspended."""
     from issuance.membership.view import list_all
 
     settings = load_settings()
@@ -40,7 +40,7 @@ def list_partners(as_json: bool) -> None:
 @click.argument("partner_id")
 @AS_JSON
 def show(partner_id: str, as_json: bool) -> None:
-    """One partner: topics, rights, keys, standing, and what of it is not at its end."""
+    """One partner: topics, rights, keys, status, and unfinished business."""
     from issuance.membership.view import show as shown
 
     settings = load_settings()
@@ -60,11 +60,11 @@ def _user() -> tuple[Settings, str]:
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--kind", type=click.Choice(list(SECTIONS)), help="Instead of FILE.")
 @click.option("--id", "name", help="The partner's id; its Kafka user and S3 identity.")
-@click.option("--primary", help="Of a bank: the factory that makes its cards.")
-@click.option("--backup", help="Of a bank: its backup factory, where that is not the city's.")
-@click.option("--capacity", type=int, help="Of a factory: cards a working day.")
+@click.option("--primary", help="For a bank: the factory that makes its cards.")
+@click.option("--backup", help="For a bank: its backup factory, if not the city's.")
+@click.option("--capacity", type=int, help="For a factory: cards per working day.")
 def add(file: Path | None, kind: str | None, name: str | None, **values: Any) -> None:
-    """接入。 Let partners in: entries of FILE (sections of the registry file), or one of the options."""
+    """接入。 Onboard partners: the entries of FILE (sections of the registry file), or one by options."""
     from issuance.membership.acts import add_partners
     from issuance.membership.entries import entries_of, read_entries
 
@@ -73,23 +73,23 @@ def add(file: Path | None, kind: str | None, name: str | None, **values: Any) ->
     settings, user = _user()
     entries = read_entries(file) if file else entries_of(str(kind), str(name), values)
     for added in add_partners(settings, entries, user):
-        click.echo(f"{user}: {added} 已接入，凭证在 / may come in; its credentials: "
+        click.echo(f"{user}: {added} 已接入，凭证在 / onboarded; its credentials: "
                    f"{settings.partner_credentials_dir / added}")  # fmt: skip
 
 
 @partner.command()
 @click.argument("partner_id")
-@click.option("--credentials", "kafka", is_flag=True, help="Another Kafka password; the old one is refused at once.")
-@click.option("--s3", is_flag=True, help="Another S3 access key; the old one goes on until the next rotation.")
+@click.option("--credentials", "kafka", is_flag=True, help="New Kafka password; the old one is refused at once.")
+@click.option("--s3", is_flag=True, help="New S3 access key; the old one stays valid until the next rotation.")
 @click.option(
     "--sealing-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its next public key."
 )
-@click.option("--key-id", help="The partner's own name of that key.")
+@click.option("--key-id", help="The partner's own name for that key.")
 @click.option("--from", "valid_from", type=click.DateTime(["%Y-%m-%d"]), help="First day of that key.")
 def rotate(
     partner_id: str, kafka: bool, s3: bool, sealing_key: Path | None, key_id: str | None, valid_from: datetime | None
 ) -> None:
-    """轮换。 Rotate what a partner comes in with, or the key that files are sealed to."""
+    """轮换。 Rotate a partner's credentials, or the key that files are sealed to."""
     from issuance.membership.acts import rotate_credentials
     from issuance.vault.partner_keys import add_key
 
@@ -116,30 +116,30 @@ def rotate(
 @click.argument("partner_id")
 @NOTE
 def suspend(partner_id: str, note: str) -> None:
-    """停用。 Keep a partner out: no reading, no writing, no new jobs; its clocks stand still."""
+    """停用。 Suspend a partner: no reading, no writing, no new jobs; its clocks stop."""
     from issuance.membership.acts import suspend_partner
 
     settings, user = _user()
     suspend_partner(settings, partner_id, note, user)
-    click.echo(f"{user}: {partner_id} 已停用 / is suspended")
+    click.echo(f"{user}: {partner_id} 已停用 / suspended")
 
 
 @partner.command()
 @click.argument("partner_id")
 def resume(partner_id: str) -> None:
-    """恢复。 Read a paused partner's messages again, with a new count; let a suspended one in again."""
+    """恢复。 Resume a paused or suspended partner, with new counts."""
     from issuance.membership.acts import let_in_again
 
     settings, user = _user()
     let_in_again(settings, partner_id, user)
-    click.echo(f"{user}: {partner_id} is read again")
+    click.echo(f"{user}: {partner_id} resumed")
 
 
 @partner.command()
 @click.argument("partner_id")
 @NOTE
 def remove(partner_id: str, note: str) -> None:
-    """退出。 Take a partner out for good; refused while anything of it is not at its end."""
+    """退出。 Offboard a partner for good; refused while it has unfinished business."""
     from issuance.membership.acts import remove_partner
 
     settings, user = _user()
@@ -149,7 +149,7 @@ def remove(partner_id: str, note: str) -> None:
         for one in refusal.details.get("open", ())[:50]:
             click.echo(f"  {one['kind']}: {one['reference']}", err=True)
         raise
-    click.echo(f"{user}: {partner_id} 已退出 / is gone")
+    click.echo(f"{user}: {partner_id} 已退出 / offboarded")
 
 
 COMMANDS = (partner,)

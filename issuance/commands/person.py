@@ -24,7 +24,7 @@ def person() -> None:
 
 
 def named(command: Any) -> Any:
-    """The options that name a person. An ID number never stands on a command line, where every user could see it."""
+    """The options that identify a person. An ID number is never an option: every user can see command lines."""
     by_card = click.option("--card", help="By card_ref.")
     by_application = click.option("--application", nargs=2, metavar="COHORT APPLICATION_ID", help="By application.")
     by_number = click.option("--id-type", help="Read an ID number of this type from standard input; it is only hashed.")
@@ -37,13 +37,13 @@ def _named(settings: Settings, card: str | None, application: tuple[str, str] | 
 
     if sum(bool(given) for given in (card, application, id_type)) != 1:
         raise click.UsageError(
-            "请用 --card、--application、--id-type 之一指定一人。 / name one: --card, --application or --id-type."
+            "请用 --card、--application、--id-type 之一指定一人。 / give one of --card, --application or --id-type."
         )
     if not id_type:
         return Named(card, application)
     number = sys.stdin.readline().strip().upper()
     if not number:
-        raise Refused("NUMBER_MISSING", "标准输入中没有证件号码。 / there is no ID number on standard input.")
+        raise Refused("NUMBER_MISSING", "标准输入中没有证件号码。 / no ID number on standard input.")
     return Named(person=KeyService(settings.keys_dir).person_hash(id_type, number))
 
 
@@ -67,7 +67,7 @@ def export(target: Path, seal_to: Path | None, as_json: bool, **given: Any) -> N
 @click.option(
     "--ground",
     type=click.Choice(LEGAL_GROUNDS),
-    help="The legal reason; needed while a card is under way (it is withdrawn) or live.",
+    help="The legal ground; required while a card is under way (it is then withdrawn) or live.",
 )
 @AS_JSON
 def erase(ground: str | None, as_json: bool, **given: Any) -> None:

@@ -18,10 +18,10 @@ def quarantine() -> None:
 
 @quarantine.command(name="list")
 @click.argument("cohort_id")
-@click.option("--all", "everything", is_flag=True, help="Rows that were corrected too.")
+@click.option("--all", "everything", is_flag=True, help="Include corrected rows.")
 @AS_JSON
 def list_rows(cohort_id: str, everything: bool, as_json: bool) -> None:
-    """Rows that were not accepted, each with reasons and remedy, and the card that stands in the way."""
+    """Rows that were not accepted, each with reasons, remedy, and the conflicting card."""
     from issuance.intake.quarantine import list_quarantine
     from issuance.ledger.connection import transaction
 
@@ -35,7 +35,7 @@ def list_rows(cohort_id: str, everything: bool, as_json: bool) -> None:
 @click.option("--seal-to", type=click.Path(path_type=Path), help="Public key (PEM): TARGET is a JWE for its owner.")
 @AS_JSON
 def export(cohort_id: str, target: Path, seal_to: Path | None, as_json: bool) -> None:
-    """导出隔离行。 Write the rows that you submitted to TARGET; corrected, they come back with submit --amends."""
+    """导出隔离行。 Write the rows that you submitted to TARGET, to be corrected and submitted with --amends."""
     from issuance.airflow.login import current_user
     from issuance.intake.quarantine import export_quarantine
 

@@ -1,4 +1,4 @@
-"""`issuance report`: what a day brought, by cohort and partner."""
+"""`issuance report`: the daily report, by cohort and partner."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def report() -> None:
 
 
 @report.command()
-@click.option("--day", type=Day(), help="Which day; by default the last one that is over.")
+@click.option("--day", type=Day(), help="The day; by default the last one that is over.")
 @AS_JSON
 def daily(day: date | None, as_json: bool) -> None:
-    """日报。 Make a day's report (CSV and Parquet on S3), or show where the one that was made stands."""
+    """日报。 Make a day's report (CSV and Parquet on S3), or show where the existing one is."""
     from issuance.airflow.login import current_user
     from issuance.reconcile.daily_report import make_daily_report
 

@@ -18,7 +18,7 @@ def retention() -> None:
 @retention.command(name="list")
 @AS_JSON
 def list_cohorts(as_json: bool) -> None:
-    """Every cohort: when its personal data is due to be erased, what stands in the way, the certificate."""
+    """Every cohort: when its personal data is due for erasure, what prevents it, the certificate."""
     from issuance.retention.due import list_retention
 
     settings = load_settings()
@@ -30,7 +30,7 @@ def list_cohorts(as_json: bool) -> None:
 @click.argument("cohort_ids", nargs=-1, metavar="[COHORT]...")
 @AS_JSON
 def run(cohort_ids: tuple[str, ...], as_json: bool) -> None:
-    """到期清除。 Erase the cohorts that are due, or those named if they are; what broke off is ended."""
+    """到期清除。 Erase all cohorts that are due, or the given ones if due; completes interrupted erasures."""
     from issuance.airflow.login import current_user
     from issuance.retention.cohorts import run_retention
 
@@ -44,7 +44,7 @@ SHOWN = ("certificate", "issued_on", "cohort_id", "whole", "ground", "sha256", "
 
 @retention.command()
 @click.argument("cohort_id", required=False)
-@click.option("--number", type=int, help="The certificate of this number.")
+@click.option("--number", type=int, help="The certificate with this number.")
 @AS_JSON
 def certificate(cohort_id: str | None, number: int | None, as_json: bool) -> None:
     """清除证明。 Certificates of erasure, of one cohort or all: what was erased, what stays and why, when, by whom."""

@@ -18,7 +18,7 @@ def stack() -> None:
 @stack.command()
 @click.option("--workers/--no-workers", default=True, help="Start consumers and relay too.")
 def up(workers: bool) -> None:
-    """Start everything; returns when all of it answers."""
+    """Start everything; returns when it all answers."""
     from issuance.stack import run
 
     run.up(click.echo, workers=workers)
@@ -36,7 +36,7 @@ def down() -> None:
 @stack.command()
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def status(as_json: bool) -> None:
-    """State, memory and address of every program; exit code 1 when one does not run."""
+    """State, memory and address of every program; exit code 1 if one is not running."""
     from issuance.stack import run
 
     rows = run.status()
@@ -54,7 +54,7 @@ def status(as_json: bool) -> None:
 
 @stack.command()
 @click.argument("component", required=False)
-@click.option("-n", "--lines", default=40, show_default=True, help="Lines of each log.")
+@click.option("-n", "--lines", default=40, show_default=True, help="Lines per log.")
 def logs(component: str | None, lines: int) -> None:
     """The last lines of a component's log, or of all."""
     from issuance.stack import run

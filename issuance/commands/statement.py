@@ -1,4 +1,4 @@
-"""The closing statement, of a cohort or of a partner's part of it, as a person reads it."""
+"""The closing statement of a cohort, or of a partner's part of it, as text."""
 
 from __future__ import annotations
 

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 @click.option("--city", help="GB/T 2260 code, for example 110000.")
 @click.option("--category", type=click.Choice(list(CODES["category"])))
 @click.option("--opens", type=click.DateTime(["%Y-%m-%d"]), help="Opening day.")
-@click.option("--declared", type=int, help="Rows that the submitter declares.")
-@click.option("--amends", is_flag=True, default=None, help="Correct quarantined lines; city, category, opens stay.")
+@click.option("--declared", type=int, help="Number of rows by the submitter's own records.")
+@click.option("--amends", is_flag=True, default=None, help="Correct quarantined lines; keeps city, category and opens.")
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of the photos; by default photos/ beside FILE.")
-@click.option("--wait", is_flag=True, help="Return when intake has ended.")
+@click.option("--wait", is_flag=True, help="Wait until intake has ended.")
 @click.option("--json", "as_json", is_flag=True)
 def submit(files: tuple[Path, ...], opens: datetime | None, wait: bool, as_json: bool, **given: Any) -> None:
     """提交一个批次。 Submit a cohort: FILES with the options, or one manifest.yaml with the same fields."""
@@ -59,7 +59,7 @@ def read_package(
     """The package of options or of a manifest, its files and its folder of photos.
 
     Raises:
-        Refused: a field is missing, unknown or no value of its kind, or a file is missing.
+        Refused: a field is missing, unknown or invalid, or a file is missing.
     """
     paths, fields = list(files), dict(given)
     if len(paths) == 1 and paths[0].suffix in (".yaml", ".yml") and paths[0].exists():
@@ -86,14 +86,14 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise Refused(
             "MANIFEST_INVALID",
             f"{path.name} 不是可用的清单，字段为 {', '.join(FIELDS)}{what}。"
-            f" / {path.name} is no manifest; its fields are {', '.join(FIELDS)}{what}.",
+            f" / {path.name} is not a valid manifest; its fields are {', '.join(FIELDS)}{what}.",
             unknown=unknown,
         )
     return manifest
 
 
 def _standing_fields(settings: Settings, cohort_id: str) -> dict[str, Any]:
-    """What a correction does not say: the cohort's own city, category and opening day."""
+    """What a correction does not repeat: the cohort's city, category and opening day."""
     from issuance.ledger.connection import transaction
 
     with transaction(settings.database_url) as connection:
@@ -126,7 +126,7 @@ def _refuse_reserved(cohort_id: str) -> None:
         raise Refused(
             "COHORT_ID_RESERVED",
             f"以 {CHECKS} 开头的批次编号留给一致性检查：请另取编号。"
-            f" / cohort IDs that begin with {CHECKS} are those of conformance checks: take another.",
+            f" / cohort IDs that begin with {CHECKS} are reserved for conformance checks: choose another.",
         )
 
 
@@ -147,7 +147,7 @@ def _package(fields: dict[str, Any]) -> Package:
         raise Refused(
             "FIELDS_INVALID",
             f"字段值无效：{', '.join(wrong)}（opens 形如 2025-10-09，declared 为正整数，city 为 6 位区划代码，"
-            f"category 为 {'、'.join(CODES['category'])}）。 / no values of their kind: {', '.join(wrong)}"
+            f"category 为 {'、'.join(CODES['category'])}）。 / invalid values: {', '.join(wrong)}"
             " (opens as 2025-10-09, declared a positive number, city a code of GB/T 2260).",
             fields=wrong,
         )

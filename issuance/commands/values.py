@@ -1,4 +1,4 @@
-"""Options that commands share, and what options take beside plain words: days, and NAME=VALUE pairs."""
+"""Shared options, and option types: days, and NAME=VALUE pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-NOTE = click.option("--note", required=True, help="Why; it stands in the audit.")
+NOTE = click.option("--note", required=True, help="The reason; recorded in the audit.")
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -22,7 +22,7 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versio
             return value
         found = day_of_text(str(value))
         if found is None:
-            self.fail(f"{value} 不是日期（年-月-日）。 / {value} is no day (YYYY-MM-DD).", param, ctx)
+            self.fail(f"{value} 不是日期（年-月-日）。 / {value} is not a day (YYYY-MM-DD).", param, ctx)
         return found
 
 
@@ -42,7 +42,7 @@ class Pair(click.ParamType):  # type: ignore[type-arg]
         found = self._read(text)
         if found is None or not (name if is_pair else self._bare):
             what = ("整数", "a count") if self._kind is int else ("日期（年-月-日）", "a day (YYYY-MM-DD)")
-            self.fail(f"{value} 不是“名称={what[0]}”。 / {value} is not NAME and {what[1]}, joined by =.", param, ctx)
+            self.fail(f"{value} 不是“名称={what[0]}”。 / {value} is not NAME={what[1]}.", param, ctx)
         return name, found
 
     def _read(self, text: str) -> int | date | None:
@@ -52,7 +52,7 @@ class Pair(click.ParamType):  # type: ignore[type-arg]
 
 
 def day_of_text(text: str) -> date | None:
-    """The day of YYYY-MM-DD; None when it is none."""
+    """The day of YYYY-MM-DD; None if it is not a day."""
     try:
         return date.fromisoformat(text) if len(text) == 10 else None
     except ValueError:

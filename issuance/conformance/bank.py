@@ -18,18 +18,18 @@ from issuance.wire.pauses import pause_partner
 
 BANK = frozenset({"bank"})
 HEARD_SECONDS = 2.0
-"""What a client may take to hear that it is paused; that it has heard cannot be seen."""
+"""The time a client may take to notice that it is paused, which cannot be observed."""
 WISHES = (Wish("bundle"), Wish("bundle"), Wish("bundle"), Wish("leaving"), Wish("paused"))
 
 
 def prepare(bench: Bench) -> None:
-    """Have a bundle made, handed over and brought."""
+    """Have a bundle made, handed over and delivered."""
     hand_over(bench, "bundle")
     bring(bench, bench.plastics("bundle"))
 
 
 def hand_over(bench: Bench, order: str) -> None:
-    """Order plastics, have them made and handed over to the bank's outlet; nothing is brought yet."""
+    """Order plastics, have them made and handed over to the bank's outlet; nothing is delivered yet."""
     hands.order(bench, order)
     hands.make(bench, bench.plastics(order))
     hands.hand_over(bench, bench.plastics(order), f"{bench.check.bank}-0001", order)
@@ -41,7 +41,7 @@ def leaving(bench: Bench) -> tuple[str, int]:
 
 
 def bring(bench: Bench, plastics: Sequence[tuple[str, int]]) -> None:
-    """Lay the slips of the hand-overs of some plastics into the box."""
+    """Put the slips of the hand-overs of some plastics into the box."""
     for handover_id, place, listed in hands.handovers(bench, plastics):
         name = handover_id.replace("/", "_")
         hands.slip(bench, "plastics", name, listed, handover_id=handover_id, to_place=place)
@@ -53,7 +53,7 @@ def check_received(bench: Bench) -> Verdicts:
 
 
 def received(bench: Bench, plastics: Sequence[tuple[str, int]]) -> Verdicts:
-    """The same of any plastics."""
+    """The same for any plastics."""
     bundles = hands.handovers(bench, plastics)
     if not bundles:
         yield NotShown("无交接 / nothing was handed over")
@@ -81,17 +81,17 @@ def check_collected(bench: Bench) -> Verdicts:
 
 
 def check_finance(bench: Bench) -> Verdicts:
-    """Finance is reported for plastics that are there; voluntary, so none is no finding."""
+    """Finance is reported for received plastics only; it is voluntary, so none at all is not a finding."""
     told = bench.plastics("bundle", "paused")
     if not bench.until(lambda: bench.of_plastics(told, "FINANCE_ACTIVATED")):
         yield NotShown("无金融激活（自愿） / no FINANCE_ACTIVATED, which is voluntary")
     for one in bench.of_plastics(told, "FINANCE_ACTIVATED"):
         if one.plastic not in {other.plastic for other in bench.of_plastics(told, "RECEIVED_AT_PLACE")}:
-            yield Finding("OUT_OF_ORDER", f"{one.seen.name} 未签收即激活 / is activated and was never received")
+            yield Finding("OUT_OF_ORDER", f"{one.seen.name} 未签收即激活 / is activated but was never received")
 
 
 def check_account(bench: Bench) -> Verdicts:
-    """An account is cancelled when it is asked for, and that is only after social security was."""
+    """An account is cancelled on request, which comes only after social security was cancelled."""
     plastic = leaving(bench)
     hand_over(bench, "leaving")
     bench.withdraw(plastic)
@@ -99,17 +99,17 @@ def check_account(bench: Bench) -> Verdicts:
     if bench.hrss not in bench.also:
         bench.role(bench.hrss).report("activation", [item("SS_CANCELLED", plastic)])
     if not bench.until(lambda: asked(bench, "CANCEL_ACCOUNT", plastic)):
-        yield NotShown("未能提出注销账户 / no CANCEL_ACCOUNT could be asked for")
+        yield NotShown("未能提出注销账户 / no CANCEL_ACCOUNT could be requested")
         return
     bring(bench, [plastic])
     yield from answered_when_asked(bench, "CANCEL_ACCOUNT", "ACCOUNT_CANCELLED", plastic)
 
 
 def check_destroyed(bench: Bench) -> Verdicts:
-    """Then the plastic is destroyed before two witnesses, when it is asked for."""
+    """Then the plastic is destroyed on request, before two witnesses."""
     plastic = leaving(bench)
     if not bench.until(lambda: asked(bench, "DESTROY", plastic)):
-        yield NotShown("账户未注销，未请求销毁 / not asked for, as the account stands")
+        yield NotShown("账户未注销，未请求销毁 / not requested, since the account still exists")
         return
     request = asked(bench, "DESTROY", plastic)[0]
     if not bench.until(lambda: bench.of_plastics([plastic], "DESTROYED")):
@@ -118,7 +118,7 @@ def check_destroyed(bench: Bench) -> Verdicts:
 
 
 def check_pause(bench: Bench) -> Verdicts:
-    """What it reports while it is paused is read when it is resumed."""
+    """What it reports while paused is read when it is resumed."""
     plastics = bench.plastics("paused")
     with transaction(bench.settings.database_url) as connection:
         pause_partner(connection, bench.partner.id, "RUN", bench.check.day)
@@ -164,7 +164,7 @@ CASES = (
     ),
     Case(
         "pause", BANK, "暂停期间的报告恢复后均被读取",
-        "an operator lets you be read again, from where reading stopped", check_pause,
+        "an operator resumes reading your messages from where it stopped", check_pause,
     ),
     *STATEMENTS,
 )  # fmt: skip

@@ -1,8 +1,8 @@
-"""The box: what reaches a partner by hand in life, as slips of JSON in a folder, one file each, never changed.
+"""The box: what reaches a partner by hand in reality, as JSON slips in a folder, one file each, never changed.
 
-A slip is no message of ours: no contract of data, only the bundle on the counter. A client under check reads the folder
-as its people would look at what was brought: `{"kind": "plastics" | "to key" | "letters" | "returned" | "applications",
-…}`; docs/conformance.md has the fields.
+A slip is neither a message nor part of the contract, only the bundle on the counter. A client under check reads the
+folder as its staff would see what was delivered: `{"kind": "plastics" | "to key" | "letters" | "returned" |
+"applications", …}`; docs/conformance.md has the fields.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Box:
         directory.mkdir(parents=True, exist_ok=True)
 
     def lay(self, name: str, kind: str, **fields: Any) -> None:
-        """Lay down a slip; it stands whole or not at all."""
+        """Write a slip, atomically."""
         draft = self.directory / f".{name}.draft"
         draft.write_text(json.dumps({"kind": kind, **fields}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         draft.replace(self.directory / f"{name}.json")

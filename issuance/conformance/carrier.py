@@ -1,4 +1,4 @@
-"""Cases for carriers: letters by their numbers alone, posted, and brought to an end."""
+"""Cases for carriers: letters by their numbers alone, posted, and delivered or returned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENDS = ("DELIVERED", "RETURNED", "LOST")
 
 
 def prepare(bench: Bench) -> None:
-    """Have letters made and given to the carrier; the slip names their numbers, as the covers do."""
+    """Have letters made and handed to the carrier; the slip lists their numbers, as on the covers."""
     plastics = bench.plastics()
     hands.order(bench, "letters")
     hands.make(bench, plastics)
@@ -42,10 +42,10 @@ def check_posted(bench: Bench) -> Verdicts:
 
 
 def check_ended(bench: Bench) -> Verdicts:
-    """A letter comes to one end."""
+    """Every letter has one final event."""
     numbers = set(bench.notes["numbers"])
     if not bench.until(lambda: {one.item["tracking_no"] for one in _told(bench, *ENDS)} >= numbers):
-        yield NotShown("检查期间邮件未到终点 / a letter came to no end during the check")
+        yield NotShown("检查期间邮件未到终点 / a letter had no final event during the check")
     for number in sorted(numbers):
         ends = {one.item["milestone"] for one in _told(bench, *ENDS) if one.item["tracking_no"] == number}
         if len(ends) > 1 and ends != {"LOST", "RETURNED"}:
@@ -53,7 +53,7 @@ def check_ended(bench: Bench) -> Verdicts:
 
 
 def check_numbers(bench: Bench) -> Verdicts:
-    """A carrier knows numbers: no item of its names a card."""
+    """A carrier knows numbers only: none of its items names a card."""
     told = list(bench.told())
     if not told:
         yield NotShown("对方未发报告 / the client has sent no report")
@@ -63,13 +63,13 @@ def check_numbers(bench: Bench) -> Verdicts:
 
 
 def check_reasons(bench: Bench) -> Verdicts:
-    """What failed or came back says why, in codes of the contract."""
+    """Failed and returned letters have a reason code of the contract."""
     for one in _told(bench, "DELIVERY_FAILED", "RETURNED"):
         action = one.item["action"]
         if one.item["reason"] not in REASONS or (one.item["milestone"] == "DELIVERY_FAILED" and action not in ACTIONS):
             yield Finding("REASON_UNKNOWN", f"{one.seen.name} {one.item['reason']} {action or ''}")
     if not _told(bench, "DELIVERY_FAILED", "RETURNED"):
-        yield NotShown("无投递失败或退件 / nothing failed or came back")
+        yield NotShown("无投递失败或退件 / nothing failed or was returned")
 
 
 FIELDS = "Which milestone you may report, about what, and the fields it needs"

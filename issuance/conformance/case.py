@@ -1,4 +1,4 @@
-"""What the kit checks: a case is a name, the kinds of partner it is for, the sentence of the contract, one function."""
+"""The kit's cases: a case is a name, the kinds of partner it is for, a sentence of the contract, and one function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
 
 class NotShown(NamedTuple):
-    """Why a case could not be judged: the client had no occasion, and the contract did not oblige it to make one."""
+    """Why a case could not be judged: the occasion did not arise, and the client is not obliged to create it."""
 
     why: str
 
@@ -41,18 +41,18 @@ class Case:
 
 
 class Result(NamedTuple):
-    """What came of a case."""
+    """The result of a case."""
 
     case: Case
     outcome: Outcome
     findings: list[Finding]
     why: str
-    """Of a case that was not shown."""
+    """For a case that was not shown."""
     seconds: float
 
 
 def judge(case: Case, bench: Bench) -> Result:
-    """Run a case: any finding fails it; without one, anything not shown leaves it open."""
+    """Run a case: any finding fails it; otherwise anything not shown leaves it undecided."""
     began = bench.elapsed()
     verdicts = list(case.check(bench))
     findings = [verdict for verdict in verdicts if isinstance(verdict, Finding)]

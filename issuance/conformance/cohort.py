@@ -1,7 +1,7 @@
-"""The check's own cohort: made-up people taken in, planned into the jobs that the cases need, and released.
+"""The check's own cohort: synthetic people, planned into the jobs that the cases need, and released.
 
-All of it by the functions of intake and dispatch; only who goes into which job is the kit's. Airflow starts nothing of
-such a cohort, and no re-makes of it are released.
+It uses the functions of intake and dispatch; only who goes into which job is the kit's. Airflow starts nothing for
+such a cohort, and none of its re-makes are released.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from issuance.vault.keys import KeyService
 from issuance.words.references import card_ref_of
 
 PLANNER, RELEASER = "check-planner", "check-releaser"
-"""Four eyes hold for the kit, too: the user submits, these two are the kit's own hands."""
+"""The four-eyes rule applies to the kit too: the user submits, these two users of the kit plan and release."""
 
 
 class Wish(NamedTuple):
@@ -48,7 +48,7 @@ class Check(NamedTuple):
     user: str
 
     def application(self, number: int) -> str:
-        """The application_id of the nth plastic wished for, 0 first."""
+        """The application_id of the nth plastic wished for, from 0."""
         return f"{self.cohort_id}-{number}"
 
     def card_ref(self, number: int) -> str:
@@ -78,7 +78,7 @@ def take_in(
     if not registered(lambda: is_registered(settings, check.cohort_id)):
         raise Broken("NOT_REGISTERED", "the submission is not registered: do the consumers run? issuance stack status")
     if not take_in_whole(settings, check.cohort_id):
-        raise Broken("CHECK_NOT_ACCEPTED", f"the rows of the check are not accepted: {_refusals(settings, check)}")
+        raise Broken("CHECK_NOT_ACCEPTED", f"rows of the check were not accepted: {_refusals(settings, check)}")
     return rows
 
 
@@ -114,11 +114,11 @@ def _refusals(settings: Settings, check: Check) -> str:
             "SELECT DISTINCT unnest(reasons) FROM row_outcome JOIN cohort USING (cohort_no) WHERE cohort_id = %s",
             (check.cohort_id,),
         ).fetchall()
-    return ", ".join(sorted(reason for (reason,) in rows)) or "no reason is known"
+    return ", ".join(sorted(reason for (reason,) in rows)) or "no reason known"
 
 
 def release(settings: Settings, check: Check, wishes: Sequence[Wish]) -> None:
-    """Plan the wishes into their jobs and release them; what is refused or spoiled is not made again."""
+    """Plan the wishes into their jobs and release them; what is refused or spoiled is not re-made."""
     with transaction(settings.database_url) as connection:
         _plan(connection, check, wishes)
     release_wave(settings, check.cohort_id, 1, RELEASER)
@@ -157,7 +157,7 @@ def _plan(connection: Connection, check: Check, wishes: Sequence[Wish]) -> None:
 
 
 def put_away(settings: Settings, check: Check) -> None:
-    """End a check: its cohort counts nowhere as under way, its breaks are explained, its clocks stand."""
+    """End a check: its cohort is withdrawn, its breaks are explained, its clocks are stopped."""
     of = "cohort_no = (SELECT cohort_no FROM cohort WHERE cohort_id = %s)"
     withdrawal = {"by": check.user, "on": str(check.day), "reason": "conformance check"}
     with transaction(settings.database_url) as connection:

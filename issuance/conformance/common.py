@@ -1,4 +1,4 @@
-"""Cases for every kind of partner that reports: what holds of all it writes, and what it does when asked again."""
+"""Cases for every kind of partner that reports: checks of all its messages, and of its answers to repeat requests."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from issuance.words.codes import REFUSAL_CODES
 WRITERS = frozenset({"factory", "bank", "hrss", "carrier", "platform"})
 REPORTERS = WRITERS - {"platform"}
 CLOCKS_APART = timedelta(seconds=30)
-"""How far two well-kept clocks may differ."""
+"""How far two synchronised clocks may differ."""
 INBOUND = (*sorted(REPORTS), "statements", "holder-events")
 
 
 def written(bench: Bench) -> list[Seen]:
-    """Everything the partner wrote; nothing: the case is not shown."""
+    """Everything the partner wrote; if nothing, the case is not shown."""
     return bench.watch.of(*INBOUND)
 
 
 def nothing_written(bench: Bench) -> Iterator[NotShown]:
-    """Where there is nothing to judge."""
+    """The result if there is nothing to judge."""
     if not written(bench):
         yield NotShown("对方未写任何报文 / the client has written nothing")
 
@@ -135,17 +135,17 @@ def check_times(bench: Bench) -> Verdicts:
 
 
 def check_persons(bench: Bench) -> Verdicts:
-    """No value of a person of the check in any byte it wrote."""
+    """None of its bytes contain a value of the check's people."""
     yield from nothing_written(bench)
     values = [value for row in bench.rows for value in telling_values(row)]
     forms = [value.encode(coding) for value in values for coding in ("utf-8", "gb18030", "utf-16-le")]
     for seen in written(bench):
         if any(form in seen.everything for form in forms):
-            yield Finding("PERSONAL_DATA", f"{seen.name} 含个人信息 / carries personal data of a holder")
+            yield Finding("PERSONAL_DATA", f"{seen.name} 含个人信息 / contains personal data of a holder")
 
 
 def check_missing(bench: Bench) -> Verdicts:
-    """A sequence that is asked for comes again, as it was."""
+    """A sequence that is requested again is resent unchanged."""
     reports = [seen for seen in bench.watch.of(*REPORTS) if seen.value]
     if not reports:
         yield NotShown("对方未发报告，无从再索 / the client has sent no card report to ask for")
@@ -155,7 +155,7 @@ def check_missing(bench: Bench) -> Verdicts:
     about = {"stream": value["stream"], "first": value["sequence"], "last": value["sequence"]}
     bench.notify("MISSING", "sequence", None, **about)
     if not bench.until(lambda: _again(bench, asked)):
-        yield Finding("NOT_SENT_AGAIN", f"{asked.name} 被再次索要而未重发 / was asked for and not sent again")
+        yield Finding("NOT_SENT_AGAIN", f"{asked.name} 被再次索要而未重发 / was requested and not sent again")
     for again in _again(bench, asked):
         if again.raw[FRAME.size :] != asked.raw[FRAME.size :]:
             yield Finding("ID_REUSED", f"{again.name} 重发内容不同 / was sent again with other content")
@@ -180,7 +180,7 @@ ASKED = (
         "missing",
         REPORTERS,
         "被再次索要的报告按原样重发",
-        "What is asked for again is sent again as it was, under the same id.",
+        "What is requested again is sent again unchanged, under the same id.",
         check_missing,
     ),
 )
@@ -205,7 +205,7 @@ ALWAYS = (
         "sequence",
         REPORTERS,
         "流内序号连续，无缺口",
-        "`sequence` counts 1, 2, 3 … within `stream`; a gap is asked for.",
+        "`sequence` counts 1, 2, 3 … within `stream`; a gap is requested.",
         check_sequence,
     ),
     Case(
@@ -220,15 +220,15 @@ ALWAYS = (
         "no-personal-data",
         WRITERS,
         "报文不含任何个人信息",
-        "Nothing that you write carries personal data: no name, number, phone or address, in no field.",
+        "Nothing that you write may contain personal data: no name, number, phone or address, in any field.",
         check_persons,
     ),
     Case(
         "taken",
         WRITERS,
         "报文全部被采用，无一被拒",
-        "The message is refused whole for what breaks its structure",
+        "A message is refused whole if its structure is broken",
         check_taken,
     ),
 )
-"""At the end: what holds of all that was written."""
+"""At the end: checks of all that was written."""

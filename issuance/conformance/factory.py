@@ -1,4 +1,4 @@
-"""Cases for factories: orders right and bent, once and again, cancelled, sealed to a new key; what is made of them."""
+"""Cases for factories: valid and corrupted orders, repeated, cancelled, sealed to a new key; and what is made."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SINGLE = ("JOB_RECEIVED", "JOB_ACCEPTED", "JOB_REFUSED", "ITEM_ACCEPTED", "MADE"
 
 
 def awaited(bench: Bench, order: str, *milestones: str) -> bool:
-    """Whether the client says one of these of a job within the patience."""
+    """Whether the client reports one of these milestones of a job within the patience."""
     return until(bench, lambda: bench.of_job(order, *milestones))
 
 
 def check_receipt(bench: Bench) -> Verdicts:
-    """The receipt says the count, total and hash of the file."""
+    """The receipt states the file's count, total and hash."""
     for order in GOOD:
         job, (file,) = bench.orders.job(order), _files(bench, order)
         if not awaited(bench, order, "JOB_RECEIVED"):
@@ -40,7 +40,7 @@ def _files(bench: Bench, order: str) -> list[str]:
 
 
 def check_answer(bench: Bench) -> Verdicts:
-    """Every right order is accepted, or refused with a reason of the contract; not both."""
+    """Every valid order is accepted, or refused with a reason of the contract; not both."""
     for order in GOOD:
         job_id = bench.check.job_id(order)
         if not awaited(bench, order, "JOB_ACCEPTED", "JOB_REFUSED"):
@@ -55,7 +55,7 @@ def check_answer(bench: Bench) -> Verdicts:
 
 
 def accepted(bench: Bench, order: str) -> bool:
-    """Whether the client accepts an order within the patience; what it refuses is its right."""
+    """Whether the client accepts an order within the patience; it may refuse single plastics."""
     return awaited(bench, order, "JOB_ACCEPTED")
 
 
@@ -69,7 +69,7 @@ def check_made(bench: Bench) -> Verdicts:
     until(bench, lambda: {one.plastic for one in bench.of_plastics(plastics, *ends)} >= set(plastics))
     ended = bench.of_plastics(plastics, *ends)
     for card_ref, attempt in sorted(set(plastics) - {one.plastic for one in ended}):
-        yield Finding("NOT_MADE", f"{card_ref}/{attempt} 已受理而未制 / accepted and neither made nor given up")
+        yield Finding("NOT_MADE", f"{card_ref}/{attempt} 已受理而未制 / accepted, but neither made nor refused")
     for one in ended:
         if one.item["milestone"] != "MADE" and one.item["reason"] not in REASONS:
             yield Finding("REASON_UNKNOWN", f"{one.seen.name} {one.item['reason']}")
@@ -83,12 +83,12 @@ def check_handed_over(bench: Bench) -> Verdicts:
         return
     until(bench, lambda: {one.plastic for one in bench.of_plastics(plastics, "HANDED_OVER")} >= set(plastics))
     for card_ref, attempt in sorted(set(plastics) - {o.plastic for o in bench.of_plastics(plastics, "HANDED_OVER")}):
-        yield Finding("NOT_HANDED_OVER", f"{card_ref}/{attempt} 制成未交接 / made and not handed over")
+        yield Finding("NOT_HANDED_OVER", f"{card_ref}/{attempt} 制成未交接 / made, but not handed over")
     yield from _counts(bench)
 
 
 def _counts(bench: Bench) -> Verdicts:
-    """Hold each signed count against what is listed under its hand-over id."""
+    """Compare each signed count with what is listed under its hand-over id."""
     bundles: defaultdict[str, list[Told]] = defaultdict(list)
     for one in bench.of_plastics(bench.plastics(), "HANDED_OVER"):
         if one.report["handover_id"]:
@@ -125,7 +125,7 @@ def check_once(order: str) -> Callable[[Bench], Verdicts]:
 
 
 def _twice(told: Sequence[Told], subject: str) -> Verdicts:
-    """A single milestone has one value, however often it was reported."""
+    """A non-repeatable milestone has one value, however often it was reported."""
     for milestone in SINGLE:
         values = [(o.at, o.item["reason"], o.item["serial"]) for o in told if o.item["milestone"] == milestone]
         if distinct(values) > 1:
@@ -138,7 +138,7 @@ def check_cancelled(order: str) -> Callable[[Bench], Verdicts]:
     """A case: a cancelled job is not accepted and nothing of it is made."""
 
     def check(bench: Bench) -> Verdicts:
-        # When an order that came after it is made, this one would be, too.
+        # Once a later order is made, this one would have been made too.
         if not until(bench, lambda: bench.of_plastics(bench.plastics("plain"), "MADE")):
             until(bench, lambda: bench.of_job(order, "JOB_ACCEPTED", "JOB_REFUSED"))
         job_id = bench.check.job_id(order)
@@ -152,10 +152,10 @@ def check_cancelled(order: str) -> Callable[[Bench], Verdicts]:
 
 
 def check_cancel_plastic(bench: Bench) -> Verdicts:
-    """A plastic whose cancelling is asked for before its acceptance is refused as CANCELLED; later it may be made."""
+    """A plastic whose cancellation is requested before acceptance is refused as CANCELLED; later it may be made."""
     plastic = bench.plastics("plastic")[0]
     if not bench.until(lambda: asked(bench, "CANCEL", plastic)):
-        yield NotShown("未能提出取消 / no CANCEL could be asked for: see `issuance stack logs`")
+        yield NotShown("未能提出取消 / no CANCEL could be requested: see `issuance stack logs`")
         return
     request = asked(bench, "CANCEL", plastic)[0]
     ends = ("ITEM_REFUSED", "MADE", "SPOILED")
@@ -170,13 +170,13 @@ def check_cancel_plastic(bench: Bench) -> Verdicts:
             "REASON_DIFFERS", f"{refused[0].seen.name} {refused[0].item['reason']}，应为 / instead of CANCELLED"
         )
     if bench.of_plastics([plastic], "MADE") and not (taken and taken[0] < request.at):
-        yield Finding("CANCEL_IGNORED", f"{plastic[0]}/{plastic[1]} 受理前已取消仍制 / was cancelled before and made")
+        yield Finding("CANCEL_IGNORED", f"{plastic[0]}/{plastic[1]} 受理前已取消仍制 / was cancelled before, but made")
     elif bench.of_plastics([plastic], "MADE"):
-        yield NotShown("受理早于取消 / it was accepted before CANCEL was asked for")
+        yield NotShown("受理早于取消 / it was accepted before CANCEL was requested")
 
 
 def check_bent(order: str) -> Callable[[Bench], Verdicts]:
-    """A case: a bent file is refused as a whole, never accepted, and nothing of it is made."""
+    """A case: a corrupted file is refused as a whole, never accepted, and nothing of it is made."""
 
     def check(bench: Bench) -> Verdicts:
         answers = ("JOB_ACCEPTED", "JOB_REFUSED")
@@ -184,9 +184,9 @@ def check_bent(order: str) -> Callable[[Bench], Verdicts]:
         if not until(bench, lambda: bench.of_job(order, *answers) or bench.of_plastics(plastics)):
             yield Finding("NO_ANSWER", f"{job_id} 未答复 / is not refused")
         for one in bench.of_job(order, "JOB_ACCEPTED"):
-            yield Finding("NOT_CHECKED", f"{one.seen.name} 受理了有误的文件 / accepted a file that is not as ordered")
+            yield Finding("NOT_CHECKED", f"{one.seen.name} 受理了有误的文件 / accepted a file unlike its order")
         for one in bench.of_plastics(plastics, "MADE"):
-            yield Finding("NOT_CHECKED", f"{one.seen.name} 按有误的文件制卡 / made of a file that is not as ordered")
+            yield Finding("NOT_CHECKED", f"{one.seen.name} 按有误的文件制卡 / made from a file unlike its order")
         for one in bench.of_job(order, "JOB_REFUSED"):
             if one.item["reason"] not in REASONS or one.item["reason"] == "CANCELLED":
                 yield Finding(

@@ -21,7 +21,7 @@ WISHES = (
 
 
 def prepare(bench: Bench) -> None:
-    """Send every order that does not wait for something else, the troublesome ones beside the plain ones."""
+    """Send every order that does not wait for something else, valid and corrupted ones together."""
     plastic = bench.plastics("plastic")[0]
     bench.withdraw(plastic)
     bench.orders.send("plain")
@@ -34,7 +34,7 @@ def prepare(bench: Bench) -> None:
     bench.orders.send("cancel-first")
     for order in BAD:
         bench.orders.send(order)
-    # The holder has withdrawn before: CANCEL is asked for in the moment in which the order is sent.
+    # The holder has withdrawn before: CANCEL is requested at the moment the order is sent.
     withdrawn = "SELECT FROM card WHERE card_ref = %s AND withdrawn IS NOT NULL"
     bench.until(lambda: bench.rows_of(withdrawn, plastic[0]))
     bench.orders.send("plastic")
@@ -90,10 +90,10 @@ def asked(bench: Bench, request: str, plastic: tuple[str, int]) -> list[Seen]:
 
 
 def answered_when_asked(bench: Bench, request: str, milestone: str, plastic: tuple[str, int]) -> Verdicts:
-    """A request about a plastic is answered by its milestone, which of no plastic comes before the request."""
+    """A request about a plastic is answered by its milestone, which never comes before the request."""
     if not bench.until(lambda: bench.of_plastics([plastic], milestone)):
         yield Finding("UNANSWERED", f"{request} {plastic[0]}/{plastic[1]} 未答复 / is not answered")
     for one in bench.of_plastics(bench.plastics(), milestone):
         requests = asked(bench, request, one.plastic)
         if not requests or one.seen.at < requests[0].at:
-            yield Finding("TOO_EARLY", f"{one.seen.name} {milestone} 先于请求 / came before it was asked for")
+            yield Finding("TOO_EARLY", f"{one.seen.name} {milestone} 先于请求 / came before the request")

@@ -37,7 +37,7 @@ def check_new_key(bench: Bench) -> Verdicts:
 
 
 def _add_key(bench: Bench) -> str:
-    """Make the partner's next key as it would itself: the private half into its folder, the public half to us."""
+    """Make the partner's next key as the partner would: the private half into its folder, the public half to us."""
     key_id = bench.check.cohort_id
     private = rsa.generate_private_key(public_exponent=65_537, key_size=3072)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -53,7 +53,7 @@ def _add_key(bench: Bench) -> str:
 
 
 def _retire(bench: Bench, key_id: str) -> None:
-    """Nothing else is sealed to the check's key; what was in use before goes on."""
+    """Retire the check's key; the previous one is used again."""
     with transaction(bench.settings.database_url) as connection:
         connection.execute(
             "UPDATE partner_key SET valid_until = %s WHERE (partner, key_id) = (%s, %s)",
@@ -62,7 +62,7 @@ def _retire(bench: Bench, key_id: str) -> None:
 
 
 def check_pause(bench: Bench) -> Verdicts:
-    """What it reports while it is paused is not lost: it is read when it is resumed."""
+    """What it reports while paused is not lost: it is read when it is resumed."""
     with transaction(bench.settings.database_url) as connection:
         pause_partner(connection, bench.partner.id, "RUN", bench.check.day)
     bench.notify("PAUSED", "pause", None, code="RUN")
@@ -87,14 +87,14 @@ def _answered(bench: Bench) -> bool:
 
 
 def check_hand_out(bench: Bench) -> Verdicts:
-    """A letter that came back and is asked for goes out again, as another hand-over."""
+    """A returned letter goes out again on request, as another hand-over."""
     first = _letter(bench, 0)
     if first is None:
         yield NotShown("无邮寄交接 / nothing was handed over by mail")
         return
     _return_letter(bench, first, "CLOSED")
     if not bench.until(lambda: asked(bench, "HAND_OUT", first.plastic)):
-        yield NotShown("未能提出再次发放 / no HAND_OUT could be asked for")
+        yield NotShown("未能提出再次发放 / no HAND_OUT could be requested")
         return
     if not until(bench, lambda: len(_trips(bench, first.plastic)) > 1):
         ref, attempt = first.plastic
@@ -102,7 +102,7 @@ def check_hand_out(bench: Bench) -> Verdicts:
 
 
 def check_destroy(bench: Bench) -> Verdicts:
-    """A letter that came back refused is destroyed before two witnesses, when it is asked for and not before."""
+    """A letter that was refused is destroyed on request and not before, with two witnesses."""
     letter = _letter(bench, 1)
     if letter is None:
         yield NotShown("无邮寄交接 / nothing was handed over by mail")
@@ -117,7 +117,7 @@ def check_destroy(bench: Bench) -> Verdicts:
         if partner not in bench.also:
             bench.role(partner).report("activation", [item(milestone, plastic)])
     if not bench.until(lambda: asked(bench, "DESTROY", plastic)):
-        yield NotShown("未能提出销毁 / no DESTROY could be asked for")
+        yield NotShown("未能提出销毁 / no DESTROY could be requested")
         return
     destroy = asked(bench, "DESTROY", plastic)[0]
     if not until(bench, lambda: bench.of_plastics([plastic], "DESTROYED")):
@@ -126,13 +126,13 @@ def check_destroy(bench: Bench) -> Verdicts:
 
 
 def destroyed_rightly(told: list[Told], asked_at: datetime) -> Verdicts:
-    """Two witnesses, and not before it was asked for."""
+    """Two witnesses, and not before the request."""
     for one in told:
         witnesses = {actor["reference"] for actor in one.item["actors"] if actor["role"] == "WITNESS"}
         if len(witnesses) < 2:
             yield Finding("WITNESSES", f"{one.seen.name} 监销人 {len(witnesses)} 名 / names {len(witnesses)} witnesses")
         if one.seen.at < asked_at:
-            yield Finding("TOO_EARLY", f"{one.seen.name} 先于请求 / came before it was asked for")
+            yield Finding("TOO_EARLY", f"{one.seen.name} 先于请求 / came before the request")
 
 
 def _letter(bench: Bench, nth: int) -> Told | None:
@@ -148,7 +148,7 @@ def _trips(bench: Bench, plastic: tuple[str, int]) -> set[object]:
 
 
 def _return_letter(bench: Bench, letter: Told, reason: str) -> None:
-    """As the carrier, post it and bring it back; its slip lies in the box."""
+    """As the carrier, post it and return it; its slip goes into the box."""
     carrier, number = letter.report["to_place"], letter.item["tracking_no"]
     items = [item("POSTED", tracking_no=number), item("RETURNED", tracking_no=number, reason=reason)]
     if carrier not in bench.also:
@@ -160,7 +160,7 @@ def _return_letter(bench: Bench, letter: Told, reason: str) -> None:
 CASES = (
     *FIRST,
     Case(
-        "key-rotation", FACTORY, "换钥后以新密钥封装的文件能打开",
+        "key-rotation", FACTORY, "换钥后以新密钥密封的文件能打开",
         "Before a key changes, KEY_ROTATION says its id and first day", check_new_key,
     ),
     Case("hand-out", FACTORY, "退回的邮件按请求再次投递", ASK, check_hand_out),
@@ -170,6 +170,6 @@ CASES = (
     ),
     Case(
         "pause", FACTORY, "暂停期间的报告恢复后均被读取",
-        "an operator lets you be read again, from where reading stopped", check_pause,
+        "an operator resumes reading your messages from where it stopped", check_pause,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The way of a plastic as the kit plays it for another partner under check: made, keyed, handed over, on a slip."""
+"""A plastic's way, played by the kit for another partner under check: made, keyed, handed over, on a slip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Plastic = tuple[str, int]
 
 
 def order(bench: Bench, *orders: str) -> None:
-    """Send orders, and unless the client plays the factory, too, accept them as it."""
+    """Send orders, and accept them as the factory unless the client plays that too."""
     for name in orders:
         bench.orders.send(name)
         if bench.check.factory not in bench.also:
@@ -29,7 +29,7 @@ def _accept(bench: Bench, name: str) -> None:
 
 
 def make(bench: Bench, plastics: Sequence[Plastic]) -> bool:
-    """Make plastics and load both keys, or wait until those who do have done it; whether it is so in the ledger."""
+    """Make plastics and load both keys, or wait for those who do; returns whether the ledger shows it."""
     if bench.check.factory not in bench.also:
         made = [item(milestone, plastic) for plastic in plastics for milestone in ("MADE", "BANK_KEYED")]
         bench.role(bench.check.factory).report("production", made)
@@ -62,7 +62,7 @@ def handovers(bench: Bench, plastics: Sequence[Plastic]) -> list[Any]:
 
 
 def slip(bench: Bench, kind: str, name: str, plastics: Sequence[Plastic], **fields: Any) -> None:
-    """Lay a slip with plastics into the partner's box."""
+    """Put a slip with plastics into the partner's box."""
     bench.box.lay(
         f"{bench.check.cohort_id}-{name}", kind, plastics=[facts_of(bench, one) for one in plastics], **fields
     )

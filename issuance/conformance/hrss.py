@@ -15,7 +15,7 @@ WISHES = (Wish("bundle", "service_point"), Wish("bundle", "service_point"), Wish
 
 
 def prepare(bench: Bench) -> None:
-    """Have everything made, and lay down what waits for its keys and what is handed over."""
+    """Have everything made, and write slips for what waits for its keys and what is handed over."""
     hands.order(bench, "bundle", "leaving")
     hands.make(bench, bench.plastics())
     hands.slip(bench, "to key", "keys", bench.plastics())
@@ -26,11 +26,11 @@ def prepare(bench: Bench) -> None:
 
 
 def check_keyed(bench: Bench) -> Verdicts:
-    """What is brought to be keyed is reported as keyed."""
+    """What is delivered to be keyed is reported as keyed."""
     plastics = bench.plastics()
     told = {one.plastic for one in bench.await_all(plastics, "SS_KEYED")}
     for ref, attempt in sorted(set(plastics) - told):
-        yield Finding("NOT_KEYED", f"{ref}/{attempt} 未写入社保应用 / was brought and is not reported as SS_KEYED")
+        yield Finding("NOT_KEYED", f"{ref}/{attempt} 未写入社保应用 / was delivered, but not reported as SS_KEYED")
 
 
 def check_received(bench: Bench) -> Verdicts:
@@ -39,7 +39,7 @@ def check_received(bench: Bench) -> Verdicts:
 
 
 def check_activated(bench: Bench) -> Verdicts:
-    """Social security is activated of what its holders have collected."""
+    """Social security is activated for collected plastics."""
     plastics = bench.plastics("bundle")
     if not bench.until(lambda: bench.of_plastics(plastics, "COLLECTED")):
         yield NotShown("无人领卡 / nobody collected")
@@ -48,15 +48,15 @@ def check_activated(bench: Bench) -> Verdicts:
     collected = {one.plastic for one in bench.of_plastics(plastics, "COLLECTED")}
     for one in bench.of_plastics(plastics, "SS_ACTIVATED"):
         if one.plastic not in collected:
-            yield Finding("OUT_OF_ORDER", f"{one.seen.name} 未领卡即启用 / is activated and was never collected")
+            yield Finding("OUT_OF_ORDER", f"{one.seen.name} 未领卡即启用 / is activated but was never collected")
 
 
 def check_cancelled(bench: Bench) -> Verdicts:
-    """Social security is cancelled when it is asked for, and not before."""
+    """Social security is cancelled on request, and not before."""
     plastic = bench.plastics("leaving")[0]
     bench.withdraw(plastic)
     if not bench.until(lambda: asked(bench, "CANCEL_SS", plastic)):
-        yield NotShown("未能提出注销 / no CANCEL_SS could be asked for")
+        yield NotShown("未能提出注销 / no CANCEL_SS could be requested")
         return
     yield from answered_when_asked(bench, "CANCEL_SS", "SS_CANCELLED", plastic)
 

@@ -1,4 +1,4 @@
-"""Cases for notifiers. A notifier reports nothing: all that shows is that it may fetch, and that it has read."""
+"""Cases for notifiers. A notifier reports nothing: only its access and its reading can be observed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LINK = re.compile(r"https?:|www\.|\.(com|cn|net)\b")
 
 
 def prepare(bench: Bench) -> None:
-    """Tell the holders of the check that their applications were received."""
+    """Notify the holders of the check that their applications were received."""
     bench.decide()
     send_notices(bench.settings)
     bench.until(lambda: bench.watch.of("notices"))
@@ -39,7 +39,7 @@ def check_file(bench: Bench) -> Verdicts:
     """The contact file can be fetched by the notifier's own identity, opens with its key, and has no link."""
     batches = [seen.value for seen in bench.watch.of("notices") if seen.value]
     if not batches:
-        yield NotShown("无通知批次 / no batch of notices came")
+        yield NotShown("未收到通知 / no batch of notices came")
     env = read_env_file(bench.key_folder() / "partner.env")
     for batch in batches:
         try:
@@ -66,7 +66,7 @@ def _contacts(bench: Bench, env: dict[str, str], key: str) -> list[dict[str, str
 
 
 def check_read(bench: Bench) -> Verdicts:
-    """A consumer group of the notifier's has read its topic to the end; a client without groups shows nothing."""
+    """A consumer group of the notifier's has read its topic to the end; not shown for a client without groups."""
     admin = KafkaAdminClient(**client_options(credentials_of(bench.settings, bench.partner.id)))
     partition = TopicPartition(topic_of("notices", bench.partner.id), 0)
     last = max((seen.offset for seen in bench.watch.of("notices")), default=-1)
@@ -78,9 +78,9 @@ def check_read(bench: Bench) -> Verdicts:
             return found.offset if found else 0
 
         if not groups:
-            yield NotShown("客户端不用消费组，无从得知 / the client uses no consumer group: it reads unseen")
+            yield NotShown("客户端不用消费组，无从得知 / the client uses no consumer group: it reads unobserved")
         elif not bench.until(lambda: any(read_to(group) > last for group in groups)):
-            yield Finding("NOT_READ", "通知主题未读到末尾 / its topic is not read to the end")
+            yield Finding("NOT_READ", "通知主题未读到末尾 / its topic was not read to the end")
     finally:
         admin.close()
 

@@ -1,4 +1,4 @@
-"""Orders that the kit sends: right ones by the sealer of every day, and bent ones that a factory has to refuse."""
+"""Orders that the kit sends: valid ones by the production sealer, and corrupted ones that a factory has to refuse."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from issuance.vault.objects import ObjectStore
 from issuance.wire.outbox import write_outbox
 
 UNKNOWN_ALGORITHM = "RSA-OAEP-512"
-"""None that the contract names."""
+"""An algorithm that is not in the contract."""
 
 
 class Bent(NamedTuple):
-    """A file as it is stored, and what its order says of it."""
+    """A stored file, and what its order says about it."""
 
     stored: bytes
     said: SealedFile
@@ -38,7 +38,7 @@ def _said(stored: bytes, contents: Contents) -> SealedFile:
 
 
 def other_hash(job: Job, contents: Contents) -> Bent:
-    """The order says the hash of other bytes."""
+    """The order has the hash of other bytes."""
     stored = seal_signed(encode_job(contents.records, job.job_id, job.hash_total), contents.signing, contents.key)
     return Bent(stored, _said(stored[::-1], contents))
 
@@ -59,7 +59,7 @@ def other_signature(job: Job, contents: Contents) -> Bent:
 
 
 def other_algorithm(job: Job, contents: Contents) -> Bent:
-    """Its header names an algorithm that the contract does not know."""
+    """Its header names an algorithm that is not in the contract."""
     whole = seal_signed(encode_job(contents.records, job.job_id, job.hash_total), contents.signing, contents.key)
     _, _, rest = whole.partition(b".")
     header = {"alg": UNKNOWN_ALGORITHM, "enc": "A256GCM", "kid": contents.key.key_id, "cty": "JWS"}
@@ -73,7 +73,7 @@ BENDS: Mapping[str, Callable[[Job, Contents], Bent]] = {
     "signature": other_signature,
     "algorithm": other_algorithm,
 }
-"""Order: how its file is bent."""
+"""Order: how its file is corrupted."""
 
 
 class Orders:
@@ -91,7 +91,7 @@ class Orders:
         return self.jobs[self._check.job_id(order)]
 
     def send(self, order: str) -> None:
-        """Seal an order's job and send it, bent where its name says so."""
+        """Seal an order's job and send it, corrupted if its name says so."""
         bend = BENDS.get(order)
         if bend is None:
             self._sealer.seal_job(self.job(order))
@@ -111,7 +111,7 @@ class Orders:
             write_outbox(connection, [cancel_message(job)], day)
 
     def resend(self, order: str) -> None:
-        """Send an order again as `issuance job resend` does; past a factory's answer, the message alone."""
+        """Send an order again as `issuance job resend` does; after a factory's answer, only the message."""
         job = self.job(order)
         try:
             with transaction(self._settings.database_url) as connection:

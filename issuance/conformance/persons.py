@@ -1,4 +1,4 @@
-"""The synthetic people of a check: valid rows whose values can occur nowhere by chance, so that a leak is seen.
+"""The synthetic people of a check: valid rows whose values cannot occur by chance, so that a leak is detected.
 
 Nobody real is meant: sequence 999 of an ID number is used for made-up people alone (producers/people.py keeps it free),
 phones have the unassigned prefix 161.
@@ -24,7 +24,7 @@ MARK = "核验"
 
 
 def make_persons(connection: Connection, hasher: PersonHasher, count: int) -> list[Row]:
-    """So many people of whom no card is known: identity, name, phone, address."""
+    """Some people without a known card: identity, name, phone, address."""
     people: list[Row] = []
     for id_number, born in _identities():
         known = connection.execute(

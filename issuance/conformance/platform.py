@@ -16,11 +16,11 @@ from issuance.words.codes import HOLDER_EVENTS
 
 PLATFORM = frozenset({"platform"})
 WISHES = (Wish("applications"), Wish("applications", "mail"))
-NONE_CAME = "检查期间无持卡人事件 / no holder event of the check's applications came"
+NONE_CAME = "检查期间无持卡人事件 / no holder event about the check's applications arrived"
 
 
 def prepare(bench: Bench) -> None:
-    """Lay down the applications that the platform has taken."""
+    """Write a slip with the applications that the platform has received."""
     names = [bench.check.application(n) for n in range(len(bench.wishes))]
     bench.box.lay(f"{bench.check.cohort_id}", "applications", cohort_id=bench.check.cohort_id, application_ids=names)
 
@@ -46,7 +46,7 @@ def check_events(bench: Bench) -> Verdicts:
         if value["event"] not in HOLDER_EVENTS:
             yield Finding("EVENT_UNKNOWN", f"{seen.name} {value['event']}")
         if not _answered(bench, value["event_id"]):
-            yield Finding("NOT_ANSWERED", f"{seen.name} 未被采用 / was not taken")
+            yield Finding("NOT_ANSWERED", f"{seen.name} 未被采用 / was not applied")
 
 
 def _answered(bench: Bench, event_id: str) -> bool:
@@ -68,7 +68,7 @@ def check_sealed(bench: Bench) -> Verdicts:
         elif needs:
             yield Finding("FIELD_MISSING", f"{seen.name} 缺少密封内容 / lacks its sealed values")
     if not any((seen.value or {})["sealed"] for seen in events(bench)):
-        yield NotShown("无带新值的事件 / no event with new values came")
+        yield NotShown("无带新值的事件 / no event with new values arrived")
 
 
 def _opens(bench: Bench, seen: Seen, sealed: str, needs: tuple[str, ...]) -> Verdicts:
@@ -78,7 +78,7 @@ def _opens(bench: Bench, seen: Seen, sealed: str, needs: tuple[str, ...]) -> Ver
         yield Finding("SEALED_UNREADABLE", f"{seen.name} 密封内容无法打开 / its sealed values do not open")
         return
     if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
-        yield Finding("SEALED_UNREADABLE", f"{seen.name} 密封内容不是文本对象 / is no JSON object of texts")
+        yield Finding("SEALED_UNREADABLE", f"{seen.name} 密封内容不是文本对象 / is not a JSON object of texts")
     elif lacking := sorted(set(needs) - set(values)):
         yield Finding("FIELD_MISSING", f"{seen.name} 缺少 / lacks {', '.join(lacking)}")
 

@@ -1,4 +1,4 @@
-"""What came of a check, for people (Chinese / English), for programs (JSON) and for build servers (JUnit)."""
+"""The result of a check, for people (Chinese / English), for programs (JSON) and for build servers (JUnit)."""
 
 from __future__ import annotations
 

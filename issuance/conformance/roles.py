@@ -26,13 +26,13 @@ def credentials_of(settings: Settings, partner: str) -> Credentials:
     file = settings.partner_credentials_dir / partner / "partner.env"
     env = read_env_file(file)
     if "KAFKA_PASSWORD" not in env:
-        raise Misconfigured("CREDENTIALS_MISSING", f"没有 {partner} 的凭证。 / there are no credentials in {file}.")
+        raise Misconfigured("CREDENTIALS_MISSING", f"没有 {partner} 的凭证。 / no credentials in {file}.")
     return Credentials(settings.kafka_bootstrap_servers, env["KAFKA_USER"], env["KAFKA_PASSWORD"],
                        settings.kafka_security_protocol, settings.kafka_sasl_mechanism)  # fmt: skip
 
 
 def now() -> datetime:
-    """The present, to the millisecond."""
+    """The current time, to the millisecond."""
     present = datetime.now(UTC)
     return present.replace(microsecond=present.microsecond // 1000 * 1000)
 
@@ -44,7 +44,7 @@ def item(milestone: str, plastic: tuple[str, int] | None = None, **values: Any) 
 
 
 class Role:
-    """One partner; its stream is the check's own, so that its real client's sequence is left alone."""
+    """One partner; it uses a stream of its own, so that its real client's sequence is unaffected."""
 
     def __init__(self, settings: Settings, codec: Codec, partner: Partner, check: str) -> None:
         self.partner = partner
@@ -85,5 +85,5 @@ class Role:
         self._producer.send(topic, body, key.encode(), headers).get(timeout=30)
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the connection."""
         self._producer.close()

@@ -1,4 +1,4 @@
-"""Running a check: refuse where it must not run, set the bench up, judge case after case, put everything away."""
+"""Running a check: refuse where it must not run, set up the bench, judge case after case, clean up."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ PLAYS: dict[str, Play] = {
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller chooses."""
+    """The caller's options."""
 
     patience: float = 60.0
-    """Seconds that the client has for each thing that a case awaits."""
+    """Seconds to wait for each thing that a case expects of the client."""
     also: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     """Names of cases; none: all."""
@@ -77,7 +77,7 @@ def check_partner(
 
     Raises:
         Refused: no such partner or case, the ledger is not a local one, its clock is stepped, the partner is paused.
-        Broken: the stack does not take the check's cohort in.
+        Broken: the stack does not accept the check's cohort.
     """
     registry = load_registry(settings.partners_file)
     partner = registry.partner(partner_id)
@@ -100,17 +100,17 @@ def _chosen(kind: str, only: Sequence[str]) -> list[Case]:
     unknown = sorted(set(only) - {case.name for case in known})
     if unknown:
         names = ", ".join(case.name for case in known)
-        raise Refused("CASE_UNKNOWN", f"没有用例 {', '.join(unknown)}。 / no such case; there are: {names}.")
+        raise Refused("CASE_UNKNOWN", f"没有用例 {', '.join(unknown)}。 / unknown case; known: {names}.")
     return [case for case in known if not only or case.name in only]
 
 
 def _begin(settings: Settings, registry: Registry, partner: Partner, user: str, options: Options) -> Check:
-    """Refuse what must not be, and write into the audit who checks whom."""
+    """Refuse where it must not run, and audit who checks whom."""
     if not options.on_this_ledger and not is_local(settings.database_url):
         raise Refused(
             "LEDGER_NOT_LOCAL",
             "账本不在本机：检查会写入虚构的批次；确要如此请加 --on-this-ledger。"
-            " / the ledger is not on this machine, and a check writes a made-up cohort into it: --on-this-ledger.",
+            " / the ledger is not on this machine, and a check writes a synthetic cohort into it: --on-this-ledger.",
         )
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
@@ -131,13 +131,13 @@ def is_local(database_url: str) -> bool:
 
 
 def _refuse_stepped(connection: Connection) -> None:
-    """A client lives in real time; on a ledger whose days are stepped all it reports lies in the future."""
+    """A client uses real time; on a ledger whose days are stepped all its reports would be in the future."""
     row = connection.execute("SELECT day FROM business_clock").fetchone()
     if row and row[0] != day_of(datetime.now(UTC)):
         raise Refused(
             "CLOCK_STEPPED",
             f"账本的业务日停在 {row[0]}（演示步进），检查须用实际日期：请用新的本地环境。"
-            f" / the ledger's day is stepped and stands at {row[0]}; a check needs the real day: take a fresh stack.",
+            f" / the ledger's business day was stepped to {row[0]}; a check needs the real day: use a fresh stack.",
         )
 
 

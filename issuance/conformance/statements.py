@@ -1,4 +1,4 @@
-"""Cases for who owes statements: banks of finance, HRSS of social security."""
+"""Cases for partners that owe statements: banks for finance, HRSS for social security."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from issuance.words.references import hash_total
 STATING = frozenset({"bank", "hrss"})
 NONE_CAME = (
     "检查期间未见对账单；可在应报时间前后检查，或让客户端提前出单"
-    " / no statement came during the check: run it over the hour at which one is due, or let the client state sooner"
+    " / no statement came during the check: run it across the hour at which one is due, or have one sent sooner"
 )
 
 
@@ -35,7 +35,7 @@ def _came(bench: Bench) -> bool:
 
 
 def _stated(bench: Bench, occasion: str, condition: Callable[[], object]) -> bool:
-    """Wait for a statement; after a while it is asked for as a late one is, though none may be due."""
+    """Wait for a statement; after a while it is requested like a late one, though none may be due."""
     if bench.until(condition, bench.patience / 3):
         return True
     kinds = bench.registry.statements.items()
@@ -64,14 +64,14 @@ def _agrees(name: str, values: list[dict[str, Any]]) -> Verdicts:
     refs = [one["card_ref"] for value in values for one in value["items"]]
     if len(refs) != values[0]["total"]:
         yield Finding(
-            "COUNT_DIFFERS", f"{name} 列 {len(refs)}，报 {values[0]['total']} / lists {len(refs)}, says so many"
+            "COUNT_DIFFERS", f"{name} 列 {len(refs)}，报 {values[0]['total']} / lists {len(refs)}, states another total"
         )
     if hash_total(refs) != values[0]["hash_total"]:
-        yield Finding("HASH_DIFFERS", f"{name} 校验和不符 / its hash_total is not that of its items")
+        yield Finding("HASH_DIFFERS", f"{name} 校验和不符 / its hash_total does not match its items")
 
 
 def check_drawn(bench: Bench) -> Verdicts:
-    """Of the right function, drawn on the day it speaks for, not in the future."""
+    """Of the right function, drawn up on its business day, not in the future."""
     if not _came(bench):
         yield NotShown(NONE_CAME)
     functions = {name for name, rule in bench.registry.statements.items() if rule["partner_kind"] == bench.partner.kind}
@@ -80,9 +80,9 @@ def check_drawn(bench: Bench) -> Verdicts:
         if value and value["function"] not in functions:
             yield Finding("NOT_AUTHORISED", f"{seen.name} {value['function']}")
         if value and value["as_of"] > seen.at + CLOCKS_APART:
-            yield Finding("IN_FUTURE", f"{seen.name} as_of 在未来 / lies in the future")
+            yield Finding("IN_FUTURE", f"{seen.name} as_of 在未来 / is in the future")
         if value and day_of(value["as_of"]) != value["business_day"]:
-            yield Finding("DAY_DIFFERS", f"{seen.name} as_of 不在 {value['business_day']} / does not lie on its day")
+            yield Finding("DAY_DIFFERS", f"{seen.name} as_of 不在 {value['business_day']} / is not on its business day")
 
 
 def check_true(bench: Bench) -> Verdicts:
@@ -100,7 +100,7 @@ def check_true(bench: Bench) -> Verdicts:
 
 
 def _applied(bench: Bench) -> bool:
-    """Whether all activations that were seen are answered: what a statement lists may still be on its way to us."""
+    """Whether all activations seen have been answered: what a statement lists may still be in transit."""
     answered = {answer["report_id"] for kind in ("APPLIED", "REPORT_REFUSED") for answer in bench.answers(kind)}
     return all((seen.value or {}).get("report_id") in answered for seen in bench.watch.of("activation") if seen.value)
 
@@ -134,7 +134,7 @@ def check_revised(bench: Bench) -> Verdicts:
         if numbers != set(range(min(numbers), max(numbers) + 1)):
             yield Finding("REVISION_GAP", f"{name}: {', '.join(map(str, sorted(numbers)))}")
         if not _stands(bench, name, max(numbers)):
-            yield Finding("NOT_REPLACED", f"{name} 第 {max(numbers)} 次修订未生效 / its last revision does not stand")
+            yield Finding("NOT_REPLACED", f"{name} 第 {max(numbers)} 次修订未生效 / its last revision does not count")
 
 
 def _stands(bench: Bench, name: str, revision: int) -> bool:
@@ -143,7 +143,7 @@ def _stands(bench: Bench, name: str, revision: int) -> bool:
 
 
 def check_chunk_again(bench: Bench) -> Verdicts:
-    """A chunk that is asked for comes again as it was."""
+    """A chunk that is requested again is resent unchanged."""
     if not _came(bench):
         yield NotShown(NONE_CAME)
         return
@@ -157,7 +157,7 @@ def check_chunk_again(bench: Bench) -> Verdicts:
 def _repeats(bench: Bench, name: str, revision: int, number: int, after: int) -> list[Seen]:
     """The chunk sent after an offset once more, or that of a later revision, which stands for it by now.
 
-    That the content is the same is the business of the case `report-ids`.
+    Whether the content is the same is checked by the case `report-ids`.
     """
     return [
         seen
@@ -185,10 +185,10 @@ CASES = (
     ),
     Case(
         "statement-revised", STATING, "修订依次编号，以最后完整的一次为准",
-        "A revision counts when all its chunks are there and agree; until then the one before stands.", check_revised,
+        "A revision counts when all its chunks are there and agree; until then the previous one counts.", check_revised,
     ),
     Case(
         "statement-again", STATING, "被索要的分片按原样重发",
-        "What is asked for again is sent again as it was, under the same id.", check_chunk_again,
+        "What is requested again is sent again unchanged, under the same id.", check_chunk_again,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a partner writes, as it stands on its topics: read with the pipeline's own user, from the start of the check."""
+"""What a partner writes to its topics: read with the pipeline's own user, from the start of the check."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Seen:
 
 
 class Watch:
-    """Reads the topics of some partners from the present ends on."""
+    """Reads the topics of some partners from their current ends."""
 
     def __init__(self, settings: Settings, codec: Codec, partner: Partner) -> None:
         self._codec = codec
@@ -71,7 +71,7 @@ class Watch:
         self.seen: list[Seen] = []
 
     def read(self, timeout_ms: int = 100) -> int:
-        """Take what is new; returns how many messages."""
+        """Read new messages; returns how many."""
         polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=2000)
         found = [self._see(record) for partition in sorted(polled) for record in polled[partition]]
         self.seen += found
@@ -82,7 +82,7 @@ class Watch:
         return [seen for seen in self.seen if seen.family in families]
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the connection."""
         self._consumer.close()
 
     def _see(self, record: Any) -> Seen:

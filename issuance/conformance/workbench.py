@@ -1,4 +1,4 @@
-"""The bench: one partner under check, what it has written so far, and the hands with which the kit provokes it."""
+"""The bench: one partner under check, what it has written so far, and the kit's means to provoke it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from issuance.wire.outbox import Outgoing, write_outbox
 from issuance.wire.partner_notices import partner_notice
 
 PASS_SECONDS = 0.5
-"""How often the kit decides while it waits; Airflow's clocks do the same every few minutes."""
+"""How often the kit runs a decision pass while it waits; Airflow does so every few minutes."""
 
 
 class Told(NamedTuple):
@@ -36,12 +36,12 @@ class Told(NamedTuple):
 
     @property
     def plastic(self) -> tuple[str, int]:
-        """(card_ref, attempt) as it was written."""
+        """(card_ref, attempt) as written."""
         return str(self.item["card_ref"]), int(self.item["attempt"] or 0)
 
     @property
     def at(self) -> datetime:
-        """When it happened, says the partner."""
+        """When it happened, according to the partner."""
         found: datetime = self.item["occurred_at"]
         return found
 
@@ -62,12 +62,12 @@ class Bench:
     box: Box
     patience: float
     also: frozenset[str] = frozenset()
-    """Partners that the client plays beside the one under check; the kit leaves them to it."""
+    """Partners that the client plays besides the one under check; the kit does not play them."""
     began: float = field(default_factory=time.monotonic)
     notes: dict[str, Any] = field(default_factory=dict)
-    """What one case leaves for another: moments, ids."""
+    """Values that one case passes to another: times, ids."""
     laid: list[Path] = field(default_factory=list)
-    """Files that are taken away at the end."""
+    """Files to remove at the end."""
     _roles: dict[str, Role] = field(default_factory=dict)
     _decided: float = 0.0
 
@@ -116,26 +116,26 @@ class Bench:
                     yield Told(seen, seen.value or {}, item)
 
     def of_job(self, order: str, *milestones: str) -> list[Told]:
-        """What it says of a whole job."""
+        """Its facts about a whole job."""
         job_id = self.check.job_id(order)
         return [one for one in self.told(*milestones) if one.report["kind"] == "JOB" and one.report["job_id"] == job_id]
 
     def of_plastics(self, plastics: Sequence[tuple[str, int]], *milestones: str) -> list[Told]:
-        """What it says of some plastics."""
+        """Its facts about some plastics."""
         wanted = set(plastics)
         return [one for one in self.told(*milestones) if one.plastic in wanted and not one.item["corrects"]]
 
     def await_all(self, plastics: Sequence[tuple[str, int]], *milestones: str) -> list[Told]:
-        """What it says of some plastics, once each of them has one of the milestones or the patience has ended."""
+        """Its facts about some plastics, once each has one of the milestones or the patience has ended."""
         wanted = set(plastics)
         self.until(lambda: {one.plastic for one in self.of_plastics(plastics, *milestones)} >= wanted)
         return self.of_plastics(plastics, *milestones)
 
     def answers(self, kind: str) -> list[dict[str, Any]]:
-        """What we have answered it, or asked of it."""
+        """Our answers and requests to it."""
         return [s.value for s in self.watch.of("partner-notices") if s.value and s.value["kind"] == kind]
 
-    # The kit's hands
+    # The kit's actions
 
     def role(self, partner: str) -> Role:
         """Another partner, played by the kit."""
@@ -187,7 +187,7 @@ class Bench:
         return self.settings.partner_credentials_dir / self.partner.id
 
     def close(self) -> None:
-        """Leave everything, and take away what was laid down."""
+        """Close everything, and remove what was written."""
         for path in self.laid:
             path.unlink(missing_ok=True)
         self.watch.close()

@@ -24,7 +24,7 @@ LAST_DAY = date(2026, 12, 31)
 
 
 def follow(settings: Settings, directory: Path, seed: int) -> None:
-    """Step day after day while a cohort is under way; wait while none is."""
+    """Step one day after another while a cohort is under way; wait while none is."""
     with Simulators(directory, seed) as simulators:
         stepper = Stepper(settings, simulators)
         with transaction(settings.database_url) as connection:
@@ -44,7 +44,7 @@ def follow(settings: Settings, directory: Path, seed: int) -> None:
 def under_way(settings: Settings, day: date) -> bool:
     """Whether a cohort is dispatched and not closed, or accepted and waits for its opening day.
 
-    One that waits for its release waits for people, and time stands still.
+    While a plan waits for its release, which people have to give, time stops.
     """
     with transaction(settings.database_url) as connection:
         row = connection.execute(

@@ -1,4 +1,4 @@
-"""Planted = found: what generator and simulators say they did, against what the ledger alone knows; set equality."""
+"""Planted = found: what generator and simulators recorded as done, against the ledger alone; set equality."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Truth:
     facts: dict[FactKey, frozenset[str]]
     annulled: set[FactKey]
     happenings: dict[str, set[str]]
-    """What was done that is no fact of the doer's: the subjects by what happened."""
+    """What was done but is not a fact of the doer's: the subjects by what happened."""
 
     def of_cohort(self, play: Play) -> Truth:
-        """What concerns one cohort of several: its cards, its jobs, its letters."""
+        """The part about one of several cohorts: its cards, its jobs, its letters."""
         cards = card_refs_of(play)
         letters = {fact.consignment_id for fact in self.facts if fact.card_ref in cards and fact.consignment_id}
 
@@ -96,7 +96,7 @@ def read_truth(directory: Path) -> Truth:
 
 
 def read_defects(play: Play) -> set[tuple[str, int, str]]:
-    """(file, line, rule) of every row that a cohort's generator has spoiled, by its truth.json."""
+    """(file, line, rule) of every defective row that a cohort's generator planted, from its truth.json."""
     defects = json.loads((play.directory / "truth.json").read_text(encoding="utf-8"))["defects"]
     return {(defect["file"], defect["line"], defect["rule"]) for defect in defects}
 
@@ -108,7 +108,7 @@ def _truth_key(entry: dict[str, Any]) -> FactKey:
 
 
 def check_planted(connection: Connection, play: Play, truth: Truth) -> Checked:
-    """Compare rows and facts of a cohort with the truth about it."""
+    """Compare rows and facts of a cohort with its truth files."""
     in_ledger = _ledger_facts(connection, play.cohort_id, FACT_STANDS)
     gone = _ledger_facts(connection, play.cohort_id, f"NOT f.corrects AND NOT ({FACT_STANDS})")
     rows = {
@@ -138,7 +138,7 @@ def check_planted(connection: Connection, play: Play, truth: Truth) -> Checked:
 
 
 def check_outcome(connection: Connection, play: Play, truth: Truth, outcome: Outcome) -> Checked:
-    """Hold what must have come of a thing done against the truth about it: {the outcome: planted, found}.
+    """Compare a scenario's outcomes with the truth files: {the outcome: planted, found}.
 
     Subjects of a happening are of this cohort if the cohort's query can tell: cards, plastics and letters of others are
     left out; what belongs to no cohort (sequences, chunks, items of reports) counts whole.
@@ -154,7 +154,7 @@ def check_outcome(connection: Connection, play: Play, truth: Truth, outcome: Out
 
 
 def _subjects(play: Play, truth: Truth, outcome: Outcome) -> set[str]:
-    """The subjects of an outcome by the truth."""
+    """The subjects of an outcome according to the truth files."""
     if outcome.happening == ANNULLED:
         return {f"{fact.card_ref}/{fact.attempt}" for fact in truth.annulled}
     if outcome.milestone:

@@ -1,7 +1,7 @@
-"""Intake and dispatch of many small cohorts at once, by the functions that the DAGs' tasks call, without their runs.
+"""Intake and dispatch of many small cohorts at once, by the functions that the DAGs' tasks call, without Airflow.
 
-A task of Airflow costs seconds of its own, which a dozen cohorts of a few cards would mostly consist of. One cohort
-always goes through Airflow (demo.run); what happens to it after dispatch is the same either way.
+An Airflow task has seconds of overhead, which would dominate a dozen cohorts of a few cards. A single cohort
+always goes through Airflow (demo.run); what happens after dispatch is the same either way.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def dispatch_directly(settings: Settings, plays: dict[Play, int]) -> None:
     """Take in and dispatch cohorts (and the rows of each) in this process.
 
     Raises:
-        Broken: a cohort is not accepted.
+        Broken: a cohort was not accepted.
     """
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(partial(submit_play, settings, wait=False), plays.keys(), plays.values()))
     for play in plays:
         await_condition(partial(is_registered, settings, play.cohort_id), "the submission to be registered")
         if not take_in_whole(settings, play.cohort_id):
-            raise Broken("INTAKE_NOT_ACCEPTED", f"not all of it is accepted: issuance cohort show {play.cohort_id}")
+            raise Broken("INTAKE_NOT_ACCEPTED", f"not accepted as expected: issuance cohort show {play.cohort_id}")
         plan_factories(settings, play.cohort_id, 1, "pipeline")
         release_wave(settings, play.cohort_id, 1, "releaser")
         Sealer(settings).seal_wave(play.cohort_id, 1)

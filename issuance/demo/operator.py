@@ -16,15 +16,15 @@ from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
 
 SEARCHING = timedelta(days=3)
-"""How long the operator waits for a plastic that a hand-over lacks, and lets held re-makes gather."""
+"""How long the operator waits for a plastic missing from a hand-over, and for held re-makes to accumulate."""
 PATIENT = ("HANDOVER_COUNT", "REMAKE_LIMIT")
 """Kinds of breaks that are not acted on at once."""
 
 
 def operate(settings: Settings, cohorts: Sequence[str]) -> int:
-    """Act on what is open; returns how many breaks were explained.
+    """Act on open breaks; returns how many were explained.
 
-    What a hand-over lacks is made again, re-makes past the allowance leave in a wave of their own, and every break that
+    What a hand-over lacks is re-made, re-makes past the allowance leave in a wave of their own, and every break that
     does not close itself is explained.
     """
     lasting = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself and kind.name not in PATIENT]
@@ -39,12 +39,12 @@ def operate(settings: Settings, cohorts: Sequence[str]) -> int:
             ref for _, kind, reference, _ in rows if kind == "HANDOVER_COUNT" for ref in _lost(connection, reference)
         ]
     for card_ref in lost:
-        as_user("planner", "card", "remake", card_ref, "--reason", "LOST_IN_HANDOVER", "--note", "searched for in vain")
+        as_user("planner", "card", "remake", card_ref, "--reason", "LOST_IN_HANDOVER", "--note", "not found")
     for cohort_id in sorted({cohort_id for _, kind, _, cohort_id in rows if kind == "REMAKE_LIMIT"}):
         release_remakes(settings, cohort_id)
     for break_id, kind, *_ in rows:
         if kind == "HANDOVER_COUNT" and lost:
-            continue  # what was made again explains it; if something else differs, the next look says so
+            continue  # explained by the re-make; if something else differs, the next pass shows it
         as_user("planner", "break", "resolve", str(break_id), "--note", "explained by the demo's operator")
     return len(rows)
 
@@ -67,7 +67,7 @@ def release_remakes(settings: Settings, cohort_id: str) -> None:
 
 
 def release_wave(settings: Settings, cohort_id: str, wave: int, patience: float = PATIENCE) -> None:
-    """The second person, who neither submitted nor planned, answers through Airflow's API, until the wave is sent.
+    """As the second person, who neither submitted nor planned, answer through Airflow's API until the wave is sent.
 
     Raises:
         Broken: its run has failed.

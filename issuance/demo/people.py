@@ -1,4 +1,4 @@
-"""The demo's people at the public command line: each with a login of its own."""
+"""The demo's users at the public command line, each with a login of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def as_user(user: str, *words: str) -> str:
     """Run the public command as a demo user; returns its output.
 
     Raises:
-        Broken: the command failed, with what it said.
+        Broken: the command failed; quotes its output.
     """
     home = STACK_DIR / "demo" / "home" / user
     env = {**os.environ, "XDG_CONFIG_HOME": str(home), "ISSUANCE_PASSWORD": password_of(user)}

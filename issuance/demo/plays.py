@@ -1,4 +1,4 @@
-"""The cohorts that a demo plays, and the file by which the simulators learn of them."""
+"""The cohorts of a demo, and the file that tells the simulators about them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Play:
 
 
 def plays_of(directory: Path, cards: int, seed: int, scenarios: Sequence[Scenario]) -> tuple[Play, ...]:
-    """A cohort for each scenario, of people of its own; without scenarios the demo's one cohort, demo-SEED."""
+    """A cohort of separate people for each scenario; without scenarios the demo's one cohort, demo-SEED."""
     if not scenarios:
         return (Play(f"demo-{seed}", directory, cards, seed),)
     names = [f"demo-{scenario.name}" for scenario in scenarios]
@@ -61,6 +61,6 @@ def cohorts_of(directory: Path) -> list[str]:
 
 @lru_cache(maxsize=64)
 def card_refs_of(play: Play) -> frozenset[str]:
-    """The cards that the rows of a cohort's file become; those of rows that are refused stand for nothing."""
+    """The cards that the rows of a cohort's file become; refused rows have none."""
     with (play.directory / "applications.csv").open(encoding="utf-8", newline="") as file:
         return frozenset(str(card_ref_of(play.cohort_id, row["application_id"])) for row in csv.DictReader(file))

@@ -29,7 +29,7 @@ from issuance.stack.place import MARK
 
 TIMED_DAGS = ("clocks", "activation_reconciliation", "retention")
 STEPPED_DAGS = (*TIMED_DAGS, "cohort_starter")
-"""Those that would do in runs of their own what several cohorts go through directly."""
+"""The DAGs that are paused while several cohorts go through the same steps directly."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Demo:
     seed: int
     say: Callable[[str], None]
     scenarios: tuple[Scenario, ...] = ()
-    """Without any, one cohort to which everything happens that usually does."""
+    """Empty: one cohort with everything that usually happens."""
     directory: Path = field(init=False)
     plays: tuple[Play, ...] = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Demo:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage and tell of it."""
+        """Time a stage and report it."""
         started = time.monotonic()
         self.say(f"· {name} …")
         yield
@@ -61,7 +61,7 @@ class Demo:
 
 
 class Proof(NamedTuple):
-    """What a cohort of a demo came to: its closing statement, and planted = found as the contract's demo JSON."""
+    """The result of a demo's cohort: its closing statement, and planted = found, as the contract's demo JSON."""
 
     play: Play
     statement: ClosingStatement
@@ -69,7 +69,7 @@ class Proof(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Closed, every equation holds, and everything done was found and nothing else."""
+        """Closed, every equation holds, and exactly what was done was found."""
         return self.statement.holds and self.statement.state == "CLOSED" and not self.result["differences"]
 
 
@@ -107,7 +107,7 @@ def dispatch_cohorts(demo: Demo, settings: Settings) -> None:
 
 
 def prove(demo: Demo, settings: Settings) -> list[Proof]:
-    """The closing statements, and planted = found: what truth files say was done against the ledger alone."""
+    """The closing statements, and planted = found: the truth files against the ledger alone."""
     with demo.stage("proof"):
         world = read_truth(demo.directory)
         several = len(demo.plays) > 1
@@ -136,8 +136,8 @@ def _require_empty(settings: Settings) -> None:
             raise Refused(
                 "LEDGER_NOT_EMPTY",
                 f"账本中已有批次 {row[0]}；演示需要空账本：先停止（make down），再删除 {STACK_DIR}。"
-                f" / the ledger holds cohort {row[0]}, the demo needs an empty one:"
-                f" make down, then remove {STACK_DIR}.",
+                f" / the ledger already has cohort {row[0]}, the demo needs an empty one:"
+                f" run make down, then remove {STACK_DIR}.",
             )
         set_business_day(connection, OPENS)
 
@@ -165,7 +165,7 @@ def _through_airflow(demo: Demo, settings: Settings, play: Play, rows: int) -> N
 def _await_life(demo: Demo, settings: Settings) -> None:
     """Start the process that steps the days, and watch the ledger until the cohort closes.
 
-    That process stays when the demo has ended, so that cohorts of one's own move too; `issuance stack down` ends it.
+    That process outlives the demo, so that your own cohorts move too; `issuance stack down` ends it.
     """
     with (demo.directory / "follow.log").open("ab") as log:
         process = subprocess.Popen(
@@ -180,7 +180,7 @@ def _await_life(demo: Demo, settings: Settings) -> None:
     while under_way := _under_way(settings, demo.plays):
         if process.poll() is not None:
             tail = (demo.directory / "follow.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
-            raise Broken("STEPPER_ENDED", f"stepping the days ended: {''.join(tail)}")
+            raise Broken("STEPPER_ENDED", f"the process that steps the days has ended: {''.join(tail)}")
         if time.monotonic() - told > 15:
             told = time.monotonic()
             demo.say(f"  {_progress(settings, under_way)}")
@@ -211,7 +211,7 @@ def _under_way(settings: Settings, plays: Sequence[Play]) -> list[str]:
 
 
 def _run_timed_once(demo: Demo) -> None:
-    """Every timed DAG also runs once, by hand."""
+    """Run every scheduled DAG once, by hand."""
     with demo.stage("timed DAGs"):
         airflow = airflow_of("pipeline", load_settings())
         _pause(STEPPED_DAGS, False)
@@ -221,7 +221,7 @@ def _run_timed_once(demo: Demo) -> None:
 
 
 def _pause(dags: Sequence[str], paused: bool) -> None:
-    """Business time is stepped: the timed DAGs would decide in the middle of a day."""
+    """Pause the scheduled DAGs: business time is stepped, and they would decide in the middle of a day."""
     airflow = airflow_of("pipeline", load_settings())
     for dag_id in dags:
         await_condition(partial(airflow.pause, dag_id, paused), f"the DAG {dag_id} to be known")

@@ -1,4 +1,4 @@
-"""Awkward cases of a card's life, each a cohort of its own: what is done on purpose, and what must come of it.
+"""Awkward cases of a card's life, each a cohort of its own: what is done on purpose, and the required outcome.
 
 `issuance demo --scenario NAME` (`all`: side by side) plays them on the local stack with the real pipeline. An outcome
 holds when the subjects that the partners' truth files name are exactly those that the ledger shows.
@@ -24,7 +24,7 @@ IN_HAND = "('ACTIVE', 'SUSPENDED', 'COLLECTED', 'NOT_ACTIVATED', 'LOST_BY_HOLDER
 
 @dataclass(frozen=True)
 class Outcome:
-    """What must come of a thing done: its subjects by the truth files are those of a query over the ledger alone."""
+    """A required outcome: its subjects according to the truth files equal those of a query over the ledger alone."""
 
     zh: str
     en: str
@@ -44,7 +44,7 @@ class Scenario:
     zh: str
     en: str
     rates: Mapping[str, float]
-    """What leads to re-makes stays about the allowance of a release, past which a second person is asked."""
+    """Rates that lead to re-makes stay near the allowance of a release, beyond which a second person is asked."""
     outcomes: tuple[Outcome, ...]
     methods: tuple[str, ...] = ("outlet",)
     world: Mapping[str, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 Outcome(
                     "制卡取消或按序注销，此后不再通知",
-                    "not made, or cancelled in the enforced order; nobody writes to the dead",
+                    "not made, or cancelled in the enforced order; no notice after the death",
                     "SELECT c.card_ref::text FROM holder_event e JOIN card c USING (card_ref)"
                     " WHERE c.cohort_no = %(cohort)s AND e.event = 'DEATH' AND c.withdrawn = 'DEATH'"
                     " AND c.state IN ('CANCELLED', 'CANCELLED_BEFORE_MAKING', 'DESTROYED') AND NOT EXISTS (SELECT FROM"
@@ -95,12 +95,12 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             "leftover",
             "单位未发放退回，部分人员二次申领",
-            "an employer's leftovers go back to the store; some holders apply again",
+            "an employer's uncollected cards go back to the store; some holders apply again",
             {"leave-over": 0.5, "apply-again": 0.5},
             (
                 Outcome(
                     "退回在库，最终发放或到期销毁",
-                    "back in the store, in the end handed out or destroyed",
+                    "back in the store, finally handed out or destroyed",
                     f"SELECT {PLASTIC} FROM plastic_in_consignment a JOIN plastic p USING (card_ref, attempt)"
                     " JOIN card c USING"
                     " (card_ref) WHERE c.cohort_no = %(cohort)s AND a.sent_back IS NOT NULL"
@@ -135,7 +135,7 @@ SCENARIOS: dict[str, Scenario] = {
                 ),
                 Outcome(
                     "丢失即补制",
-                    "what is lost is made again",
+                    "a lost letter is re-made",
                     "SELECT tracking_no_of(l.consignment_id) FROM decision d JOIN letter_news l"
                     " USING (card_ref, attempt) WHERE d.kind = 'REMAKE' AND d.reason = 'MAIL_LOST'"
                     f" AND l.lost IS NOT NULL AND d.{OF_COHORT}",
@@ -152,7 +152,7 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 Outcome(
                     "按原因补制，旧卡销毁",
-                    "made again for that reason, the first one destroyed",
+                    "re-made for that reason, the first one destroyed",
                     f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
                     f" AND d.reason = mark_reason(p.refused_by_holder) AND p.destroyed IS NOT NULL AND p.{OF_COHORT}",
                     milestone="REFUSED_BY_HOLDER",
@@ -200,7 +200,7 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 Outcome(
                     "差异点名该卡，经办人补制",
-                    "a break names it, an operator has it made again",
+                    "a break names it, an operator has it re-made",
                     f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
                     " (card_ref) JOIN plastic_in_consignment a USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
                     " AND d.reason = 'LOST_IN_HANDOVER' AND d.decided_by <> 'policy' AND c.cohort_no = %(cohort)s"
@@ -284,7 +284,7 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 Outcome(
                     "按序号索要并补齐",
-                    "they are asked for by number and sent again",
+                    "they are requested by number and sent again",
                     "SELECT partner || '/' || stream || '/' || n FROM partner_stream, unnest(asked) AS gap,"
                     " generate_series(lower(gap), upper(gap) - 1) AS n WHERE seen @> n",
                     happening="gap",
@@ -299,7 +299,7 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 Outcome(
                     "按片号索要，齐全后才采用",
-                    "the chunk is asked for by number; the statement counts when it is whole",
+                    "the chunk is requested by number; the statement counts when it is complete",
                     "SELECT k.partner || ' ' || k.statement_id || '/' || k.chunk FROM statement_chunk k"
                     " JOIN statement s USING (partner, statement_id, revision) JOIN outbox o"
                     " ON o.ce_id LIKE k.partner || '/MISSING/' || k.statement_id || '/%%' AND k.chunk BETWEEN"
@@ -318,7 +318,7 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 Outcome(
                     "记为差异并索要，到齐后自动关闭",
-                    "a break, and it is asked for; the break closes when it is there",
+                    "a break, and a request; the break closes when the statement arrives",
                     "SELECT s.partner || ' ' || s.statement_id FROM statement s JOIN break b"
                     " ON b.kind = 'STATEMENT_LATE'"
                     " AND b.reference = s.partner || '/' || s.function"
@@ -337,7 +337,7 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 Outcome(
                     "提醒本人并作为只关注的差异，不阻碍批次结清",
-                    "the holder is reminded, a break is watched; it does not hold the cohort open",
+                    "the holder is reminded; the break is watched and does not hold the cohort open",
                     "SELECT b.card_ref::text FROM break b JOIN decision d ON d.card_ref = b.card_ref"
                     " AND d.reason = 'PENSION_AT_RISK' WHERE b.kind = 'PENSION_AT_RISK' AND b.closed_on IS NULL"
                     " AND b.cohort_no = %(cohort)s",

@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 class Simulators:
-    """One process a kind; closed with the block."""
+    """One process per kind; closed with the block."""
 
     def __init__(self, directory: Path, seed: int, kinds: tuple[str, ...] = KINDS, *extra: str) -> None:
         self._log = (directory / "simulators.log").open("ab")
@@ -45,7 +45,7 @@ class Simulators:
         """Tell every simulator the day, all at once; returns their answers.
 
         Raises:
-            Broken: one of them ended.
+            Broken: one of them has ended.
         """
         for kind, process in self._processes.items():
             stdin = _pipe(process.stdin)
@@ -65,9 +65,9 @@ class Simulators:
         return Answer(int(answer["sent"]), date.fromisoformat(due) if due else None)
 
     def close(self) -> None:
-        """End every simulator by closing its input, by its id if it does not heed that."""
+        """End every simulator by closing its input, or by its process id if that does not help."""
         for process in self._processes.values():
-            with suppress(BrokenPipeError):  # it has ended already, which is what closing asks for
+            with suppress(BrokenPipeError):  # it has already ended
                 _pipe(process.stdin).close()
         for process in self._processes.values():
             try:

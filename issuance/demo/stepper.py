@@ -1,4 +1,4 @@
-"""Stepping business time: a day is done when nobody has anything left to say and the decisions are at rest."""
+"""Stepping business time: a day is done when no messages are left and the decisions have converged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PATIENCE = 120.0
 
 
 class Stepper:
-    """Steps days over running consumers, relay and simulators; never waits for a time, only for conditions."""
+    """Steps days over running consumers, relay and simulators; never waits for a fixed time, only for conditions."""
 
     def __init__(self, settings: Settings, simulators: Simulators) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class Stepper:
         self._partitions = self._inbound()
 
     def step(self, day: date) -> date | None:
-        """Run a whole day; returns the next day on which something is due, None when nothing ever is."""
+        """Run a whole day; returns the next day on which something is due, None if nothing is."""
         with transaction(self._settings.database_url) as connection:
             set_business_day(connection, day)
         while True:
@@ -72,7 +72,7 @@ class Stepper:
             if time.monotonic() - waited_since > PATIENCE:
                 raise Unavailable(
                     "NO_PROGRESS",
-                    f"{backlog[0]} inbound messages and {backlog[1]} outgoing ones do not move; see the logs",
+                    f"{backlog[0]} inbound messages and {backlog[1]} outgoing messages are stuck; see the logs",
                 )
             time.sleep(0.02)
 
@@ -92,7 +92,7 @@ class Stepper:
         return lag, unsent
 
     def _inbound(self) -> list[Any]:
-        """Every inbound partition there is now; asking for them costs more than a step."""
+        """All inbound partitions, cached: listing them costs more than a step."""
         topics = sorted(topic for topic in self._consumer.topics() if INBOUND.match(topic))
         found = [(topic, self._consumer.partitions_for_topic(topic) or set()) for topic in topics]
         return [TopicPartition(topic, partition) for topic, partitions in found for partition in sorted(partitions)]

@@ -1,4 +1,4 @@
-"""What an operator sees of a cohort when its life is over: what was decided and asked, and which breaks there were."""
+"""An operator's summary of a finished cohort: its decisions, requests and breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition of another process, with an end."""
+"""Waiting for a condition of another process, with a timeout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def await_condition(condition: Callable[[], bool], what: str, patience: float = 
     """Wait for a condition; polls twice a second.
 
     Raises:
-        Unavailable: it did not come true within so many seconds.
+        Unavailable: it did not come true within `patience` seconds.
     """
     if not wait_for(condition, patience, poll=0.5):
         raise Unavailable("TOO_SLOW", f"waited {patience:.0f} s for {what}; see `issuance stack logs`")

@@ -1,4 +1,4 @@
-"""Who may release a wave: the operators known to the ledger, less those who submitted or planned it."""
+"""Who may release a wave: the operators known to the ledger, except those who submitted or planned it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def approvers(settings: Settings, cohort_id: str, wave: int) -> list[dict[str, s
     """The users to assign, as Airflow names them: id and name; never empty.
 
     Raises:
-        Refused: nobody is left who may release.
+        Refused: nobody else may release.
     """
     barred = may_not_release(settings, cohort_id, wave)
     with transaction(settings.database_url) as connection:
@@ -22,8 +22,8 @@ def approvers(settings: Settings, cohort_id: str, wave: int) -> list[dict[str, s
     if not rows:
         raise Refused(
             "NOBODY_MAY_RELEASE",
-            "没有可放行的第二人：请另一位操作员先登录一次（issuance login），再清除此任务。"
-            " / nobody else may release: let another operator log in once (issuance login), then clear this task.",
+            "没有可放行的第二人：请另一位操作员先登录一次（issuance login），再重跑此任务（Clear）。"
+            " / nobody else may release: another operator must log in once (issuance login), then clear this task.",
             barred=barred,
         )
     return [{"id": airflow_id, "name": name} for airflow_id, name in rows]

@@ -1,4 +1,4 @@
-"""The calendar of what is planned ahead: day by day the cohorts that open, and the load of every factory."""
+"""The calendar ahead: day by day the cohorts that open, and the load of every factory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from issuance.dispatch.schedule import Factory, Lot, schedule
 from issuance.ledger.connection import Connection, business_day
 
 SHORTEST = 14
-"""Days that a calendar shows at least."""
+"""The minimum number of days that a calendar shows."""
 
 
 @dataclass(frozen=True)
 class CalendarDay:
-    """One day ahead: worked or not (None: not known yet), who opens with how many cards, what each factory makes."""
+    """One day ahead: working day or not (None: not known yet), cohorts that open, load of each factory."""
 
     day: date
     working: bool | None

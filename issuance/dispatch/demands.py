@@ -1,4 +1,4 @@
-"""What lies before the factories, read from the ledger in groups: cards that wait, cards in jobs, cohorts to come."""
+"""The factories' workload, read from the ledger in groups: waiting cards, cards in jobs, cohorts to come."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from issuance.ledger.connection import Connection
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is asked as a what-if: cards a working day, more maintenance days, and opening days of cohorts."""
+    """A what-if: cards per working day, extra maintenance days, and opening days of cohorts."""
 
     capacity: Mapping[str, int] = field(default_factory=dict)
     maintenance: Mapping[str, frozenset[date]] = field(default_factory=dict)
@@ -36,10 +36,10 @@ class CohortAhead:
 
 
 def factories_of(registry: Registry, assumed: Assumptions) -> dict[str, Factory]:
-    """The factories' calendars, as the registry or the what-if has them.
+    """The factories' calendars, from the registry or the what-if.
 
     Raises:
-        Refused: the what-if names no factory of the registry.
+        Refused: the what-if names an unknown factory.
     """
     known = {one.id: Factory(one.id, one.capacity, one.maintenance) for one in registry.of_kind("factory")}
     unknown = sorted({*assumed.capacity, *assumed.maintenance} - set(known))
@@ -47,7 +47,7 @@ def factories_of(registry: Registry, assumed: Assumptions) -> dict[str, Factory]
         raise Refused(
             "FACTORY_UNKNOWN",
             f"没有制卡厂 {', '.join(unknown)}；有 {', '.join(known)}。"
-            f" / no factory {', '.join(unknown)}; there are {', '.join(known)}.",
+            f" / unknown factory {', '.join(unknown)}; known: {', '.join(known)}.",
         )
     return {
         name: Factory(
@@ -63,7 +63,7 @@ def cohorts_ahead(connection: Connection, assumed: Assumptions) -> dict[str, Coh
     """Every cohort that is under way or to come, by id, with the opening day of the ledger or the what-if.
 
     Raises:
-        Refused: the what-if names a cohort that is not there or has ended.
+        Refused: the what-if names a cohort that is unknown or has ended.
     """
     rows = connection.execute(
         "SELECT cohort_id, city, c.state, opens_on, coalesce(sum(declared) FILTER (WHERE NOT amends"
@@ -77,7 +77,7 @@ def cohorts_ahead(connection: Connection, assumed: Assumptions) -> dict[str, Coh
         if cohort_id not in found:
             raise Refused(
                 "COHORT_UNKNOWN",
-                f"没有在办或待启用的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
+                f"没有在办或待启动的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
             )
         cohort = found[cohort_id]
         found[cohort_id] = CohortAhead(cohort_id, cohort.city, cohort.state, day, cohort.declared)
@@ -91,7 +91,7 @@ def read_demands(
     cohorts: Mapping[str, CohortAhead],
     assumed: Assumptions,
 ) -> list[Demand]:
-    """Everything the factories have before them as of a business day; reads only, in two queries.
+    """The factories' whole workload as of a business day; read-only, in two queries.
 
     Cohorts that open in a year whose working days are not known are left out.
 
@@ -113,7 +113,7 @@ def _waiting(
     cohorts: Mapping[str, CohortAhead],
     assumed: Assumptions,
 ) -> Iterator[Demand]:
-    """Cards without a plan; held ones count when they are free. An old card's stop date is a due date, too.
+    """Cards without a plan; held ones count once they are released. An old card's stop date is a due date too.
 
     A what-if opening day moves the other due dates.
     """
@@ -147,7 +147,7 @@ def _in_jobs(connection: Connection, registry: Registry) -> Iterator[Demand]:
 
 
 def _declared(cities: Cities, day: date, cohorts: Mapping[str, CohortAhead]) -> Iterator[Demand]:
-    """Cohorts in intake by their declared rows: whose banks is not known yet, so spread by the factories' capacity."""
+    """Cohorts in intake, by declared rows; their banks are not known yet, so they are spread by factory capacity."""
     for cohort in cohorts.values():
         due_on = cities[cohort.city].due_on(max(cohort.opens_on, day)) if cohort.declared else day
         for bank, cards in spread(cohort.declared, cities.partners).items():
@@ -167,7 +167,7 @@ def _require(registry: Registry, partner: str) -> None:
         raise Misconfigured(
             "PARTNER_GONE",
             f"合作方登记中没有 {partner}，但有卡等它制作：请补登记，或改派其任务。"
-            f" / {partner} is not in the partner registry, and cards wait for it: enter it, or reassign its jobs.",
+            f" / {partner} is not in the partner registry, but cards wait for it: add it, or reassign its jobs.",
             partner=partner,
         )
 

@@ -1,4 +1,4 @@
-"""The forecast before release: when factories and cohorts finish, which cards breach, in which waves they leave.
+"""The forecast before release: when factories and cohorts finish, which cards breach, which waves they leave in.
 
 Reads the ledger and changes nothing; a what-if replaces capacities, maintenance days or opening days.
 """
@@ -54,7 +54,7 @@ def forecast(
     """The forecast of all open and coming cohorts together; `named` shows only these, among all the others.
 
     Raises:
-        Refused: a cohort is not open or to come, or the what-if names a factory that is not there.
+        Refused: a cohort is not open or to come, or the what-if names an unknown factory.
         Misconfigured: cards would be made in a year whose working days are not known.
     """
     assumed = assumed or Assumptions()
@@ -65,7 +65,7 @@ def forecast(
         if cohort_id not in cohorts:
             raise Refused(
                 "COHORT_UNKNOWN",
-                f"没有在办或待启用的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
+                f"没有在办或待启动的批次 {cohort_id}。 / no cohort {cohort_id} is open or to come.",
             )
     demands = read_demands(connection, cities, day, cohorts, assumed)
     lots = schedule(demands, factories, day, STATE_COUNCIL.is_working_day)
@@ -101,7 +101,7 @@ def late_cards(lots: Iterable[Lot]) -> int:
 
 
 def cohort_records(lots: Sequence[Lot], cohorts: Mapping[str, CohortAhead]) -> list[Record]:
-    """A record for every cohort: what is to be made of it, when the last card is, how many are late."""
+    """A record for every cohort: cards to be made, the last day of making, how many are late."""
     of = _grouped(lots, lambda lot: lot.demand.cohort)
     return [
         {
@@ -118,7 +118,7 @@ def cohort_records(lots: Sequence[Lot], cohorts: Mapping[str, CohortAhead]) -> l
 
 
 def factory_records(lots: Sequence[Lot], factories: Mapping[str, Factory]) -> list[Record]:
-    """A record for every factory: capacity, load, the day it is done, late cards, cards moved to it as a backup."""
+    """A record for every factory: capacity, load, finishing day, late cards, cards moved to it as a backup."""
     of = _grouped(lots, lambda lot: lot.factory)
     return [
         {
@@ -164,7 +164,7 @@ def wave_records(cohort_id: str, lots: Sequence[Lot], factories: Mapping[str, Fa
 
 
 def wave_forecast(lots: Sequence[Lot], jobs: int, waiting: int) -> Record:
-    """What a releaser should know of a wave: jobs, each factory's last day, late cards, moved cards, what stays."""
+    """What a releaser should know about a wave: jobs, each factory's last day, late and moved cards, what is left."""
     finish = {name: finish_of(of) for name, of in sorted(_grouped(lots, lambda lot: lot.factory).items())}
     moved: Counter[str] = Counter()
     for lot in lots:

@@ -1,4 +1,4 @@
-"""What an operator does about a job that is on its way: send it again, or move it to another factory."""
+"""What an operator can do about a job in progress: resend it, or reassign it to another factory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from issuance.wire.outbox import Outgoing, write_outbox
 
 
 class SentJob(NamedTuple):
-    """A job that was sent: its file, how often it was sent again, and whether it is past that."""
+    """A job that was sent: its file, how often it was resent, and whether it can still be resent."""
 
     job: Job
     file: SealedFile
@@ -30,7 +30,7 @@ class SentJob(NamedTuple):
 
 
 def resend_job(connection: Connection, store: ObjectStore, job_id: str, user: str) -> None:
-    """Send a job's order again: the same job, the same stored bytes. Locks the job.
+    """Resend a job's order: the same job, the same stored bytes. Locks the job.
 
     Raises:
         Refused: no such job was sent, or the factory has answered it.
@@ -41,7 +41,7 @@ def resend_job(connection: Connection, store: ObjectStore, job_id: str, user: st
     if sent.answered or sent.cancelled:
         raise Refused(
             "ALREADY_ANSWERED",
-            f"任务 {job_id} 已有答复或已取消，无需重发。 / job {job_id} was answered or cancelled already.",
+            f"任务 {job_id} 已有答复或已取消，无需重发。 / job {job_id} was already answered or cancelled.",
         )
     if hashlib.sha256(store.get(sent.job.object)).hexdigest() != sent.file.sha256:
         raise Broken("OBJECT_ALTERED", f"{sent.job.object} is not the file that was sealed: reassign the job")
@@ -56,23 +56,23 @@ def reassign_job(
     """Move what a factory has not made to another one; returns (cohort, wave) of the new plan.
 
     The old job is cancelled first, as a whole while nothing of it is made, otherwise plastic by plastic. The new job
-    holds new plastics of the same cards and waits, as every plan, for its release by a second person. What the old
+    holds new plastics of the same cards and waits, like every plan, for its release by a second person. What the old
     factory makes nevertheless opens TWO_PLASTICS. Locks the job.
 
     Raises:
         Refused: no such job was sent, it has ended, there is no other factory, or no reason was given.
     """
     if not reason.strip():
-        raise Refused("REASON_MISSING", "请写明改派原因：--reason。 / say why: --reason TEXT.")
+        raise Refused("REASON_MISSING", "请写明改派原因：--reason。 / give a reason: --reason TEXT.")
     day = business_day(connection)
     sent = _lock(connection, job_id)
     target = _target(registry, sent.job, factory)
     if sent.cancelled or sent.refused:
-        raise Refused("JOB_ENDED", f"任务 {job_id} 已取消或被拒绝。 / job {job_id} was cancelled or refused already.")
+        raise Refused("JOB_ENDED", f"任务 {job_id} 已取消或被拒绝。 / job {job_id} was already cancelled or refused.")
     wave = _next_wave(connection, sent.job, user, day)
     moved = _move_plastics(connection, sent.job, target, wave, (user, day))
     if not moved:
-        raise Refused("NOTHING_TO_MOVE", f"任务 {job_id} 没有未制成的卡。 / nothing of {job_id} is still to be made.")
+        raise Refused("NOTHING_TO_MOVE", f"任务 {job_id} 没有未制成的卡。 / job {job_id} has no plastics left to make.")
     write_jobs(connection, {_new_job_id(sent.job, target, wave): day}, remake=False)
     connection.execute("DROP TABLE planned")
     whole = _cancel_if_unmade(connection, sent.job, day)
@@ -93,7 +93,7 @@ def _lock(connection: Connection, job_id: str) -> SentJob:
         (job_id,),
     ).fetchone()
     if row is None:
-        raise Refused("JOB_UNKNOWN", f"没有已发送的任务 {job_id}。 / no job {job_id} was sent.")
+        raise Refused("JOB_UNKNOWN", f"没有已发送的任务 {job_id}。 / job {job_id} was not sent.")
     return SentJob(Job(*row[:9]), SealedFile(*row[9:12]), *row[12:])
 
 
@@ -103,7 +103,7 @@ def _target(registry: Registry, job: Job, factory: str | None) -> str:
     if partner is None or partner.kind != "factory" or target == job.factory:
         raise Refused(
             "FACTORY_UNKNOWN",
-            f"{target} 不是另一家制卡厂；请用 --to 指定。 / {target} is no other factory; name one: --to FACTORY.",
+            f"{target} 不是另一家制卡厂；请用 --to 指定。 / {target} is not another factory; name one: --to FACTORY.",
         )
     return target
 
@@ -113,7 +113,7 @@ def _new_job_id(job: Job, factory: str, wave: int) -> str:
 
 
 def _next_wave(connection: Connection, job: Job, user: str, day: date) -> int:
-    """A wave of its own; its figures follow once it is known what moves. Locks the cohort."""
+    """Make a wave of its own; its figures are filled in once it is known what moves. Locks the cohort."""
     connection.execute("SELECT FROM cohort WHERE cohort_no = %s FOR UPDATE", (job.cohort_no,))
     row = connection.execute(
         "INSERT INTO wave (cohort_no, wave, planned_by, submitters, planned_on, plastics, forecast)"
@@ -160,7 +160,7 @@ def _move_plastics(connection: Connection, job: Job, target: str, wave: int, dec
 
 
 def _cancel_if_unmade(connection: Connection, job: Job, day: date) -> bool:
-    """Cancel the whole job while nothing of it is made; what is made already goes on, the rest is asked for singly."""
+    """Cancel the whole job while nothing of it is made; otherwise only what is not made, plastic by plastic."""
     made = connection.execute(
         "SELECT FROM plastic WHERE job_id = %s AND made IS NOT NULL LIMIT 1", (job.job_id,)
     ).fetchone()
@@ -171,7 +171,7 @@ def _cancel_if_unmade(connection: Connection, job: Job, day: date) -> bool:
 
 
 def cancel_message(job: Job) -> Outgoing:
-    """The cancel of a whole job; it is final for its job_id, whichever comes first."""
+    """The cancel of a whole job; final for its job_id, whether it or the order arrives first."""
     value: dict[str, Any] = {
         "job_id": job.job_id,
         "action": "CANCEL",

@@ -1,6 +1,6 @@
 """The job file: an Avro container of PersonalizationRecord, signed by us inside, sealed to the factory outside.
 
-Beside it, in the same envelopes, lie the photos that came with applications and the lists of its employer packs.
+Stored beside it, in the same envelopes: the photos that came with applications and the lists of its employer packs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from issuance.wire.avro import schema_of
 
 
 def encode_job(records: Iterable[Mapping[str, Any]], job_id: str, hash_total: str) -> bytes:
-    """The clear container; its metadata name the job, so that a file cannot stand for another job."""
+    """The clear container; its metadata name the job, so that a file cannot pass for another job's."""
     buffer = io.BytesIO()
     fastavro.writer(
         buffer,
@@ -33,6 +33,6 @@ def seal_signed(clear: bytes, signing: NamedKey, key: SealingKey) -> bytes:
     """Sign and seal; both headers name their key.
 
     Raises:
-        Misconfigured: the key's algorithm is none that this version knows.
+        Misconfigured: unknown algorithm.
     """
     return seal_to(key, sign(signing, clear), cty="JWS")

@@ -22,7 +22,7 @@ class JobState:
 
 JOB_STATES: tuple[JobState, ...] = (
     JobState("cancelled", "j.cancelled_on IS NOT NULL AND n.cancelled = j.card_count", "已取消", "cancelled in time"),
-    JobState("cancelling", "j.cancelled_on IS NOT NULL", "取消中", "a cancel was sent, its answer is awaited"),
+    JobState("cancelling", "j.cancelled_on IS NOT NULL", "取消中", "a cancel was sent, no answer yet"),
     JobState("refused", "j.job_refused IS NOT NULL AND n.accepted = 0", "已拒绝", "refused as a whole"),
     JobState(
         "complete", "n.accepted > 0 AND n.finished = j.card_count", "已完成", "every plastic handed over or ended"
@@ -33,7 +33,7 @@ JOB_STATES: tuple[JobState, ...] = (
     JobState("received", "j.job_received IS NOT NULL", "已接收", "fetched; hash, count and hash total agree"),
     JobState("sent", "s.sent_on IS NOT NULL", "已发送", "sealed and sent"),
     JobState("released", "r.wave IS NOT NULL", "已放行", "released, not sealed yet"),
-    JobState("planned", "true", "已计划", "waits for its release"),
+    JobState("planned", "true", "已计划", "waiting for its release"),
 )
 ENDED = ("cancelled", "refused", "complete")
 
@@ -50,7 +50,7 @@ FROM plastic p, LATERAL (SELECT
             AND a.handed_over IS NOT NULL) AS handed) f
 WHERE p.job_id = j.job_id
 """
-"""What became of a job's plastics (of one job j); in row order the milestones of their way."""
+"""What became of a job's plastics (of one job j); columns in the order of their life cycle."""
 
 LIST = f"""
 SELECT j.job_id, j.factory, j.bank, j.wave, j.card_count, j.due_on, j.start_on,

@@ -1,4 +1,4 @@
-"""How cohorts stand with their dispatch, in one query: what waits for a plan, what plan waits for its release."""
+"""The dispatch status of cohorts, in one query: what waits for a plan, which plan waits for its release."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NextWave:
     cards_wait: bool
     """Some of its cards have no plan."""
     remakes_wait: bool
-    """Some re-makes have no job; what no release covers is planned by hand."""
+    """Some re-makes have no job; those that no release covers are planned by hand."""
     plan_waits: bool
     """A plan waits for its release."""
     refused: bool
@@ -50,14 +50,14 @@ ORDER BY cohort_id
 
 
 def next_waves(connection: Connection, cohort_id: str | None = None) -> list[NextWave]:
-    """How accepted cohorts stand, or how one does, whatever its state; none when there is no such cohort."""
+    """The status of accepted cohorts, or of one whatever its state; empty if there is no such cohort."""
     return [NextWave(*row) for row in connection.execute(NEXT_WAVES, {"cohort": cohort_id}).fetchall()]
 
 
 def due_dispatches(settings: Settings) -> list[dict[str, object]]:
     """A run for every accepted cohort that has opened and has a wave to plan; run id = cohort.wave.
 
-    A plan that waits for its release is named again (its run stands already, or was lost with Airflow's database);
+    A plan that waits for its release is named again (its run exists already, or was lost with Airflow's database);
     until it is released nothing more is planned by itself, and after a refusal only by hand. A wave after the first
     is planned when what is released is nearly used up.
     """
@@ -82,7 +82,7 @@ def _is_due(connection: Connection, cities: Cities, next_wave: NextWave) -> bool
 
 
 def _used_up(connection: Connection, cities: Cities, next_wave: NextWave) -> bool:
-    """Whether a factory that cards wait for has less before it, of this cohort, than the policy's working days."""
+    """Whether a factory that cards wait for has less work left, of this cohort, than the policy's working days."""
     city = cities[next_wave.city]
     if next_wave.wave == 1 or city.policy.wave_days == 0:
         return True

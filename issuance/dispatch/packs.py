@@ -19,7 +19,7 @@ def pack_of(job_id: str, method: str, place: str) -> str | None:
 
 
 def encode_packs(job_id: str, plastics: Iterable[tuple[Mapping[str, Any], str]]) -> bytes:
-    """The lists of a job's packs as JSON, by employer; nothing where it has none. Plastics: (record, masked text)."""
+    """The lists of a job's packs as JSON, by employer; empty if it has none. Plastics: (record, masked text)."""
     packs: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for record, masked in plastics:
         if record["pack"]:

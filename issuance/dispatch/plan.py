@@ -25,7 +25,7 @@ from issuance.wire.news import tell_cohort
 
 @dataclass(frozen=True)
 class Wave:
-    """A planned wave: how many jobs and plastics, and what is forecast of it."""
+    """A planned wave: how many jobs and plastics, and its forecast."""
 
     cohort_id: str
     wave: int
@@ -37,10 +37,10 @@ class Wave:
 def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave | None:
     """Plan what waits, earliest due date first, as much as a wave holds; None when nothing waits.
 
-    Where no card waits, the re-makes that no release covers are a wave, which a second person releases.
+    If no card waits, the re-makes that no release covers make up a wave, which a second person releases.
 
-    Everything else before the factories counts: jobs that are not made yet, other open cohorts, cohorts to come. The
-    same wave again is read back. Locks the cohort and its waiting cards.
+    All other work of the factories counts: jobs that are not made yet, other open cohorts, cohorts to come.
+    Planning the same wave again returns the existing one. Locks the cohort and its waiting cards.
 
     Raises:
         Refused: no such cohort, or it has not opened yet.
@@ -86,12 +86,12 @@ def wave_to_plan(connection: Connection, cohort_id: str) -> int:
     """The wave that planning by hand would make, or the one that waits for its release.
 
     Raises:
-        Refused: no such cohort, it has not opened yet, or nothing of it waits.
+        Refused: no such cohort, it has not opened yet, or no card of it waits.
     """
     next_wave = _require_open(connection, cohort_id)
     waits = next_wave.accepted and (next_wave.cards_wait or next_wave.remakes_wait)
     if not waits and not next_wave.plan_waits:
-        raise Refused("NOTHING_WAITING", f"批次 {cohort_id} 没有待计划的卡。 / no card of {cohort_id} waits.")
+        raise Refused("NOTHING_WAITING", f"批次 {cohort_id} 没有待计划的卡。 / no card of {cohort_id} is waiting.")
     return next_wave.wave
 
 
@@ -102,15 +102,15 @@ def _require_open(connection: Connection, cohort_id: str) -> NextWave:
     if business_day(connection) < found[0].opens_on:
         raise Refused(
             "NOT_OPEN_YET",
-            f"批次 {found[0].opens_on} 启用，届时才能编制计划；可先看预测：--forecast。"
-            f" / the cohort opens on {found[0].opens_on} and is planned from then on; see a forecast: --forecast.",
+            f"批次 {found[0].opens_on} 启动，届时才能编制计划；可先看预测：--forecast。"
+            f" / the cohort opens on {found[0].opens_on} and can be planned from then on; for a forecast: --forecast.",
             opens_on=str(found[0].opens_on),
         )
     return found[0]
 
 
 def _lots_of(connection: Connection, cities: Cities, next_wave: NextWave, day: date) -> list[Lot]:
-    """When and where the cohort's waiting cards are made, among everything else that the factories have to make."""
+    """When and where the cohort's waiting cards are made, given the factories' other work."""
     assumed = Assumptions()
     demands = read_demands(connection, cities, day, cohorts_ahead(connection, assumed), assumed)
     lots = schedule(demands, factories_of(cities.partners, assumed), day, STATE_COUNCIL.is_working_day)

@@ -19,7 +19,7 @@ from issuance.wire.news import tell_cohort
 
 
 def wave_state(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:
-    """How a wave stands: not planned, planned and waiting for a release, released, or refused."""
+    """The state of a wave: not planned, waiting for a release, released, or refused."""
     with transaction(settings.database_url) as connection:
         row = connection.execute(
             "SELECT r.wave IS NOT NULL, w.refused IS NOT NULL FROM wave w JOIN cohort USING (cohort_no)"
@@ -50,12 +50,12 @@ def _wave(connection: Connection, columns: str, cohort_id: str, wave: int, lock:
         (cohort_id, wave),
     ).fetchone()
     if row is None:
-        raise Refused("WAVE_UNKNOWN", f"没有该放行批。 / there is no wave {wave} of {cohort_id}.")
+        raise Refused("WAVE_UNKNOWN", f"没有该制卡批。 / no such wave: {wave} of {cohort_id}.")
     return row
 
 
 def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> None:
-    """Write the release row; the ledger's CHECK refuses the submitter and the planner. Again is once.
+    """Write the release row; the ledger's CHECK refuses the submitter and the planner. Idempotent.
 
     Raises:
         Refused: no such wave, it was refused, or the same person submitted or planned it.
@@ -66,7 +66,7 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
             connection, columns, cohort_id, wave, "FOR UPDATE OF wave"
         )
         if refused:
-            raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / no plan {wave} of {cohort_id} waits for a release.")
+            raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / wave {wave} of {cohort_id} awaits no release.")
         day = business_day(connection)
         remakes = math.ceil(plastics * load_city(settings, city).policy.remake_ratio)
         try:
@@ -80,7 +80,7 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
             raise Refused(
                 "SAME_PERSON",
                 f"{user} 已提交或编制该计划，须由他人放行。"
-                f" / {user} submitted or planned this wave; another must release it.",
+                f" / {user} submitted or planned this wave; another person must release it.",
             ) from error
         if done.rowcount:
             audit(connection, user, "release", f"{cohort_id}.{wave}", day, {"plastics": plastics})
@@ -88,19 +88,19 @@ def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> No
 
 
 def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason: str) -> None:
-    """Take a plan back before its release: its jobs and plastics go, the cards wait again. Again is once.
+    """Refuse a plan: its jobs and plastics are removed, its cards wait again. Idempotent.
 
     Locks the cohort and the wave.
 
     Raises:
-        Refused: no reason, no such wave, or it is released.
+        Refused: no reason, no such wave, or it is already released.
     """
     if not reason.strip():
         raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
     with transaction(settings.database_url) as connection:
         cohort_no, refused = _wave(connection, "cohort_no, refused", cohort_id, wave, "FOR UPDATE")
         if _is_released(connection, cohort_no, wave):
-            raise Refused("ALREADY_RELEASED", f"已放行。 / wave {wave} of {cohort_id} is released.")
+            raise Refused("ALREADY_RELEASED", f"已放行。 / wave {wave} of {cohort_id} is already released.")
         if refused:
             return
         day = business_day(connection)
@@ -109,13 +109,13 @@ def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason
 
 
 def _is_released(connection: Connection, cohort_no: int, wave: int) -> bool:
-    """Asked after the wave is locked, so that a release at the same moment is seen."""
+    """Checked once the wave is locked, so that a concurrent release is seen."""
     found = connection.execute("SELECT FROM release WHERE (cohort_no, wave) = (%s, %s)", (cohort_no, wave))
     return found.fetchone() is not None
 
 
 def take_back(connection: Connection, cohort_no: int, wave: int, refused: dict[str, Any]) -> None:
-    """Remove the jobs and plastics of a wave that is not released, and say why in it; its cards wait again."""
+    """Remove the jobs and plastics of a wave that is not released, and record why; its cards wait again."""
     connection.execute(
         "UPDATE wave SET refused = %s WHERE (cohort_no, wave) = (%s, %s)",
         (json.dumps(refused, ensure_ascii=False), cohort_no, wave),
@@ -146,12 +146,13 @@ def _describe(
     cohort_id: str, wave: int, plastics: int, forecast: dict[str, Any], planned_by: str, planned_on: date
 ) -> Iterator[str]:
     jobs, late, left = (int(forecast.get(name, 0)) for name in ("jobs", "late_cards", "left"))
-    yield f"批次 {cohort_id} 第 {wave} 批，{planned_by} 于 {planned_on} 编制 / planned by {planned_by} on {planned_on}"
+    planned = f"{planned_by} 于 {planned_on} 编制 / planned by {planned_by} on {planned_on}"
+    yield f"批次 {cohort_id} 第 {wave} 制卡批，{planned}"
     yield f"**{plastics:,}** 张卡，{jobs} 个制卡任务 / {plastics:,} plastics in {jobs} jobs"
     if forecast.get("reassigned"):
         yield f"改派自 {forecast['reassigned']} / moved from {forecast['reassigned']}"
     if left:
-        yield f"本批之后还有 {left:,} 张待计划 / {left:,} cards wait for later waves"
+        yield f"本制卡批之后还有 {left:,} 张待计划 / {left:,} cards wait for later waves"
     days = [f"- {factory}: {day or '–'}" for factory, day in forecast.get("finish", {}).items()]
     if days:
         yield "各厂完工日 / last day by factory\n\n" + "\n".join(days)

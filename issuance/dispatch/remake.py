@@ -14,9 +14,9 @@ def plan_remakes(connection: Connection, day: date) -> int:
     """Put plastics without a job into the day's re-make jobs; returns how many plastics.
 
     Past the allowance of the wave's release nothing is planned and a REMAKE_LIMIT break opens; its reference carries
-    the amount and how many waves the cohort has, so that after an operator's answer the next one opens another. Whose
-    data was erased is left out: no file could be sealed, and the others shall not wait for it. Nor is a plastic planned
-    beside one that turned out to be the effective one, nor what a suspended factory makes. Locks the waves.
+    the amount and how many waves the cohort has, so that after an operator's answer the next excess opens another
+    break. Left out are people whose data was erased (no file could be sealed, and the others must not wait for it),
+    plastics whose card got another effective one, and those of a suspended factory. Locks the waves.
     """
     connection.execute(
         f"""
@@ -68,10 +68,10 @@ SELECT {
 WHERE NOT EXISTS (SELECT FROM break b WHERE b.kind = '{KIND}' AND b.closed_on IS NULL AND b.cohort_no = f.cohort_no
                   AND starts_with(b.reference, concat_ws('.', f.cohort_no, f.wave, '')))
 """
-"""Of these, the ones that no open break tells of."""
+"""Of these, the ones without an open break."""
 
 
 def _keep_allowed(connection: Connection, day: date) -> None:
-    """Leave in `planned` only what the releases cover, and settle the breaks of the others."""
+    """Keep in `planned` only what the releases cover, and settle the breaks of the others."""
     settle(connection, day, [KIND], HELD)
     connection.execute(f"DELETE FROM planned p USING ({BEYOND}) f WHERE (p.cohort_no, p.wave) = (f.cohort_no, f.wave)")

@@ -29,22 +29,20 @@ class Coming:
 def postpone_cohort(settings: Settings, cohort_id: str, opens_on: date, reason: str, user: str) -> int:
     """Move a cohort's opening day, and with it the due dates of its cards; returns how many of them moved.
 
-    A due date counts from the later of application and opening day. A plan that is not released is taken back. Locks
+    A due date counts from the later of application and opening day. A plan that is not released is revoked. Locks
     the cohort and its submissions.
 
     Raises:
-        Refused: no such cohort, it has opened, its rows are being accepted, the day is not ahead, or no reason.
+        Refused: no such cohort, it has opened, its rows are being accepted, the day is not in the future, or no reason.
     """
     _require_reason(reason)
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
         cohort = _lock_coming(connection, cohort_id, day)
         if opens_on <= day:
-            raise Refused(
-                "DAY_PAST", f"{opens_on} 不在今天（{day}）之后。 / {opens_on} does not lie after today, {day}."
-            )
+            raise Refused("DAY_PAST", f"{opens_on} 不在今天（{day}）之后。 / {opens_on} is not after today, {day}.")
         if opens_on == cohort.opens_on:
-            raise Refused("SAME_DAY", f"批次已定于 {opens_on} 启用。 / the cohort opens on {opens_on} already.")
+            raise Refused("SAME_DAY", f"批次已定于 {opens_on} 启动。 / the cohort already opens on {opens_on}.")
         _take_back_plans(connection, cohort, user, reason, day)
         connection.execute("UPDATE cohort SET opens_on = %s WHERE cohort_no = %s", (opens_on, cohort.cohort_no))
         moved = _move_due_dates(connection, settings, cohort, opens_on)
@@ -57,7 +55,7 @@ def postpone_cohort(settings: Settings, cohort_id: str, opens_on: date, reason: 
 def withdraw_cohort(settings: Settings, cohort_id: str, reason: str, user: str) -> int:
     """Withdraw a cohort before it opens: its cards end as withdrawn, its intake ends; returns how many cards.
 
-    It then closes as every cohort does, when its equations hold. Locks the cohort and its submissions.
+    It then closes like any cohort, when its equations hold. Locks the cohort and its submissions.
 
     Raises:
         Refused: no such cohort, it has opened, its rows are being accepted, or no reason.
@@ -90,7 +88,7 @@ def withdraw_cohort(settings: Settings, cohort_id: str, reason: str, user: str) 
 
 def _require_reason(reason: str) -> None:
     if not reason.strip():
-        raise Refused("REASON_MISSING", "请写明原因：--reason。 / say why: --reason TEXT.")
+        raise Refused("REASON_MISSING", "请写明原因：--reason。 / give a reason: --reason TEXT.")
 
 
 def _lock_coming(connection: Connection, cohort_id: str, day: date) -> Coming:
@@ -102,12 +100,13 @@ def _lock_coming(connection: Connection, cohort_id: str, day: date) -> Coming:
         raise unknown_cohort(cohort_id)
     cohort = Coming(*row)
     if cohort.state == "WITHDRAWN" or _is_withdrawn(connection, cohort):
-        raise Refused("ALREADY_WITHDRAWN", f"批次 {cohort_id} 已撤销。 / cohort {cohort_id} is withdrawn already.")
+        raise Refused("ALREADY_WITHDRAWN", f"批次 {cohort_id} 已撤销。 / cohort {cohort_id} is already withdrawn.")
     if cohort.opens_on <= day:
         raise Refused(
             "ALREADY_OPEN",
-            f"批次已于 {cohort.opens_on} 启用，不能再改期或撤销；可拒绝放行，或逐人登记撤回。"
-            f" / the cohort opened on {cohort.opens_on}; refuse its plans, or report withdrawals person by person.",
+            f"批次已于 {cohort.opens_on} 启动，不能再改期或撤销；可拒绝放行，或逐人登记撤回。"
+            f" / the cohort opened on {cohort.opens_on}: it can no longer be postponed or withdrawn;"
+            " refuse its plans, or report withdrawals one by one.",
             opens_on=str(cohort.opens_on),
         )
     states = connection.execute(
@@ -116,7 +115,7 @@ def _lock_coming(connection: Connection, cohort_id: str, day: date) -> Coming:
     if ("VALIDATED",) in states:
         raise Refused(
             "INTAKE_UNDER_WAY",
-            f"批次 {cohort_id} 正在受理，请稍后再试。 / rows of {cohort_id} are being accepted; try again in a while.",
+            f"批次 {cohort_id} 正在受理，请稍后再试。 / rows of {cohort_id} are being accepted; try again later.",
         )
     return cohort
 
@@ -127,7 +126,7 @@ def _is_withdrawn(connection: Connection, cohort: Coming) -> bool:
 
 
 def _take_back_plans(connection: Connection, cohort: Coming, user: str, reason: str, day: date) -> None:
-    """Take back what is planned and not released; the next plan is made by itself again. Locks the waves."""
+    """Revoke plans that are not released; the next one is made automatically again. Locks the waves."""
     connection.execute("SELECT FROM wave WHERE cohort_no = %s ORDER BY wave FOR UPDATE", (cohort.cohort_no,))
     waves = connection.execute(
         "SELECT wave FROM wave LEFT JOIN release r USING (cohort_no, wave) WHERE cohort_no = %s"

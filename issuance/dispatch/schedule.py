@@ -2,7 +2,7 @@
 
 What is promised. On one factory, earliest due date first, day by day over what may be made by then, misses a due date
 only if every order misses one (Jackson 1955; with opening days and cards as units: Horn 1974). Under overload it does
-not minimise how many cards are late: what is overdue goes first, as people wait for it. Across factories it is a
+not minimise how many cards are late: what is overdue goes first, since people wait for it. Across factories it is a
 heuristic: what a bank's primary factory cannot make in time goes to the backup as far as that has free days before the
 due date, the earliest due date first. A move never makes a card of the backup's own late, and what is already in a job
 never moves; but moving something else might have saved more.
@@ -32,7 +32,7 @@ class Factory:
 
 @dataclass(frozen=True)
 class Demand:
-    """Cards of one cohort, bank and due date that are made alike."""
+    """Cards of one cohort, bank and due date, which are interchangeable."""
 
     cohort: str
     bank: str
@@ -44,7 +44,7 @@ class Demand:
     opens_on: date | None = None
     """The first day on which they may be made; None: at once."""
     in_job: bool = False
-    """They stand in a job already and do not move."""
+    """They are already in a job and do not move."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def schedule(
 
     Raises:
         Misconfigured: cards would be made in a year whose working days are not known.
-        KeyError: a demand names a factory that is not there.
+        KeyError: a demand names an unknown factory.
     """
     placed = share(list(demands), factories, first_day, is_working_day)
     lots: list[Lot] = []
@@ -88,7 +88,7 @@ class WorkDays:
         self._days: list[date] = []
 
     def __getitem__(self, n: int) -> date:
-        """The n-th of them, 0 first."""
+        """The n-th of them, from 0."""
         while len(self._days) <= n:
             self._look()
         return self._days[n]
@@ -122,7 +122,7 @@ def _by_factory(demands: Iterable[Demand]) -> dict[str, list[Demand]]:
 
 
 def _order(demand: Demand) -> tuple[date, str, str]:
-    """Earliest due date first; the rest makes it the same every time."""
+    """Earliest due date first; the rest makes the order deterministic."""
     return demand.due_on, demand.cohort, demand.bank
 
 
@@ -173,10 +173,10 @@ def share(
 
 
 def _place(demands: Sequence[Demand], rooms: Mapping[str, _Room]) -> dict[int, int]:
-    """Place every demand in its own factory's room; returns how many cards of which do not find a day in time.
+    """Place every demand on its own factory's free days; returns how many cards of which find no day in time.
 
     The last to open chooses first, always the latest free day: so the most cards are placed (a greedy matching of
-    intervals). Where it makes no difference, what is in a job goes before what may still move.
+    intervals). On a tie, what is in a job goes before what may still move.
     """
     by_opening = sorted(
         range(len(demands)),

@@ -90,7 +90,7 @@ class Order(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a job's files are made of: records and pack lists in the clear, the factory's key and ours of today."""
+    """What a job's files are made of: records and pack lists in the clear, the factory's and our current keys."""
 
     records: list[dict[str, Any]]
     packs: bytes
@@ -121,17 +121,17 @@ class Sealer:
     def seal_job(self, job: Job) -> None:
         """Seal one job and write its order to the outbox; its file is stored once, under its own name.
 
-        Photos and pack lists are stored first: whoever reads the order finds them.
+        Photos and pack lists are stored first, so that whoever reads the order finds them.
 
         Raises:
-            Refused: no release stands for its wave, or its factory is suspended.
+            Refused: its wave is not released, or its factory is suspended.
         """
         contents = self.contents(job)
         key, signing = contents.key, contents.signing
         if contents.packs:
             self._store.put_if_absent(job.packs_object, seal_signed(contents.packs, signing, key))
         sealed = seal_signed(encode_job(contents.records, job.job_id, job.hash_total), signing, key)
-        # an earlier try may have stored it, sealed to the key of that day: what stands is what counts
+        # an earlier try may have stored it, sealed to the key of that day: the stored one counts
         stored = self._store.put_if_absent(job.object, sealed)
         file = SealedFile(hashlib.sha256(stored).hexdigest(), *header_of(stored))
         with transaction(self._settings.database_url) as connection:
@@ -141,7 +141,7 @@ class Sealer:
         """What a job's file is made of; photos are sealed and stored.
 
         Raises:
-            Refused: no release stands for its wave.
+            Refused: its wave is not released.
         """
         key, signing = self._prepare(job)
         orders = self._orders(job)
@@ -151,16 +151,16 @@ class Sealer:
         return Contents(records, packs, key, signing)
 
     def _prepare(self, job: Job) -> tuple[SealingKey, NamedKey]:
-        """The factory's key and ours of today; what holder events the file will carry is frozen.
+        """The factory's and our current keys; also freezes which holder events the file will carry.
 
-        Asked before reading any person, and only if the wave is released; the foreign key of sealed_job holds even if
-        nobody asks.
+        Called before any person is read, and only if the wave is released; the foreign key of sealed_job guarantees it
+        even without this check.
         """
         if job.factory in self._registry.suspended:
             raise Refused(
                 "PARTNER_SUSPENDED",
-                f"{job.factory} 已停用，不封装任务 {job.job_id}；恢复后重跑，或拒绝该计划。"
-                f" / {job.factory} is suspended: job {job.job_id} is not sealed; run it again after the resume.",
+                f"{job.factory} 已停用，不密封任务 {job.job_id}；恢复后重跑，或拒绝该计划。"
+                f" / {job.factory} is suspended: job {job.job_id} is not sealed; resume and retry, or refuse the plan.",
                 job_id=job.job_id,
             )
         with transaction(self._settings.database_url) as connection:
@@ -233,7 +233,7 @@ class Sealer:
         return record
 
     def _seal_photo(self, job: Job, order: Order, key: SealingKey) -> str | None:
-        """Seal a photo that came with the application to the same key; None: the photo on file with HRSS is meant."""
+        """Seal a photo that came with the application to the same key; None: HRSS's photo on file is used."""
         sha256 = order.person["photo_sha256"]
         if not sha256:
             return None
@@ -244,7 +244,7 @@ class Sealer:
 
 
 def finish_dispatch(settings: Settings, cohort_id: str, wave: int) -> None:
-    """The wave is on its way."""
+    """Mark the wave as dispatched."""
     with transaction(settings.database_url) as connection:
         connection.execute(
             "UPDATE cohort SET state = 'DISPATCHED' WHERE cohort_id = %s AND state = 'ACCEPTED'", (cohort_id,)
@@ -253,7 +253,7 @@ def finish_dispatch(settings: Settings, cohort_id: str, wave: int) -> None:
 
 
 def order_message(job: Job, file: SealedFile, again: int = 0) -> Outgoing:
-    """The order of a sealed job; `again` counts how often it was sent anew."""
+    """The order of a sealed job; `again` counts how often it was resent."""
     value = {
         "job_id": job.job_id,
         "action": "ORDER",
@@ -292,6 +292,6 @@ def _record_seal(connection: Connection, job: Job, file: SealedFile, day: date) 
 def _not_released(job: Job) -> Refused:
     return Refused(
         "NOT_RELEASED",
-        f"任务 {job.job_id} 尚未由第二人放行。 / job {job.job_id} has no release by a second person.",
+        f"任务 {job.job_id} 尚未由第二人放行。 / job {job.job_id} has not been released by a second person.",
         job_id=job.job_id,
     )

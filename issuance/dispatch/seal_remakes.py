@@ -1,4 +1,4 @@
-"""Re-make jobs whose release stands are sealed and sent."""
+"""Re-make jobs of released waves are sealed and sent."""
 
 from __future__ import annotations
 

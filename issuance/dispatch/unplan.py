@@ -1,4 +1,4 @@
-"""Taking cards out of a plan that nobody has released yet: what is frozen is frozen at release, not before."""
+"""Taking cards out of a plan that is not released yet: plans are frozen at release, not before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from issuance.ledger.connection import Connection
 def unplan_cards(connection: Connection, leaving: str) -> int:
     """Take the first plastics of the cards of `leaving` (a SELECT of card_ref) out of unreleased plans.
 
-    The cards wait again; counts and hash totals of their jobs are those of what is left, and an empty job goes.
+    The cards wait again; counts and hash totals of their jobs are recomputed, and empty jobs are removed.
     Returns how many. Locks the waves before it asks whether they are released.
     """
     unreleased = (

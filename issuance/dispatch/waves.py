@@ -41,7 +41,7 @@ def cut_waves(lots: Sequence[Lot], factories: Mapping[str, Factory], wave_days: 
             room[lot.factory] -= cards
             wave += [replace(lot, cards=cards)] if cards else []
             after += [replace(lot, cards=lot.cards - cards)] if cards < lot.cards else []
-        if not wave:  # factories without any capacity: there is no later wave in which they would have some
+        if not wave:  # factories without any capacity: no later wave would give them any
             wave, after = rest, []
         yield wave
         rest = after

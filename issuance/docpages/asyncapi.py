@@ -1,7 +1,7 @@
 """schemas/asyncapi.yaml, the contract as AsyncAPI 3.0: `make docs` writes it anew.
 
-Made from schemas/topics.yaml, the Avro files, the partners' topics and the authority table; a test holds it in step
-with them and with what stands in Kafka and in the schema registry.
+Made from schemas/topics.yaml, the Avro files, the partners' topics and the authority table; a test keeps it in step
+with them, with Kafka and with the schema registry.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SCRAM = {
 
 
 def families_of(families: Mapping[str, Json]) -> dict[str, list[str]]:
-    """Family: the kinds of partner that write or read it; none: it is the issuance's own."""
+    """Family: the kinds of partner that write or read it; none if it is internal."""
     kinds: dict[str, list[str]] = {family: [] for family in families}
     for kind, entries in PARTNER_TOPICS.items():
         for entry in entries:
@@ -116,7 +116,7 @@ def _topic(entry: Json) -> Json:
 
 
 def _operation(family: str, entry: Json, kinds: list[str]) -> Json:
-    """What the issuance does with a family, who is on the other side, and what may stand in it."""
+    """What the issuance does with a family, who is on the other side, and its content."""
     others = {"receive": "written by", "send": "read by"}[_verb(entry)]
     operation: Json = {
         "action": _verb(entry),

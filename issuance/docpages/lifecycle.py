@@ -1,6 +1,6 @@
 """docs/lifecycle.md, generated from words.lifecycle and the closing equations: `make docs`.
 
-A test holds the file in step with the tables; what stands here beside them are words for the reader only.
+A test keeps the file in step with the tables; the texts in this module are for the reader only.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ SUBJECTS: dict[Subject, tuple[str, str, str]] = {
     "mail": ("邮件", "mail item", "`tracking_no` of the reporting carrier; no `card_ref`"),
 }
 RELATIONS: dict[Relation, tuple[str, str]] = {
-    "factory_of_job": ("承制该任务的工厂", "factory of the job"),
+    "factory_of_job": ("承制该任务的制卡厂", "factory of the job"),
     "bank_of_plastic": ("该卡的发卡银行", "bank of the plastic"),
     "hrss_of_city": ("本市人社", "HRSS of the city"),
-    "carrier_of_consignment": ("承运该邮件的邮政快递", "carrier of the consignment"),
+    "carrier_of_consignment": ("该邮件的承运方", "carrier of the consignment"),
 }
 NEEDS = {"consignment": "handover_id or tracking_no"}
-"""What a need that is no field of its own stands for."""
+"""The fields behind a requirement that is not itself a field."""
 
 SENT = "job sent"
 DECIDED_LOST = "decided: lost in a hand-over"
 COLUMN_OF = {
-    # what happens: the column of `plastic_snapshot` that it fills, where that is not the milestone's own
+    # what happens: the column of `plastic_snapshot` that it fills, if not the milestone's own
     SENT: "ordered_on",
     "JOB_ACCEPTED": "accepted",
     "ITEM_ACCEPTED": "accepted",
@@ -103,7 +103,7 @@ WAYS: tuple[tuple[str, ...], ...] = (
     ("ISSUED_INSTANTLY", "SS_ACTIVATED", "LOSS_REPORTED_TEMPORARY", "LOSS_REPORTED"),
 )
 CARD_MOVES: dict[tuple[str, str], list[str]] = {
-    # (state, next state) of a card beside those of its effective plastic: what brings it there
+    # (state, next state) of a card in addition to those of its effective plastic: what leads there
     ("[*]", "WAITING"): ["row accepted"],
     ("[*]", "HELD"): ["fee not paid"],
     ("HELD", "WAITING"): ["FEE_PAID"],
@@ -113,13 +113,13 @@ CARD_MOVES: dict[tuple[str, str], list[str]] = {
     ("WAITING", "CANCELLED_BEFORE_MAKING"): ["DEATH"],
     ("COLLECTED", "NOT_ACTIVATED"): ["not activated in time"],
     ("NOT_ACTIVATED", "ACTIVE"): ["SS_ACTIVATED"],
-    ("ACTIVE", "REPLACED"): ["the card in its place is active"],
+    ("ACTIVE", "REPLACED"): ["the replacing card is active"],
 }
 TERM = re.compile(r"(\w+) IS (NOT )?NULL")
 
 
 def plastic_state(columns: Iterable[str]) -> str:
-    """The state of a plastic of which exactly these columns of `plastic_snapshot` are filled."""
+    """The state of a plastic with exactly these columns of `plastic_snapshot` filled."""
     filled = set(columns)
     return next(state.name for state in PLASTIC_STATES if _holds(state.when, filled))
 
@@ -206,15 +206,15 @@ STATES_TEXT = """\
 最后一列是该状态所属的组（见下）。
 
 The first condition that holds gives a plastic's state. Columns are those of `plastic`, `c_…` those of its newest
-consignment; `taken` is collected, issued instantly, or delivered to the holder. The next columns are its buckets in the
-order and making equations (what is cancelled or destroyed before a hand-over has buckets of its own there). The last
-column are the groups it belongs to (below).
+consignment; `taken` means collected, issued instantly, or delivered to the holder. The next columns are its buckets in
+the order and making equations (what is cancelled or destroyed before a hand-over has buckets of its own there), the last
+one its groups (below).
 """
 CARD_STATES_TEXT = """\
 卡取其有效实体卡的状态：先看最早启用社保功能的，其次最早领取的，再次最新的一张。此外还有：
 
 A card has the state of its effective plastic: the first with social security active, else the first collected, else
-the newest. Beside those:
+the newest. In addition:
 """
 
 
@@ -243,7 +243,7 @@ def _requests() -> list[str]:
     rows = []
     for request, (answers, zh, en) in REQUESTS.items():
         ways = [f"`{answer}` by {', '.join(MILESTONES[answer].reporters)}" for answer in answers]
-        ways += ["falls away when the plastic is cancelled"] if request in KEEPING else []
+        ways += ["becomes void when the plastic is cancelled"] if request in KEEPING else []
         rows.append((f"`{request}`", zh, en, "; or ".join(ways)))
     return table(("Request", "说明", "Meaning", "Answered with"), rows)
 
@@ -260,7 +260,7 @@ def _holder_events() -> list[str]:
         (f"`{e.name}`", e.zh, e.en, ", ".join(e.needs), ", ".join(e.may), "yes" if e.remakes else "")
         for e in HOLDER_EVENTS.values()
     )
-    return table(("Code", "说明", "Meaning", "Sealed values", "Optional", "May bring a re-make"), rows)
+    return table(("Code", "说明", "Meaning", "Sealed values", "Optional", "May cause a re-make"), rows)
 
 
 def _topics() -> list[str]:
@@ -275,9 +275,9 @@ MILESTONES_TEXT = """\
 谁可以报送哪个环节只在此处规定，接收校验由此表生成；Kafka 权限由下面的主题表生成。单次环节有两个值时取最小者
 （先比发生时间，再比内容），并记一条差异；可重复环节取最后一次。
 
-Who may report what is fixed here and nowhere else, and the consumers' checks are made from it; broker ACLs from the
-table of topics below. Of two values of a single milestone the least (occurred_at, then content) counts and the
-difference is a break; of a repeatable one the last counts.
+Who may report what is defined here only, and the consumers' checks are generated from it; broker ACLs from the table
+of topics below. Of two values of a single milestone the least (occurred_at, then content) counts and the difference
+is a break; of a repeatable one the last counts.
 """
 
 
@@ -296,8 +296,8 @@ def _of_reports() -> Iterator[str]:
 REQUESTS_TEXT = """\
 请求由环节回应，所列任一环节即可；`HANDED_OVER` 须是比退回的那次更新的一次交接。逾期未回应即记差异 `REQUEST_OVERDUE`。
 
-A request is answered by a milestone, any of those listed; `HANDED_OVER` by a newer consignment than the one that came
-back. Past its due day without an answer it is a break, `REQUEST_OVERDUE`.
+A request is answered by any of the milestones listed, `HANDED_OVER` only by a newer consignment than the one that came
+back. Unanswered past its due day it is a break, `REQUEST_OVERDUE`.
 """
 
 

@@ -1,4 +1,4 @@
-"""The examples of the partner guide: each value is made by the code that makes it in real use, or judged by it."""
+"""The examples of the partner guide: each value is made or validated by the production code."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def order() -> Json:
 
 
 def report(reporter: Reporter, sequence: int, items: list[Json], **head: Any) -> Json:
-    """A report as a partner writes it; it stands the checks of structure and items, or the guide is not written.
+    """A report as a partner writes it; it must pass the checks of structure and items, or the guide is not written.
 
     Raises:
         ValueError: the pipeline would refuse it.
@@ -118,7 +118,7 @@ def letter() -> Json:
 
 
 def received() -> Json:
-    """The bank's signature for that bundle."""
+    """The bank's receipt for that bundle."""
     items = [item("RECEIVED_AT_PLACE", card, place="PAB-0001") for card in (0, 1)]
     return report(BANK, 1, items, handover_id="HO-F-PAB-20251103-1", handover_count=2)
 
@@ -130,7 +130,7 @@ def collected(sequence: int = 2, **values: Any) -> Json:
 
 
 def correction() -> Json:
-    """The visit was that of the other card's holder: taken back, and reported rightly."""
+    """The visit was that of another card's holder: annulled, and reported correctly."""
     actors = [{"role": "HOLDER", "reference": "visit-8841"}]
     right = item("COLLECTED", 1, place="PAB-0001", actors=actors)
     return report(BANK, 3, [item("COLLECTED", corrects=True), right])
@@ -183,7 +183,7 @@ def answers() -> list[Json]:
 
 
 def headers() -> str:
-    """Our headers, and those that yours are best."""
+    """Our headers, recommended for partners too."""
     made = cloud_event_headers(
         "PAB/PAB-main-1", "cn.issuance.v1.card_report", "urn:issuance:partner:PAB", NOW.isoformat()
     )

@@ -1,6 +1,6 @@
 """The examples and tables in docs/partners.md and docs/partners.zh-CN.md: `make docs`.
 
-They stand between `<!-- made: NAME -->` and `<!-- end -->` and are written anew from the code; the prose is by hand.
+They are between `<!-- made: NAME -->` and `<!-- end -->` and regenerated from the code; the prose is by hand.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ WEEKDAYS = {
 }
 Mistake = tuple[str, str, Callable[[examples.Json], object]]
 MISTAKES: tuple[Mistake, ...] = (
-    # zh, en, what is done to a right report of the bank
+    # zh, en, the change made to a valid report of the bank
     ("partner 写成别家", "another partner's name", lambda r: r.update(partner="ICBC")),
     ("没有任何一项", "no items", lambda r: r.update(items=[], declared_count=0)),
     ("declared_count 少报一项", "declared_count is one too many", lambda r: r.update(declared_count=2)),
     ("1,001 项", "1,001 items", lambda r: r.update(items=r["items"] * (MOST_ITEMS + 1), declared_count=MOST_ITEMS + 1)),
     ("hash_total 不符", "another hash_total", lambda r: r.update(hash_total=hash_total([]))),
     ("JOB 报告的项带有 card_ref", "a report of kind JOB about a plastic", lambda r: r.update(kind="JOB", job_id="j")),
-    ("没有该环节", "a milestone that does not exist", lambda r: r["items"][0].update(milestone="UNKNOWN")),
+    ("没有该环节", "an unknown milestone", lambda r: r["items"][0].update(milestone="UNKNOWN")),
     ("银行报送制卡", "a bank reports MADE", lambda r: r["items"][0].update(milestone="MADE")),
     ("COLLECTED 缺少 place", "COLLECTED without place", lambda r: r["items"][0].pop("place")),
     (
-        "销毁只有一名监销人", "one witness of a destruction",
+        "销毁只有一名监销人", "a destruction with one witness",
         lambda r: r["items"][0].update(milestone="DESTROYED", actors=[{"role": "WITNESS", "reference": "clerk-17"}]),
     ),
-    ("原因代码不存在", "a reason that does not exist", lambda r: r["items"][0].update(reason="BECAUSE")),
+    ("原因代码不存在", "an unknown reason", lambda r: r["items"][0].update(reason="BECAUSE")),
     (
-        "角色代码不存在", "a role that does not exist",
+        "角色代码不存在", "an unknown role",
         lambda r: r["items"][0].update(actors=[{"role": "FRIEND", "reference": "visit-8841"}]),
     ),
     (
@@ -63,21 +63,21 @@ MISTAKES: tuple[Mistake, ...] = (
      lambda r: r["items"][0].update(tracking_no="EJ473124820CN")),
 )  # fmt: skip
 
-SEND_ANEW = ("改正后以新的 report_id 发送", "put it right and send it under a new report_id")
-REPORT_ANEW = ("改正该项，放进下一份报告", "put the item right and report it in another report")
+SEND_ANEW = ("改正后以新的 report_id 发送", "correct it and send it under a new report_id")
+REPORT_ANEW = ("改正该项，放进下一份报告", "correct the item and send it in another report")
 REMEDIES: dict[str, tuple[str, str]] = {
     # refusal code: (zh, en) what the partner does about it
-    "UNDECODABLE": ("检查帧与模式编号，重发", "look at frame and schema id, and send it again"),
-    "NOT_YOURS": ("检查凭证与 `partner` 是否属于同一家", "see that credentials and `partner` belong together"),
+    "UNDECODABLE": ("检查帧与模式编号，重发", "check frame and schema id, and send it again"),
+    "NOT_YOURS": ("检查凭证与 `partner` 是否属于同一家", "check that credentials and `partner` belong together"),
     "COUNT_DIFFERS": SEND_ANEW,
     "HASH_DIFFERS": (
         "改正后以新的 report_id 发送；回执不符则重新取文件",
-        "the same; of a receipt: fetch the file again",
+        "the same; for a receipt: fetch the file again",
     ),
-    "EMPTY": ("不发空报告", "send no empty reports"),
+    "EMPTY": ("不发空报告", "do not send empty reports"),
     "TOO_MANY": ("拆成多份", "split it"),
     "JOB_INVALID": SEND_ANEW,
-    "ID_REUSED": ("新内容用新的编号；原内容已在案", "other content needs another id; what was sent first stands"),
+    "ID_REUSED": ("新内容用新的编号；原内容已在案", "use another id for other content; what was sent first counts"),
     "CHUNK_INVALID": (
         "重发该片；别片有误则整份作为下一修订",
         "send the chunk again, or the whole as the next revision",
@@ -87,23 +87,23 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "ROLE_UNKNOWN": REPORT_ANEW,
     "FIELD_MISSING": REPORT_ANEW,
     "FIELD_INVALID": REPORT_ANEW,
-    "NOT_AUTHORISED": ("由有权的一方报送", "leave it to the kind of partner whose milestone it is"),
-    "NO_RELATION": ("核对是否本行、本厂的卡", "see whether the plastic is yours"),
-    "PLASTIC_UNKNOWN": ("核对 card_ref 与 attempt", "look at card_ref and attempt"),
-    "JOB_UNKNOWN": ("核对 job_id", "look at the job_id"),
-    "NOT_CORRECTABLE": ("联系经办人员", "speak to the operators"),
-    "IN_FUTURE": ("校准时钟；`occurred_at` 为发生时间", "set your clock; `occurred_at` is when it happened"),
+    "NOT_AUTHORISED": ("由有权的一方报送", "leave it to the kind of partner that may report it"),
+    "NO_RELATION": ("核对是否本行、本厂的卡", "check whether the plastic is yours"),
+    "PLASTIC_UNKNOWN": ("核对 card_ref 与 attempt", "check card_ref and attempt"),
+    "JOB_UNKNOWN": ("核对 job_id", "check the job_id"),
+    "NOT_CORRECTABLE": ("联系经办人员", "contact the operators"),
+    "IN_FUTURE": ("校准时钟；`occurred_at` 为发生时间", "correct your clock; `occurred_at` is when it happened"),
     "PAUSED": ("排除原因后请经办人员恢复", "remove the cause and ask the operators to resume"),
-    "CARD_UNKNOWN": ("核对 cohort_id 与 application_id", "look at cohort_id and application_id"),
-    "SEALED_UNREADABLE": ("以我方现用公钥重新密封", "seal the values anew to our present key"),
+    "CARD_UNKNOWN": ("核对 cohort_id 与 application_id", "check cohort_id and application_id"),
+    "SEALED_UNREADABLE": ("以我方现用公钥重新密封", "seal the values again to our current key"),
     "EVENT_UNKNOWN": ("用表中的事件代码", "use a code of the table of holder events"),
-    "COHORT_WITHDRAWN": ("无需再报", "nothing more is to be reported"),
+    "COHORT_WITHDRAWN": ("无需再报", "stop reporting on it"),
     "DATA_ERASED": ("由持卡人重新申领", "the holder applies again"),
 }
 SUBMITTERS = frozenset(
     {"SUBMISSION_LIVE", "NOTHING_TO_AMEND", "SUBMISSION_UNDECIDED", "CITY_NOT_SERVED", "CALENDAR_UNKNOWN"}
 )
-"""Refusals that only who submits cohorts gets."""
+"""Refusals that only submitters of cohorts get."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -146,7 +146,7 @@ def topics(language: Language) -> str:
 
 
 def mistakes(language: Language) -> str:
-    """What is wrong in a report, and the code that it gets; each is tried on the pipeline's own checks."""
+    """Errors in a report and their codes, each tried on the pipeline's own checks."""
     rows = []
     for zh, en, spoil in MISTAKES:
         report = examples.collected()
@@ -175,7 +175,7 @@ def requests(language: Language) -> str:
     for request, (milestones_, zh, en) in REQUESTS.items():
         ways = [f"`{name}` ({', '.join(MILESTONES[name].reporters)})" for name in milestones_]
         if request in KEEPING:
-            ways.append(said(language, "该卡被注销时自动失效", "falls away when the plastic is cancelled"))
+            ways.append(said(language, "该卡被注销时自动失效", "becomes void when the plastic is cancelled"))
         rows.append([f"`{request}`", said(language, zh, en), "; ".join(ways)])
     return table(said(language, "请求|含义|以何回应", "Request|Meaning|Answered with").split("|"), rows)
 
@@ -205,7 +205,7 @@ def block(name: str, language: Language) -> str:
     """The content of a block.
 
     Raises:
-        KeyError: there is none of that name.
+        KeyError: there is no such block.
     """
     if name.startswith("milestones-"):
         return milestones(language, name.removeprefix("milestones-"))
@@ -244,7 +244,7 @@ EXAMPLES: dict[str, Callable[[], examples.Json]] = {
 
 
 def written(text: str, language: Language) -> str:
-    """A document with its blocks as they are now."""
+    """A document with its blocks regenerated."""
     return BLOCK.sub(lambda found: f"{found[1]}\n{block(found[2], language)}\n\n{found[3]}", text)
 
 

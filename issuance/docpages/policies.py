@@ -1,6 +1,6 @@
 """docs/policies.md, generated from the policies of all cities: `make docs`.
 
-A test holds the file in step with `policies/`.
+A test keeps the file in step with `policies/`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEAD = """\
 Generated from `policies/` by `make docs`; do not edit.
 
 天数除另有说明外为自然日，金额单位为分。出处：[press] 城市或媒体公告，[std] 标准，[rule] 自行设定、须由城市确认。
-Days are calendar days unless said otherwise, money is in fen. Sources: [press] a city's or a newspaper's notice,
+Days are calendar days unless stated otherwise, money is in fen. Sources: [press] a city's or a newspaper's notice,
 [std] a published standard, [rule] our own choice, to be confirmed by the city.
 """
 
@@ -70,7 +70,7 @@ def _sources(policy: Policy) -> list[str]:
 
 
 def value_text(value: Any) -> str:
-    """A figure as people read it."""
+    """A value as text."""
     if isinstance(value, DueDays):
         return f"{value.count} {'工作日 / working' if value.unit == 'working' else '自然日 / calendar'}"
     if isinstance(value, BaseModel):

@@ -17,9 +17,9 @@ BREAKS_TEXT = """\
 
 A break is a difference that somebody must explain. It has the evidence of both sides (`issuance break show
 BREAK_ID`), an age, a severity, an owner and a note. One that closes by itself closes when later evidence explains
-it, and opens again when its difference comes back. What a person has explained stays closed while the difference
-stands as it was, and opens again when it changes, or had gone and comes back. One that does not hold a cohort open
-is watched only. In whatever order, however late or often the evidence comes, it is the same break in the end.
+it, and is reopened when its difference comes back. What a person has explained stays closed while the difference is
+unchanged, and is reopened when it changes, or had gone and comes back. One that does not hold a cohort open is only
+watched. The result does not depend on the order of the evidence, nor on late or repeated reports.
 """
 EQUATIONS_TEXT = """\
 每个等式的左边来自一份记录，右边把其他记录归入各栏，每项恰在一栏。两边逐项相等且标 ✗ 的一栏为空，等式才成立；不
@@ -27,10 +27,10 @@ EQUATIONS_TEXT = """\
 分之和即整个批次。每张卡都已办结、没有影响结清的未决差异和未答复请求、全部等式成立时，批次结清。
 
 The left side of an equation comes from one record, the right side puts other records into buckets, each entity
-into exactly one. It holds when both sides are equal, entity by entity, and nothing stands in a bucket marked ✗;
-what differs is listed. An entity belongs to the one partner who has to answer for it: `issuance cohort statement
-ID --partner P` shows that partner's part, and the parts sum up to the cohort. A cohort closes when every card has
-ended, no break that holds and no request is open, and every equation holds.
+into exactly one. It holds when both sides are equal, entity by entity, and every bucket marked ✗ is empty; what
+differs is listed. An entity belongs to the one partner who is responsible for it: `issuance cohort statement
+ID --partner P` shows that partner's part, and the parts add up to the cohort. A cohort closes when every card has
+ended, no request and no break that holds it is open, and every equation holds.
 """
 BREAK_HEAD = (
     "Kind",
@@ -43,7 +43,7 @@ BREAK_HEAD = (
     "What to do next",
     "Evidence",
 )
-KINDS = {"factory": "制卡厂", "bank": "银行", "hrss": "人社", "carrier": "邮政快递"}
+KINDS = {"factory": "制卡厂", "bank": "银行", "hrss": "人社", "carrier": "承运方"}
 UNITS = {"row": "行", "card": "卡", "plastic": "实体卡", "plastic in a consignment": "交接中的实体卡"}
 
 
@@ -80,7 +80,7 @@ def _equation_row(equation: Equation) -> tuple[str, ...]:
 def equations_section() -> Iterator[str]:
     """Every closing equation with its buckets."""
     yield from ("## 结清等式 / Closing equations", "", EQUATIONS_TEXT)
-    yield from table(("Equation", "说明", "Meaning", "Unit", "Answered for by"), map(_equation_row, EQUATIONS))
+    yield from table(("Equation", "说明", "Meaning", "Unit", "Responsible"), map(_equation_row, EQUATIONS))
     buckets = [
         _bucket(equation, bucket)
         for equation in EQUATIONS

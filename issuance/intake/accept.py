@@ -25,9 +25,9 @@ from issuance.vault.masking import mask_person
 from issuance.wire.news import tell_cohort
 
 BLOCKS_AT_ONCE = 4
-"""While S3 takes one block the next is made ready; no more wait in memory."""
+"""Blocks in flight: while S3 stores one the next is prepared, and no more wait in memory."""
 INTAKE_SOURCE = "INTAKE"
-"""The source of holder events that intake itself finds; no partner has this name."""
+"""The source of holder events that intake itself raises; no partner has this name."""
 
 VAULT_FIELDS = (
     "name", "id_type", "id_number", "social_security_number", "sex", "birth_date", "nationality", "phone",
@@ -53,7 +53,7 @@ def accept_part(intake: Intake, part: int) -> int:
     lines = {line for _, line, _ in accepted.values()}
     frame = frame[frame["card_ref"].isin(list(accepted)) & frame["line"].isin(list(lines))]
     if len(frame) != len(accepted):  # a person was erased from the part: positions would shift under the cards
-        raise Broken("ROWS_MISSING", f"part {part} holds {len(frame)} of {len(accepted)} accepted rows")
+        raise Broken("ROWS_MISSING", f"part {part} has only {len(frame)} of {len(accepted)} accepted rows")
     frame = _with_order(intake, frame)
     rows = list(_seal_blocks(intake, part, frame, accepted, now))
     with transaction(intake.settings.database_url) as connection:
@@ -141,12 +141,12 @@ def _card_rows(
 
 
 def _is_held(policy: Policy, kind: str, method: str, fee_status: str) -> bool:
-    """Whether a card waits for its fee: the policy holds such cards, something is to be paid, and it is not."""
+    """Whether a card waits for its fee: the policy holds such cards, something is due, and it is unpaid."""
     return policy.hold_until_paid and fee_status == "unpaid" and policy.charge(kind, method) > 0
 
 
 class CardRow(NamedTuple):
-    """A new card as it is copied into the table `card`, column by column; the others have their defaults there."""
+    """A new card as copied into the table `card`; all other columns have defaults."""
 
     card_ref: bytes
     cohort_no: int
@@ -179,7 +179,7 @@ CARD_TYPES = (
 
 
 def _insert_cards(connection: Connection, rows: Sequence[CardRow]) -> None:
-    """Make a part's cards by COPY, all of them in this transaction; from an earlier try all of them stand, or none."""
+    """Make a part's cards by COPY in one transaction, so that an earlier try left all of them or none."""
     if not rows or connection.execute("SELECT FROM card WHERE card_ref = %s", (UUID(bytes=rows[0][0]),)).fetchone():
         return
     with connection.cursor().copy(f"COPY card ({', '.join(CardRow._fields)}) FROM STDIN (FORMAT binary)") as copy:
@@ -234,7 +234,7 @@ def finish_submission(intake: Intake) -> dict[str, int]:
 
 
 def _tell_second_applications(connection: Connection, intake: Intake) -> None:
-    """A reapplication for a card in store is a holder event of that card, whose source is intake itself."""
+    """A reapplication for a card in store becomes a holder event of that card, with intake as its source."""
     connection.execute(
         "WITH told AS (INSERT INTO holder_event (source, event_id, sha256, event, card_ref, occurred_at)"
         " SELECT %s, event_id, sha256(convert_to(event_id || card_ref, 'UTF8')), 'SECOND_APPLICATION', card_ref, %s"

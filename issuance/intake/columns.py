@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name and the Chinese headers that stand for it (the first is its label)."""
+    """One column: its name and its Chinese header aliases (the first is its label)."""
 
     name: str
     zh: tuple[str, ...]
@@ -81,7 +81,7 @@ CONDITIONS: tuple[Condition, ...] = (
 )
 
 CODES: dict[str, dict[str, tuple[str, ...]]] = {
-    # column: code: the Chinese words that stand for it (the first is its label)
+    # column: code: its Chinese aliases (the first is its label)
     "category": {
         "retiree": ("退休人员", "退休"),
         "employee": ("在职职工", "在职"),

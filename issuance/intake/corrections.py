@@ -1,7 +1,7 @@
 """Corrections: a row of `submit --amends` names a quarantined line by file and line, and only such a line (contract).
 
-What a line is called is decided in one query, asked when a correction is submitted, so that people hear at once, and
-again when it is decided, because another correction may have come in between.
+Whether a line may be corrected is decided by one query, run when a correction is submitted, so that people learn at
+once, and again when it is decided, because another correction may have come in between.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ FROM named n LEFT JOIN LATERAL (
     WHERE r.cohort_no = %(cohort)s AND r.submission >= {LAST_WHOLE} AND (r.file, r.line) = (n.of_file, n.of_line)
     ORDER BY r.submission DESC LIMIT 1) t ON true
 """
-"""Of each named line: what forbids to correct it, NULL if nothing does. `named` (of_file, of_line) is the caller's."""
+"""For each named line: why it may not be corrected, NULL if it may. The caller provides `named` (of_file, of_line)."""
 
 
 def lines_named(frame: pd.DataFrame, path: Path) -> list[tuple[str, int]]:
     """The (file, line) that each row of a correction names.
 
     Raises:
-        Refused: a line that is no number, or no file.
+        Refused: a line number or a file name is missing or invalid.
     """
     readable = matches(frame["of_line"], "[1-9][0-9]{0,8}") & (frame["of_file"] != "").to_numpy()
     wrong = frame["line"][~readable].tolist()[:LISTED]
@@ -58,7 +58,7 @@ def lines_named(frame: pd.DataFrame, path: Path) -> list[tuple[str, int]]:
 def check_correction(
     connection: Connection, cohort_id: str, files: Sequence[str], named: Sequence[tuple[str, int]]
 ) -> None:
-    """Refuse a correction that names what cannot be corrected; the first lines of each sort are listed.
+    """Refuse a correction that names what cannot be corrected; the first lines of each kind are listed.
 
     Raises:
         Refused: a line is accepted, a duplicate, corrected already, named twice, or unknown; or a file of this name
@@ -77,7 +77,7 @@ def check_correction(
         raise Refused(
             "FILE_NAME_USED",
             f"该批次已提交过同名文件 {used[0][0]}，行号会混淆：请换一个文件名。"
-            f" / a file called {used[0][0]} was submitted before: give this one another name.",
+            f" / a file called {used[0][0]} was already submitted: rename this one.",
             files=[row[0] for row in used],
         )
     _refuse_lines(_uncorrectable(connection, values, named))
@@ -113,9 +113,9 @@ def _refuse_lines(wrong: Sequence[tuple[str, int, str]]) -> None:
 
 
 def judge_named_lines(connection: Connection, intake: Intake) -> None:
-    """Rows of a correction that name no open quarantined line get that as their only reason."""
+    """Rows of a correction that do not name an open quarantined line get that as their only reason."""
     connection.execute(
-        # parts that somebody else has announced may name nothing at all
+        # parts announced by somebody else may name nothing at all
         "UPDATE row_outcome SET of_file = '', of_line = 0 WHERE (cohort_no, submission) = (%s, %s) AND of_file IS NULL",
         intake.key,
     )
@@ -140,10 +140,10 @@ def judge_named_lines(connection: Connection, intake: Intake) -> None:
 
 
 def mark_corrected(connection: Connection, intake: Intake) -> None:
-    """The lines that this correction has corrected are open work no more. Locks them; each is corrected once.
+    """Mark the lines that this correction corrects as done. Locks them; each is corrected once.
 
     Raises:
-        Retryable: another correction has just taken one of them; the next try names it.
+        Retryable: another correction has just corrected one of them; the next try reports it.
     """
     values = {"cohort": intake.cohort_no, "submission": intake.submission, "final": list(FINAL)}
     named = (
@@ -158,4 +158,4 @@ def mark_corrected(connection: Connection, intake: Intake) -> None:
         values,
     )
     if done.rowcount != wanted:
-        raise Retryable("LINES_TAKEN", f"{wanted - done.rowcount} lines were corrected by another submission just now")
+        raise Retryable("LINES_TAKEN", f"{wanted - done.rowcount} lines have just been corrected by another submission")

@@ -24,7 +24,7 @@ from issuance.settings import Settings
 from issuance.vault.objects import ObjectStore
 
 LINK_SECONDS = 7 * 24 * 3600
-"""How long a link opens without a login; S3 signs for a week at the most."""
+"""How long a link works without a login; S3 signs for a week at most."""
 
 # scripts, styles and pictures from other hosts, the newsletter, and what only works beside the rest of a GX site
 FOREIGN = re.compile(
@@ -53,7 +53,7 @@ def docs_key(cohort_id: str, submission: int, page: str = "index.html") -> str:
 
 
 def docs_link(settings: Settings, cohort_id: str, submission: int) -> str:
-    """A link to a submission's first page that opens for a week."""
+    """A link to a submission's first page, valid for a week."""
     return ObjectStore.of(settings).link(docs_key(cohort_id, submission), LINK_SECONDS)
 
 
@@ -66,7 +66,7 @@ def with_links(settings: Settings, cohort: dict[str, Any]) -> dict[str, Any]:
 
 
 def publish_data_docs(intake: Intake) -> str:
-    """Render and store the pages of a decided submission: one for all of it, and one a part. Again is once.
+    """Render and store the pages of a decided submission: one overall and one per part. Idempotent.
 
     Returns the object key of the first page.
     """
@@ -97,7 +97,7 @@ def _found(summary: Mapping[str, Any]) -> Found:
 
 
 def render_page(found: Found, policy: Policy, day: date, name: str, all_rules: bool) -> str:
-    """One page of static HTML that refers to no other host."""
+    """One page of static HTML without references to other hosts."""
     prepare_great_expectations()
     renderer: Any = import_module("great_expectations.render.renderer")  # not typed
     view: Any = import_module("great_expectations.render.view")
@@ -129,7 +129,7 @@ def _suite_result(found: Found, policy: Policy, day: date, name: str, all_rules:
 
 
 def _results(found: Found, policy: Policy, all_rules: bool) -> Iterator[Any]:
-    """The result of every rule, those that found something first."""
+    """The result of every rule, failed rules first."""
     from great_expectations.core import ExpectationValidationResult
 
     from issuance.intake.expectations import described_expectation

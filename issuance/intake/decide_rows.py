@@ -20,7 +20,7 @@ DECIDED = (
     "EXISTS (SELECT FROM submission s WHERE (s.cohort_no, s.number) = (r.cohort_no, r.submission)"
     " AND s.state IN ('VALIDATED', 'WAITING_FOR_OPERATOR', 'ACCEPTED'))"
 )
-"""A row (r) of a submission whose decision stands, whatever its number: corrections may overtake each other."""
+"""A row (r) of a decided submission, whatever its number: corrections may overtake each other."""
 
 
 def decide_rows(intake: Intake) -> str:
@@ -79,7 +79,7 @@ def _quarantine_reused_ids(connection: Connection, intake: Intake) -> None:
 
 
 def _mark_repeated_applications(connection: Connection, intake: Intake) -> None:
-    """An application that is a card of this cohort already is that card, however it stands by now."""
+    """An application that is already a card of this cohort stays that card, whatever its state by now."""
     connection.execute(
         "UPDATE row_outcome r SET outcome = 'duplicate', reasons = ARRAY['DUPLICATE_PERSON'] FROM card c"
         " WHERE (r.cohort_no, r.submission) = (%s, %s) AND r.outcome = 'accepted' AND c.card_ref = r.card_ref",
@@ -90,8 +90,8 @@ def _mark_repeated_applications(connection: Connection, intake: Intake) -> None:
 def _weigh_earlier_cards(connection: Connection, intake: Intake) -> None:
     """Against the person's acceptance of any cohort: the table of duplicates, by kind and standing.
 
-    Of several rows that would hand out the same card in store again, the first does. What was weighed against stays in
-    the table `earlier`, so that a row can take no other's place (`_hold_persons`).
+    Of several rows that would hand out the same card in store again, the first does. What a row was compared with stays
+    in the table `earlier`, so that it cannot replace anything else (`_hold_persons`).
     """
     connection.execute(
         "CREATE TEMP TABLE earlier ON COMMIT DROP AS SELECT a.person, a.card_ref FROM acceptance a WHERE a.person IN"
@@ -149,12 +149,12 @@ def _mark_duplicates(connection: Connection, intake: Intake) -> None:
 
 
 def _hold_persons(connection: Connection, intake: Intake) -> None:
-    """Every accepted row becomes its person's acceptance, in place of the one it was weighed against.
+    """Every accepted row becomes its person's acceptance, in place of the one it was compared with.
 
     The primary key makes a second one impossible, whoever inserts it and with or without the lock above.
 
     Raises:
-        Retryable: another submission has just accepted one of these persons; the next try finds a duplicate.
+        Retryable: another submission has just accepted one of these people; the next try finds a duplicate.
     """
     own = "(r.cohort_no, r.submission) = (%(cohort)s, %(submission)s) AND r.outcome = 'accepted'"
     values = {"cohort": intake.cohort_no, "submission": intake.submission}
@@ -168,7 +168,7 @@ def _hold_persons(connection: Connection, intake: Intake) -> None:
         values,
     )
     if held.rowcount != wanted:
-        raise Retryable("PERSONS_TAKEN", f"{wanted - held.rowcount} persons were just accepted by another submission")
+        raise Retryable("PERSONS_TAKEN", f"{wanted - held.rowcount} people were just accepted by another submission")
 
 
 def _judge(connection: Connection, intake: Intake) -> str:

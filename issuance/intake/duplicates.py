@@ -1,4 +1,4 @@
-"""Duplicates: what becomes of a row, by its kind and by how the person's earlier card stands (contract.md).
+"""Duplicates: what becomes of a row, by its kind and the status of the person's earlier card (contract.md).
 
 The table is data: the decision, docs/rules.md and the tests are made from it.
 """
@@ -9,13 +9,13 @@ from issuance.words.lifecycle import states_with
 
 STANDINGS: dict[str, tuple[str, str]] = {
     "none": ("无", "no earlier card"),
-    "under_way": ("办理中", "accepted, not yet in the holder's hands"),
-    "in_store": ("退回在库", "came back uncollected and lies in store"),
+    "under_way": ("办理中", "accepted, not yet collected"),
+    "in_store": ("退回在库", "came back uncollected and is in store"),
     "live": ("已领取", "collected, active or not"),
-    "lost": ("正式挂失", "reported lost for good"),
+    "lost": ("正式挂失", "formally reported lost"),
     "cancelled": ("已注销、撤回或销毁", "cancelled, withdrawn or destroyed"),
 }
-"""How a person's earlier card stands: Chinese and English."""
+"""The status of a person's earlier card: Chinese and English."""
 
 STATES: dict[str, tuple[str, ...]] = {
     # standing: states of the card (words.lifecycle); every other state, and a row that is no card yet: under way

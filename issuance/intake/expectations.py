@@ -88,7 +88,7 @@ def expectation_of(rule: Rule, context: str, severity: str) -> ExpectRowsToPassR
 
 
 def described_expectation(rule: Rule, severity: str) -> ExpectRowsToPassRule:
-    """One rule as Data Docs show it: its code and texts, without the context it was judged in."""
+    """One rule as Data Docs show it: its code and texts, without its evaluation context."""
     shown = expectation_of(rule, "", severity)
     shown.description = f"{rule.id} ({severity}): {rule.zh} / {rule.en}"
     return shown

@@ -20,16 +20,16 @@ AMENDS = {"file": "of_file", "文件": "of_file", "line": "of_line", "行号": "
 IGNORED = {"reasons": "", "原因": "", "remedy": "", "处理办法": ""}
 """Headers that `quarantine export` adds for people; a correction may keep them."""
 LISTED = 20
-"""Columns or lines named in a refusal at most."""
+"""The maximum number of columns or lines named in a refusal."""
 
 FORMULA = r"\A'*[=+\-@\t\r]"
-"""How a cell begins that a spreadsheet would take for a formula, however often it was defused."""
+"""The start of a cell that a spreadsheet would take for a formula, however often it was defused."""
 DEFUSED = r"\A'('*[=+\-@\t\r])"
 _FORMULA = re.compile(FORMULA)
 
 
 def defuse(value: str) -> str:
-    """A cell that a spreadsheet does not run: an apostrophe before what looks like a formula. `fuse` takes it back."""
+    """A cell that a spreadsheet does not execute: an apostrophe before what looks like a formula. `fuse` undoes it."""
     return f"'{value}" if _FORMULA.match(value) else value
 
 
@@ -52,7 +52,7 @@ def columns_of(header: Sequence[str], path: Path, amends: bool = False) -> list[
     known = HEADERS | (AMENDS | IGNORED if amends else {})
     unknown = [cell or f"#{position}" for position, cell in enumerate(cells, 1) if cell.lower() not in known]
     if len(unknown) == len(cells):
-        refuse("HEADER_MISSING", path)  # and name nothing: the first line may be a person's row
+        refuse("HEADER_MISSING", path)  # and quote nothing: the first line may be a person's row
     if unknown and {cell.lower() for cell in unknown} <= set(AMENDS | IGNORED):
         refuse("CORRECTION_COLUMNS", path, ", ".join(unknown), columns=unknown)
     if unknown:

@@ -1,6 +1,6 @@
 """Numbers with a check digit: citizen numbers (GB 11643-1999), and the days inside them.
 
-Vectorised: a Series of n texts in, numpy arrays of length n out. Nothing here refuses; `rules.py` does.
+Vectorised: a Series of n texts in, numpy arrays of length n out. Nothing is refused here; `rules.py` does that.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)
 
 @dataclass(frozen=True)
 class NumberParts:
-    """What n 18-character numbers say; `born` and `male` mean something only where `shaped`."""
+    """The contents of n 18-character numbers; `born` and `male` are valid only where `shaped`."""
 
     shaped: Bools
     genuine: Bools
     """Shaped, and the check digit holds."""
     born: Days
-    """Day of birth; NaT where positions 7-14 are no real day."""
+    """Day of birth; NaT where positions 7-14 are not a real day."""
     male: Bools
 
 

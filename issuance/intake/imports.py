@@ -1,4 +1,4 @@
-"""What has to be done before Great Expectations is imported; call it first, inside the function that imports it."""
+"""Preparation before Great Expectations is imported; call it first, inside the function that imports it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def is_registered(settings: Settings, cohort_id: str) -> bool:
 
 
 def take_in_whole(settings: Settings, cohort_id: str) -> bool:
-    """Take in the first submission of a cohort, once registered; whether it was accepted without a person's answer."""
+    """Take in a cohort's first submission, once registered; returns whether it was accepted without asking a person."""
     intake = open_intake(settings, cohort_id, 0)
     parts = list_parts(intake)
     for part in parts:

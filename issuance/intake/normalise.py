@@ -28,7 +28,7 @@ NOTES: dict[str, tuple[str, str]] = {
     "name_dot": ("姓名间隔号改为 ·", "another dot in a name"),
     "code_label": ("中文代码值改为代码", "the Chinese label of a code"),
 }
-"""Kind of note: what it says in Chinese and English; counted in values, not rows."""
+"""Kind of note: its text in Chinese and English; counted per value, not per row."""
 
 FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 # NBSP, ideographic space, zero-width space and byte order mark travel along when people copy from web pages
@@ -64,7 +64,7 @@ def _lower(values: pa.Array) -> pa.Array:
 
 
 def _number(values: pa.Array) -> pa.Array:
-    """Numbers without the apostrophe that people type so that Excel leaves them alone."""
+    """Numbers without the apostrophe that people type to make Excel keep them as text."""
     if not pc.any(pc.starts_with(values, "'")).as_py():
         return values
     return pc.replace_substring_regex(values, r"\A'+([0-9A-Za-z+])", r"\1")

@@ -1,6 +1,6 @@
-"""What the row rules ask of each category's papers and ages: retirees, minors, foreigners, people at work.
+"""Row rules on each category's documents and ages: retirees, minors, foreigners, employees.
 
-As in `predicates.py`: a frame of normalised texts in, per row whether it passes; what another rule refuses passes.
+As in `predicates.py`: a frame of normalised texts in, pass or fail per row out; what another rule refuses passes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from issuance.intake.identifiers import Bools, NumberParts, ages, number_parts, 
 from issuance.intake.predicates import RuleContext, as_bools, given, numbers_of, one_of, zeroed
 
 ADULT = 18
-"""Completed years at which a person is no minor any more. Source: Civil Code, article 17."""
+"""Completed years at which a person is an adult. Source: Civil Code, article 17."""
 WORKING_AGE = 16
 """Completed years from which a person may be employed. Source: Labour Law, article 15."""
 
@@ -30,7 +30,7 @@ def guardian_number(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def guardian_differs(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """A guardian is another person."""
+    """A guardian is somebody other than the holder."""
     same = as_bools(frame["guardian_id_number"] == frame["id_number"])
     return ~(same & given(frame, "guardian_id_number"))
 
@@ -42,12 +42,12 @@ def foreigner_papers(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def _born(frame: pd.DataFrame, parts: NumberParts) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
-    """The day of birth: a genuine number is believed rather than the column, which has a rule of its own."""
+    """The day of birth: taken from a genuine number rather than from the column, which has a rule of its own."""
     return np.where(parts.genuine, parts.born, real_days(frame["birth_date"]))
 
 
 def minor_is_minor(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """Who is a minor has not completed 18 years."""
+    """A minor has not completed 18 years."""
     years = ages(_born(frame, numbers_of(frame)), context.business_day)
     return ~one_of(frame, "category", ("minor",)) | as_bools(years < ADULT)
 

@@ -1,4 +1,4 @@
-"""Intakes that are due to start: the answer that cohort_starter asks for (principle 1)."""
+"""Intakes that are due to start, as queried by cohort_starter (principle 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos that come along with a package: sealed one by one on S3, and looked at again when their rows are validated.
+"""Photos submitted with a package: sealed one by one on S3, and checked when their rows are validated.
 
 A photo's object is named by its SHA-256; the file name that a row gives (photo_ref) stays inside the sealed part.
 """
@@ -24,7 +24,7 @@ from issuance.vault.photos import photo_key
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 THREADS = 8
-"""S3 and the seal wait for each other otherwise."""
+"""Uploads and sealing would otherwise wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Photo:
 
 
 class PhotoStore:
-    """Writes and judges one cohort's photos."""
+    """Writes and checks one cohort's photos."""
 
     def __init__(self, store: ObjectStore, keys: KeyService, cohort_id: str) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class PhotoStore:
         self._cohort_id = cohort_id
 
     def put_all(self, photos: Sequence[Photo]) -> None:
-        """Seal photos and store each under the hash that its row names; a photo that is another one is told later."""
+        """Seal photos and store each under the hash that its row names; a mismatch is reported at validation."""
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(self._put, photos):
                 pass
@@ -62,7 +62,7 @@ class PhotoStore:
         key, content = photo_key(self._cohort_id, photo.sha256), photo.path.read_bytes()
         sealed = self._keys.seal(self._cohort_id, key, content)
         if hashlib.sha256(content).hexdigest() != photo.sha256:
-            self._store.put_if_absent(key, sealed)  # never in place of the right one
+            self._store.put_if_absent(key, sealed)  # never overwrites the right one
         else:
             self._store.put(key, sealed)
 
@@ -78,10 +78,10 @@ class PhotoStore:
 
 
 def photos_named(frame: pd.DataFrame, folder: Path, file: Path) -> Iterator[Photo]:
-    """The photos of a batch of rows that lie in the folder; one that is not there is told when its row is validated.
+    """The photos of a batch of rows found in the folder; a missing one is reported when its row is validated.
 
     Raises:
-        Refused: a name leads out of the folder, or a file is larger than a photo is; names the row's line.
+        Refused: a name points outside the folder, or a file is too large for a photo; names the row's line.
     """
     named = frame[["line", "photo_ref", "photo_sha256"]][(frame["photo_ref"] != "").to_numpy()]
     root = folder.resolve()
@@ -99,7 +99,7 @@ def photos_named(frame: pd.DataFrame, folder: Path, file: Path) -> Iterator[Phot
 
 
 def _below(root: Path, ref: str, file: Path, line: int) -> Path:
-    """The file that a row names, with links followed, if it lies below the folder."""
+    """The file that a row names, symlinks resolved, if it is inside the folder."""
     try:
         path = (root / ref).resolve()
     except (OSError, ValueError, RuntimeError):
@@ -107,7 +107,7 @@ def _below(root: Path, ref: str, file: Path, line: int) -> Path:
     if not path.is_relative_to(root):
         _refuse(
             "PHOTO_PATH", file, line, "照片文件名指向 photos 文件夹之外，请只填写其中的文件名。",
-            "photo_ref leads out of the photos folder: give the name of a file in it.",
+            "photo_ref points outside the photos folder: give the name of a file in it.",
         )  # fmt: skip
     return path
 

@@ -1,4 +1,4 @@
-"""A photo that comes along with a row: what is found wrong with it, by its bytes alone.
+"""The check of a photo submitted with a row, by its bytes alone.
 
 Recent, bare-headed, white background, JPEG of 358×441 pixels, a light border (domain.md, Checks on an application).
 """
@@ -17,13 +17,13 @@ from issuance.intake.identifiers import Bools
 from issuance.intake.predicates import Predicate, RuleContext
 
 FINDING = "photo_finding"
-"""The column beside a row's own that holds what `judge_photo` found; '' where nothing is wrong or no photo is named."""
+"""The extra column with the result of `judge_photo`; '' where nothing is wrong or no photo is named."""
 WIDTH, HEIGHT = 358, 441
 LIGHT = 230
 """Grey value (0-255) from which a border pixel counts as white."""
 LIGHT_SHARE = 0.95
 MAX_BYTES = 1 << 20
-"""Bytes of a photo at most. [rule] A JPEG of this size has 20 to 100 KB."""
+"""The maximum size of a photo in bytes. [rule] A JPEG of these dimensions has 20 to 100 KB."""
 
 
 def judge_photo(content: bytes, sha256: str) -> str:
@@ -50,7 +50,7 @@ def _light_border(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bo
 
 
 def finds(code: str) -> Predicate:
-    """Rows whose photo was not found wrong in this way."""
+    """Rows whose photo does not have this problem."""
 
     def passes(frame: pd.DataFrame, context: RuleContext) -> Bools:
         return np.asarray(frame[FINDING] != code, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""What the row rules ask: each predicate takes a frame of normalised texts and says per row whether it passes.
+"""The predicates of the row rules: each takes a frame of normalised texts and returns pass or fail per row.
 
 An empty value, and a value that another rule already refuses, passes here: a row carries the reason that names the
 cause, not its consequences. Pure: no I/O, no clock; the business day comes with the context.
@@ -35,7 +35,7 @@ from issuance.intake.regions import abolished_regions, known_regions
 
 @dataclass(frozen=True)
 class RuleContext:
-    """What rules need to know beside the row: the city's policy, the registry's banks, the Shanghai business day."""
+    """What rules need besides the row: the city's policy, the registry's banks, the Shanghai business day."""
 
     policy: Policy
     banks: frozenset[str]
@@ -73,7 +73,7 @@ CITIZEN = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 
 
 def as_bools(values: pd.Series | Bools) -> Bools:
-    """As a plain array."""
+    """A column as a plain array."""
     return np.asarray(values, dtype=np.bool_)
 
 
@@ -88,7 +88,7 @@ def one_of(frame: pd.DataFrame, column: str, values: frozenset[str] | tuple[str,
 
 
 def any_of(cases: Iterable[Bools]) -> Bools:
-    """Where one of the cases holds."""
+    """Where at least one of the conditions holds."""
     return reduce(np.logical_or, cases)
 
 
@@ -146,7 +146,7 @@ def id_shape(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def id_is_new(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """A resident's number is none of the 15-digit generation."""
+    """A resident's number is not a 15-digit one."""
     return ~(one_of(frame, "id_type", ("resident_id",)) & matches(frame["id_number"], OLD_NUMBER))
 
 
@@ -157,14 +157,14 @@ def id_region(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def id_county(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """The first six digits of a resident's number stand in a list of GB/T 2260; numbers without a province pass."""
+    """The first six digits of a resident's number are in a list of GB/T 2260; numbers without a province pass."""
     resident = one_of(frame, "id_type", ("resident_id",)) & matches(frame["id_number"], NUMBER)
     county = frame["id_number"].str[:6]
     return ~resident | ~as_bools(county.str[:2].isin(ID_PROVINCES)) | as_bools(county.isin(known_regions().keys()))
 
 
 def id_check_digit(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """GB 11643 check digit of every type that has one; a number that Excel has cut is named as that."""
+    """GB 11643 check digit of every type that has one; a number truncated by Excel is reported as such instead."""
     parts = numbers_of(frame)
     return ~parts.shaped | parts.genuine | zeroed(frame["id_number"])
 
@@ -214,7 +214,7 @@ def name_shape(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def region_known(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """A code of GB/T 2260, an abolished one too."""
+    """A code of GB/T 2260, abolished ones included."""
     return one_of(frame, "region_code", ("", *known_regions()))
 
 
@@ -224,12 +224,12 @@ def region_in_force(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def postcode_whole(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """No postcode of five digits that began with the 0 of 010000 to 079999, which Excel drops."""
+    """Not a five-digit postcode: Excel drops the leading 0 of 010000 to 079999."""
     return ~matches(frame["postcode"], "[1-7][0-9]{4}")
 
 
 def bank_known(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """The bank stands in the registry."""
+    """The bank is in the registry."""
     return ~given(frame, "bank_code") | one_of(frame, "bank_code", context.banks)
 
 
@@ -247,7 +247,7 @@ def collection_offered(frame: pd.DataFrame, context: RuleContext) -> Bools:
 
 
 def application_id_impersonal(frame: pd.DataFrame, context: RuleContext) -> Bools:
-    """An application_id holds neither its own row's numbers nor anything that is a phone or citizen number."""
+    """An application_id contains neither its own row's numbers nor anything that is a phone or citizen number."""
     ids = frame["application_id"].str.upper()
     passed = np.ones(len(frame), dtype=np.bool_)
     for column in ("id_number", "phone", "guardian_id_number", "social_security_number"):

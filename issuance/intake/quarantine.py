@@ -1,4 +1,4 @@
-"""Quarantine as work: rows that were not accepted go back to who submitted them, with reason and remedy beside each."""
+"""Quarantine as a to-do list: rows not accepted go back to their submitter, each with reason and remedy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEADER = (*NAMES, "file", "line", "reasons", "remedy")
 
 @dataclass(frozen=True)
 class OpenLine:
-    """A quarantined row that nobody has corrected: where it stands, and why."""
+    """An uncorrected quarantined row: its file and line, and why."""
 
     object: str
     file: str
@@ -46,7 +46,7 @@ class OpenLine:
 def list_quarantine(connection: Connection, cohort_id: str, everything: bool = False) -> list[dict[str, Any]]:
     """Rows that were not accepted, with reasons, remedy and the card in the way (contract: quarantine list).
 
-    A row that a correction has answered is left out; with `everything` it is there too, told by `corrected`.
+    Rows that have been corrected are left out; with `everything` they are included and marked `corrected`.
     """
     rows = rows_of(
         connection,
@@ -71,8 +71,8 @@ def export_quarantine(settings: Settings, cohort_id: str, user: str, target: Pat
     The file is CSV (UTF-8 with BOM, formulas defused), or with `public_pem` that sealed to the key (JWE).
 
     Raises:
-        Refused: there is no such cohort, nothing open, the rows are another user's, the file exists, or the key is
-            none that seals.
+        Refused: unknown cohort, nothing open, the rows are another user's, the file exists, or the key is
+            not usable.
     """
     key = read_sealing_key(public_pem) if public_pem else None
     store = PartStore(ObjectStore.of(settings), KeyService(settings.keys_dir), cohort_id)
@@ -114,7 +114,7 @@ def _lines_for(connection: Connection, cohort_id: str, user: str) -> list[OpenLi
         raise Refused(
             "NOT_YOUR_SUBMISSION",
             f"隔离行含个人信息，只能由提交人 {submitters} 导出；当前用户是 {user}。"
-            f" / these rows hold personal data and go to who submitted them ({submitters}); you are {user}.",
+            f" / these rows contain personal data: only the submitter ({submitters}) may export them; you are {user}.",
             submitted_by=submitters,
         )
     return own
@@ -150,12 +150,14 @@ def create_private(target: Path) -> int:
         return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Refused(
-            "FILE_EXISTS", f"{target} 已存在，请换一个文件名。 / {target} exists: give another name.", file=str(target)
+            "FILE_EXISTS",
+            f"{target} 已存在，请换一个文件名。 / {target} exists: choose another name.",
+            file=str(target),
         ) from error
     except OSError as error:
         raise Refused(
             "FILE_UNWRITABLE",
-            f"无法写入 {target}，请检查文件夹和权限。 / {target} cannot be written: check folder and permissions.",
+            f"无法写入 {target}，请检查文件夹和权限。 / cannot write {target}: check folder and permissions.",
             file=str(target),
         ) from error
 
@@ -164,7 +166,7 @@ def read_sealing_key(path: Path) -> SealingKey:
     """The key of a PEM file, named after it; RSA and EC keys have one algorithm each.
 
     Raises:
-        Refused: it holds no public RSA or EC key.
+        Refused: it is not a public RSA or EC key.
     """
     try:
         pem = path.read_bytes()
@@ -177,6 +179,6 @@ def read_sealing_key(path: Path) -> SealingKey:
         return SealingKey(path.stem, "ECDH-ES+A256KW", pem)
     raise Refused(
         "KEY_UNUSABLE",
-        f"{path} 不是 RSA 或 EC 公钥（PEM）。 / {path} is no public RSA or EC key in PEM.",
+        f"{path} 不是 RSA 或 EC 公钥（PEM）。 / {path} is not a public RSA or EC key in PEM.",
         file=str(path),
     )

@@ -1,4 +1,4 @@
-"""The files of a cohort package as batches of text, read in a stream; a file that is not whole is refused by name.
+"""The files of a cohort package as batches of text, read in a stream; an incomplete file is refused by name.
 
 A text file is read twice: first its bytes (compression, encoding, binary content), so that most refusals come before
 the first batch, then its rows. What only the rows show (a half last row) is refused when the stream gets there, so a

@@ -23,7 +23,7 @@ from issuance.intake.refusals import refuse
 ZIP, COMPOUND = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 SUFFIXES = (".xlsx", ".xlsm", ".xls")
 UNPACKED_BYTES = 512 << 20
-"""Bytes that a workbook may unpack to: about 600,000 rows."""
+"""The maximum unpacked size of a workbook in bytes: about 600,000 rows."""
 COMPOUND_BYTES = 256 << 20
 CELLS = 16_000_000
 """Cells between the first and the last that has a value; the library holds 32 bytes for each, empty or not."""
@@ -61,7 +61,7 @@ def _check_width(batch: list[tuple[int, list[str]]], width: int, path: Path) -> 
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    """Rows as texts; the library is only given what unpacks to a sane size."""
+    """Rows as texts; files that unpack to an unreasonable size never reach the library."""
     with path.open("rb") as file:
         head = file.read(len(COMPOUND))
     if head.startswith(ZIP):
@@ -81,7 +81,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
 
 
 def _check_archive(path: Path) -> None:
-    """Hold every part of a workbook against its own checksum, and its size and its last cell against our limits."""
+    """Check every part of a workbook against its checksum, and its size and last cell against our limits."""
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()

@@ -35,7 +35,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _encoding(path: Path) -> str:
-    """Read all bytes once: whole gzip of a sane size, no binary, and which of the two encodings they are."""
+    """Read all bytes once: complete gzip of a reasonable size, no binary content, and which of the two encodings."""
     most = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
     utf8 = codecs.getincrementaldecoder("utf-8")()
     valid, size = True, 0
@@ -79,7 +79,7 @@ def _check_bytes(chunk: bytes, path: Path, first: bool) -> None:
 
 
 def _encoding_beside_utf8(path: Path) -> str:
-    """GB18030, unless the file is UTF-8 with damaged characters: those may decode as wrong but possible names."""
+    """GB18030, unless the file is damaged UTF-8: that could decode to wrong but plausible names."""
     gb18030 = codecs.getincrementaldecoder("gb18030")()
     lenient = codecs.getincrementaldecoder("utf-8")("replace")
     whole, good, bad = True, 0, 0

@@ -13,15 +13,15 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "NO_ROWS": ("文件只有表头、没有数据行，请重新导出。", "The file has a header and no rows: export it again."),
     "NOT_TEXT": (
         "文件不是 CSV、Excel 或 Parquet，请另存为 CSV UTF-8。",
-        "No CSV, Excel or Parquet: save it as CSV UTF-8.",
+        "Not CSV, Excel or Parquet: save it as CSV UTF-8.",
     ),
     "EXCEL_BROKEN": (
         "不是完整的 Excel 工作簿：可能已损坏、有密码，或是其他文件改名而来；ZIP 压缩包请先解压。",
-        "No whole Excel workbook: damaged, protected by a password, or another file renamed; unpack a ZIP first.",
+        "Not an intact Excel workbook: damaged, password-protected, or another file renamed; unpack a ZIP first.",
     ),
     "EXCEL_TOO_LARGE": (
         "Excel 表格展开后过大，请删除表格外的空白格式，或另存为 CSV UTF-8。",
-        "The workbook unpacks to too much: remove formats outside the table, or save it as CSV UTF-8.",
+        "The workbook is too large when unpacked: remove formats outside the table, or save it as CSV UTF-8.",
     ),
     "ENCODING_UTF16": ("文件是 UTF-16 编码，请另存为 CSV UTF-8。", "The file is UTF-16: save it as CSV UTF-8."),
     "ENCODING_UNKNOWN": (
@@ -32,30 +32,30 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "UTF-8 文件中有损坏的字符，请从源系统重新导出。",
         "Characters of this UTF-8 file are damaged: export it again from the source.",
     ),
-    "NUL_BYTES": ("文件含有空字节，请重新导出。", "The file holds NUL bytes: export it again."),
+    "NUL_BYTES": ("文件含有空字节，请重新导出。", "The file contains NUL bytes: export it again."),
     "GZIP_BROKEN": (
         "压缩文件不完整或已损坏，请重新压缩或重新传输。",
-        "The gzip file is cut or damaged: pack or send it again.",
+        "The gzip file is truncated or damaged: compress or send it again.",
     ),
     "GZIP_BOMB": (
         "压缩文件展开后异常庞大，请重新导出并压缩。",
-        "The gzip file unpacks to a huge size: export and pack it again.",
+        "The gzip file is too large when unpacked: export and compress it again.",
     ),
     "PARQUET_BROKEN": (
         "Parquet 文件不完整或不是 Parquet，请重新导出。",
-        "The file is no Parquet file or not a whole one: write it again.",
+        "Not a Parquet file, or an incomplete one: write it again.",
     ),
     "PARQUET_TYPE": (
         "Parquet 列的类型不能无损转为文本，请以字符串写出。",
-        "Columns of types that do not become text without loss: write them as strings.",
+        "Columns of types that cannot be converted to text without loss: write them as strings.",
     ),
     "PARQUET_TOO_LARGE": (
         "Parquet 的行组展开后过大，请以较小的行组写出。",
-        "Row groups that unpack to too much: write smaller ones.",
+        "Row groups are too large when unpacked: write smaller ones.",
     ),
     "LINE_TOO_LONG": (
         "有一行超过 1 MB，文件不是表格或缺少换行，请重新导出。",
-        "A line longer than 1 MB: no table, or line breaks are missing; export it again.",
+        "A line longer than 1 MB: not a table, or line breaks are missing; export it again.",
     ),
     "CORRECTION_COLUMNS": (
         "含有 file、line 等更正列：更正请加 --amends 提交，否则请删除这些列。",
@@ -70,7 +70,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "The first line has none of the columns' names: add the header; commas or tabs stand between columns.",
     ),
     "COLUMNS_UNKNOWN": ("有未知列，请删除或改名。", "Unknown columns: remove or rename them."),
-    "COLUMNS_REPEATED": ("有重复列，请只保留一列。", "Columns that stand twice: keep one of each."),
+    "COLUMNS_REPEATED": ("有重复列，请只保留一列。", "Repeated columns: keep one of each."),
     "COLUMNS_MISSING": ("缺少必需列，请补齐。", "Required columns are missing: add them."),
     "FIELD_COUNT": (
         "有的行字段数与表头不同，请检查逗号和引号。",
@@ -78,7 +78,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "LAST_ROW_INCOMPLETE": (
         "最后一行不完整，文件可能在传输中被截断，请重新传输。",
-        "The last row is incomplete, the file was probably cut: send it again.",
+        "The last row is incomplete, the file was probably truncated: send it again.",
     ),
     "QUOTE_BROKEN": ("引号未闭合或位置有误，请检查该行。", "A quote is misplaced or never closed: check that row."),
 }
@@ -86,26 +86,26 @@ REFUSALS: dict[str, tuple[str, str]] = {
 
 PACKAGE_REFUSALS: dict[str, tuple[str, str]] = {
     "FIELDS_MISSING": ("缺少提交所需的字段，请补齐。", "Fields of the submission are missing: add them."),
-    "FIELDS_INVALID": ("字段值无效，请按提示改正。", "Fields have no value of their kind: correct what is named."),
+    "FIELDS_INVALID": ("字段值无效，请按提示改正。", "Invalid field values: correct those named."),
     "MANIFEST_INVALID": ("清单文件无法使用或有未知字段。", "The manifest cannot be read or has unknown fields."),
     "FILE_MISSING": ("没有该文件或文件夹，请检查路径。", "No such file or folder: check the path."),
-    "COHORT_ID_INVALID": ("批次编号格式不符。", "The cohort ID has another form than 1 to 64 of A-Z a-z 0-9 _ . -"),
+    "COHORT_ID_INVALID": ("批次编号格式不符。", "Invalid cohort ID: use 1 to 64 of A-Z a-z 0-9 _ . -"),
     "COHORT_ID_RESERVED": (
         "check- 开头的批次编号留作一致性检查之用，请改名。",
-        "IDs that begin with check- are kept for conformance checks: name it otherwise.",
+        "IDs that begin with check- are reserved for conformance checks: choose another.",
     ),
-    "COHORT_UNKNOWN": ("没有该批次，请核对编号。", "There is no such cohort: check its ID."),
+    "COHORT_UNKNOWN": ("没有该批次，请核对编号。", "Unknown cohort: check its ID."),
     "FILE_NAMES_REPEATED": (
         "一次提交中有同名文件，请改名。",
-        "Two files of a package have one name: rename them, a line is named by file and number.",
+        "Two files of a package have the same name: rename them, since lines are named by file and number.",
     ),
     "COUNT_DIFFERS": (
         "行数与声明不符：先弄清哪个对，再提交。",
-        "The rows are not as many as declared: find out which is right, then submit again.",
+        "The number of rows differs from the declared one: find out which is right, then submit again.",
     ),
     "PHOTO_PATH": (
         "照片文件名指向照片文件夹之外，请只填写其中的文件名。",
-        "photo_ref leads out of the folder of photos: give the name of a file in it.",
+        "photo_ref points outside the photos folder: give the name of a file in it.",
     ),
     "PHOTO_TOO_LARGE": ("照片文件超过 1 MB，请重新导出。", "A photo is larger than 1 MB: export it again."),
     "SUBMISSION_LIVE": (
@@ -114,19 +114,19 @@ PACKAGE_REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "SUBMISSION_UNDECIDED": (
         "受理尚未结束，请稍后再更正。",
-        "Intake has not ended yet: correct the lines when it has.",
+        "Intake is still running: correct the lines when it has ended.",
     ),
     "NOTHING_TO_AMEND": (
         "批次没有可更正的提交。",
-        "The cohort has no submission to correct: submit it without --amends.",
+        "The cohort has no submission to correct: submit without --amends.",
     ),
     "FILE_NAME_USED": (
         "该批次已提交过同名文件，请换一个文件名。",
-        "A file of this name was submitted before: give the correction another one.",
+        "A file of this name was already submitted: rename the correction.",
     ),
     "LINES_NOT_CORRECTABLE": (
         "更正所指的行不是未决的隔离行：逐行列出原因和办法。",
-        "The correction names lines that are no open quarantined ones: each is listed with what to do instead.",
+        "The correction names lines that are not open in quarantine: each is listed with what to do instead.",
     ),
     "SUBMISSION_REFUSED": (
         "提交未被登记，原因代码在提示中。",
@@ -134,30 +134,30 @@ PACKAGE_REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "TOTALS_DIFFER": (
         "受理时行数与声明或封存的不符：重新提交；再次发生请查看日志。",
-        "Rows declared, sealed and decided differ: submit again; if it comes back, look into the logs.",
+        "Rows declared, sealed and decided differ: submit again; if it happens again, check the logs.",
     ),
     "TOO_MANY_QUARANTINED": (
         "隔离行超过 refuse_ratio：按 quarantine list 改好整个文件后重新提交。",
-        "More rows than refuse_ratio are quarantined: mend the file by `quarantine list` and submit it again.",
+        "More rows than refuse_ratio are quarantined: correct the file using `quarantine list` and submit it again.",
     ),
     "REFUSED_BY_OPERATOR": (
         "经办人员未同意继续：改好后重新提交。",
-        "An operator refused to go on: mend the file and submit it again.",
+        "An operator refused to continue: correct the file and submit it again.",
     ),
-    "NOTHING_TO_EXPORT": ("没有待更正的隔离行。", "There is no quarantined row to correct."),
+    "NOTHING_TO_EXPORT": ("没有待更正的隔离行。", "There are no quarantined rows to correct."),
     "NOT_YOUR_SUBMISSION": (
         "隔离行含个人信息，只给提交人：请由其登录后导出。",
-        "Rows hold personal data and go to who submitted them: that user has to log in and export.",
+        "Rows contain personal data: only the submitter may export them.",
     ),
-    "FILE_EXISTS": ("目标文件已存在，请换一个文件名。", "The target exists: give another name."),
+    "FILE_EXISTS": ("目标文件已存在，请换一个文件名。", "The target file already exists: choose another name."),
     "FILE_UNWRITABLE": (
         "目标无法写入，请检查文件夹和权限。",
-        "The target cannot be written: check folder and permissions.",
+        "Cannot write the target file: check folder and permissions.",
     ),
-    "KEY_UNUSABLE": ("不是 RSA 或 EC 公钥（PEM）。", "No public RSA or EC key in PEM: ask the receiver for one."),
+    "KEY_UNUSABLE": ("不是 RSA 或 EC 公钥（PEM）。", "Not a public RSA or EC key in PEM: ask the receiver for one."),
     "WAIVER_UNKNOWN": (
         "城市参数 waived_rules 中有不可豁免的规则：请改正参数。",
-        "waived_rules of the city's policy names what no city may waive: correct the policy.",
+        "waived_rules of the city's policy names rules that no city may waive: correct the policy.",
     ),
 }
 """Code of a refused package, correction or export: what it means and what to do; the message itself names the case."""

@@ -22,7 +22,7 @@ from issuance.wire.refusals import Message, Outcome
 def register_submissions(
     connection: Connection, messages: Sequence[Message], context: Context
 ) -> tuple[list[Outcome], list[Outgoing]]:
-    """Register announced packages: the same one again does nothing, other content under a live one is refused."""
+    """Register announced packages: idempotent; other content while a submission is live is refused."""
     return [Outcome(message, _register(connection, message.value or {}, context)) for message in messages], []
 
 
@@ -66,7 +66,7 @@ def _register(connection: Connection, value: Any, context: Context) -> str | Non
          value["submitted_by"]),
     )  # fmt: skip
     connection.execute(
-        # nothing of a refused cohort stands, so the next submission says anew what it is
+        # nothing of a refused cohort is kept, so the next submission sets its attributes anew
         "UPDATE cohort SET state = 'REGISTERED', city = %s, category = %s, opens_on = %s"
         " WHERE cohort_no = %s AND state = 'REFUSED'",
         (value["city"], value["category"], value["opens_on"], cohort_no),
@@ -77,9 +77,9 @@ def _register(connection: Connection, value: Any, context: Context) -> str | Non
 
 
 def may_not_submit(earlier: Sequence[tuple[str, bool]], amends: bool) -> str | None:
-    """Why a package may not be submitted to a cohort whose submissions stand as (state, amends); None if it may.
+    """Why a package may not be submitted to a cohort with these submissions (state, amends); None if it may.
 
-    `submit` asks it and tells people, registration asks it again: other submissions may have come in between.
+    `submit` checks it to tell people, registration checks it again: other submissions may have come in between.
     """
     live = [state for state, correction in earlier if state != "REFUSED" and not correction]
     if live and not amends:
@@ -92,7 +92,7 @@ def may_not_submit(earlier: Sequence[tuple[str, bool]], amends: bool) -> str | N
 
 
 def register_parts(connection: Connection, store: ObjectStore, cohort_id: str, number: int) -> list[int]:
-    """Take the manifest's parts into the ledger; returns their numbers. Again is once."""
+    """Take the manifest's parts into the ledger; returns their numbers. Idempotent."""
     row = connection.execute(
         "SELECT cohort_no, manifest FROM cohort JOIN submission USING (cohort_no) WHERE cohort_id = %s AND number = %s",
         (cohort_id, number),

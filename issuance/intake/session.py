@@ -1,4 +1,4 @@
-"""One submission's intake: what every step of it needs, opened anew by each task."""
+"""One submission's intake: the context of every step, opened anew by each task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from issuance.wire.news import tell_cohort
 
 @dataclass(frozen=True)
 class Intake:
-    """What every step of one submission's intake needs."""
+    """The context of one submission's intake."""
 
     settings: Settings
     cohort_id: str
@@ -64,7 +64,7 @@ def validated_key(intake: Intake, part: int) -> str:
 
 
 def require_state(connection: Connection, intake: Intake, state: str) -> None:
-    """Refuse to go on from another state; a finished submission may be run through again."""
+    """Refuse to continue from another state; a finished submission may be run again."""
     row = connection.execute("SELECT state FROM submission WHERE (cohort_no, number) = (%s, %s)", intake.key).fetchone()
     if row is None or row[0] not in (state, "ACCEPTED"):
         raise Broken("WRONG_STATE", f"submission {intake.submission} is {row and row[0]}, not {state}")
@@ -88,7 +88,7 @@ def submission_state(settings: Settings, cohort_id: str, submission: int) -> str
 
 
 def answer_operator(settings: Settings, cohort_id: str, submission: int, user: str, go_on: bool) -> None:
-    """Write an operator's answer for a submission past the warning threshold; a refusal is told on cohort-events."""
+    """Write an operator's answer for a submission past the warning threshold; a refusal goes to cohort-events."""
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
         done = connection.execute(
@@ -109,7 +109,7 @@ def answer_operator(settings: Settings, cohort_id: str, submission: int, user: s
 
 
 def release_persons(connection: Connection, cohort_id: str, submission: int) -> None:
-    """Give up the acceptances of a submission that is refused after all; the cards they were to replace stand again."""
+    """Release the acceptances of a submission that is refused after all; the cards they replaced count again."""
     of = "SELECT cohort_no FROM cohort WHERE cohort_id = %s"
     connection.execute(
         "UPDATE acceptance a SET card_ref = c.card_ref, cohort_no = c.cohort_no, submission = c.submission,"

@@ -31,7 +31,7 @@ from issuance.wire.kafka import cloud_event_headers, make_producer, our_credenti
 
 @dataclass(frozen=True)
 class Package:
-    """What the submitter says of the files."""
+    """The submitter's declaration about the files."""
 
     cohort_id: str
     city: str
@@ -41,7 +41,7 @@ class Package:
     amends: bool = False
 
     def manifest(self) -> dict[str, Any]:
-        """The fields that, with the files, make the package's identity."""
+        """The fields that, with the files, identify the package."""
         return {**self.__dict__, "opens_on": self.opens_on.isoformat()}
 
 
@@ -55,7 +55,7 @@ def submit_package(
 
     Raises:
         Refused: a file cannot be read as rows, the count differs from the declared one, a correction names what cannot
-            be corrected, the city is not served, or another submission of the cohort is live. Nothing is left behind.
+            be corrected, the city is not served, or another submission of the cohort is live. Nothing is stored then.
     """
     _check_names(package, files)
     _check_city(settings, package)
@@ -104,7 +104,7 @@ def _check_names(package: Package, files: Sequence[Path]) -> None:
         raise Refused(
             "FILE_NAMES_REPEATED",
             f"有同名文件 {', '.join(repeated)}，行号会混淆：请改名后提交。"
-            f" / several files are called {', '.join(repeated)}: rename them, a line is named by file and number.",
+            f" / several files are called {', '.join(repeated)}: rename them, lines are named by file and number.",
             files=repeated,
         )
 
@@ -128,7 +128,7 @@ class Sealing:
         return sum(part.rows for part in self.parts)
 
     def seal_file(self, path: Path, part_rows: int) -> None:
-        """Read a file in a stream and seal it; once there are more rows than declared, reading on is no use."""
+        """Read a file in a stream and seal it; stops early once there are more rows than declared."""
         folder = self._photos or path.parent / "photos"
         for frame in read_rows(path, part_rows, self._package.amends):
             if self._package.amends:
@@ -142,7 +142,7 @@ class Sealing:
                 self.check_count("至少 ", "at least ")
 
     def check_count(self, zh: str = "", en: str = "") -> None:
-        """Hold the rows against the declared count; `zh` and `en` qualify the rows where reading stopped early.
+        """Check the rows against the declared count; `zh` and `en` qualify the count where reading stopped early.
 
         Raises:
             Refused: they differ.
@@ -152,14 +152,14 @@ class Sealing:
             raise Refused(
                 "COUNT_DIFFERS",
                 f"声明 {declared} 行，文件中有{zh or ' '}{rows} 行，请核对后重新提交。"
-                f" / {declared} rows were declared, the files hold {en}{rows}: check and submit again.",
+                f" / {declared} rows were declared, but the files contain {en}{rows}: check and submit again.",
                 declared=declared,
                 rows=rows,
             )
 
 
 def _earlier(settings: Settings, package: Package, sha256: str) -> tuple[dict[str, Any] | None, int]:
-    """The same package's submission if it stands, and the number that a new one gets."""
+    """The same package's submission if there is one, and the number for a new one."""
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
             "SELECT s.number, s.sha256, s.state, s.declared, s.amends,"
@@ -188,7 +188,7 @@ STANDING_REFUSALS = {
     ),
     "SUBMISSION_UNDECIDED": (
         "的提交尚未办结，请待受理结束后再更正（issuance cohort show）。",
-        "is still being taken in; correct it when intake has ended (issuance cohort show).",
+        "is still in intake; correct it when that has ended (issuance cohort show).",
     ),
 }
 

@@ -28,12 +28,12 @@ class Validation:
 
 
 def check_structure(frame: pd.DataFrame) -> None:
-    """Stop before rules judge a frame that they would wrongly pass.
+    """Stop before rules are applied to a frame that they would wrongly pass.
 
     Great Expectations passes an empty frame and reports a missing column as an exception inside a result.
 
     Raises:
-        Broken: no rows, a column is missing, or a value is null: `read_rows` and `normalise` promise none of these.
+        Broken: no rows, a column is missing, or a value is null: `read_rows` and `normalise` rule these out.
     """
     missing = [name for name in (*NAMES, "line") if name not in frame.columns]
     if missing:
@@ -46,7 +46,7 @@ def check_structure(frame: pd.DataFrame) -> None:
 
 
 def check_waivers(policy: Policy) -> None:
-    """Hold a city's waivers against the table of rules.
+    """Check a city's waivers against the table of rules.
 
     Raises:
         Misconfigured: a waived rule does not exist, or no city may waive it; names all of them.
@@ -58,19 +58,19 @@ def check_waivers(policy: Policy) -> None:
             "WAIVER_UNKNOWN",
             f"城市 {policy.city} 的 waived_rules 中有不可豁免的规则：{', '.join(wrong)}；"
             f"可豁免：{', '.join(waivable)}。"
-            f" / waived_rules of city {policy.city} names what no city may waive: {', '.join(wrong)};"
+            f" / waived_rules of city {policy.city} names rules that no city may waive: {', '.join(wrong)};"
             f" it may waive {', '.join(waivable)}",
             rules=wrong,
         )
 
 
 def validate_frame(frame: pd.DataFrame, context: RuleContext) -> Validation:
-    """Judge normalised rows (columns of the contract as text, and `line`) by every row rule.
+    """Apply every row rule to normalised rows (columns of the contract as text, and `line`).
 
-    The column `photo_finding` beside them says what is wrong with the photos; without it nothing is.
+    The extra column `photo_finding` says what is wrong with the photos; without it nothing is.
 
     Raises:
-        Broken: the frame is not what `read_rows` and `normalise` give, or a rule could not be evaluated.
+        Broken: the frame is not as `read_rows` and `normalise` produce it, or a rule could not be evaluated.
     """
     check_structure(frame)
     prepare_great_expectations()

@@ -1,4 +1,4 @@
-"""Validating one part alone: an outcome for each of its rows, the valid ones sealed again as normalised."""
+"""Validating a single part: an outcome for each of its rows, the valid ones sealed again in normalised form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNSPEAKABLE = frozenset({"APPLICATION_ID_SHAPE", "APPLICATION_ID_PERSONAL", "REQ
 def validate_part(intake: Intake, part: int) -> dict[str, int]:
     """Validate one part: an outcome for each of its rows, the valid ones sealed again as normalised.
 
-    Once the submission is decided nothing is validated again: the decision stands. Returns counts: rows, quarantined.
+    Once the submission is decided nothing is validated again: the decision is final. Returns counts: rows, quarantined.
     """
     with transaction(intake.settings.database_url) as connection:
         day = business_day(connection)

@@ -19,7 +19,7 @@ def wait_for_intake(
     """The package's state once intake has ended: ACCEPTED, REFUSED or WAITING_FOR_OPERATOR.
 
     Raises:
-        Refused: its announcement was dead-lettered, and is none of the dead letters known before it was sent.
+        Refused: its announcement was dead-lettered, and not among the dead letters known before it was sent.
     """
     while True:
         with transaction(settings.database_url) as connection:

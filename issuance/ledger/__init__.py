@@ -1,4 +1,4 @@
-"""The ledger's ground: connections, migrations, the business clock, the audit, and what operators ask. Knows no
+"""The ledger's base: connections, migrations, the business clock, the audit, and operators' queries. Knows no
 message and no rule.
 
 Writes alone: audit, business_clock.

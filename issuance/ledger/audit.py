@@ -12,13 +12,13 @@ from issuance.ledger.connection import Connection
 
 
 def require_note(note: str) -> None:
-    """An act that is explained by a note has one.
+    """Require the note that explains an act.
 
     Raises:
-        Refused: it has none.
+        Refused: the note is empty.
     """
     if not note.strip():
-        raise Refused("NOTE_MISSING", "请写明原因：--note。 / say why: --note TEXT.")
+        raise Refused("NOTE_MISSING", "请写明原因：--note。 / give a reason: --note TEXT.")
 
 
 def audit(

@@ -1,9 +1,9 @@
-"""Cohorts of conformance checks: people made up, plans made by the kit itself, never mixed with real ones."""
+"""Cohorts of conformance checks: synthetic people, plans made by the kit itself, never mixed with real ones."""
 
 from __future__ import annotations
 
 CHECKS = "check-"
-"""How the id of such a cohort begins; no other cohort's may."""
+"""The reserved prefix of such a cohort's id."""
 
 
 def is_check(column: str) -> str:

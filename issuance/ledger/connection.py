@@ -24,7 +24,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def connect(database_url: str, **options: Any) -> Connection:
-    """A connection whose session speaks UTC; transactions are the caller's.
+    """A connection with the session time zone UTC; the caller manages transactions.
 
     Raises:
         Unavailable: PostgreSQL does not answer.
@@ -37,10 +37,10 @@ def connect(database_url: str, **options: Any) -> Connection:
 
 @cache
 def _pool(database_url: str, process: int) -> ConnectionPool[Connection]:
-    """Connections that this process keeps: logging in costs more than most transactions.
+    """The process's connection pool: logging in costs more than most transactions.
 
     Raises:
-        Unavailable: at once, when PostgreSQL does not answer at all.
+        Unavailable: at once, if PostgreSQL does not answer at all.
     """
     connect(database_url).close()
     return ConnectionPool(
@@ -63,17 +63,17 @@ def transaction(database_url: str) -> Iterator[Connection]:
 
 @contextmanager
 def retryable() -> Iterator[None]:
-    """Turn what PostgreSQL says may be tried again into the tree of issuance.errors."""
+    """Turn PostgreSQL's transient errors into Retryable ones of issuance.errors."""
     try:
         yield
     except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
-        raise Retryable("LEDGER_BUSY", f"the transaction must be tried again: {type(error).__name__}") from error
+        raise Retryable("LEDGER_BUSY", f"the transaction must be retried: {type(error).__name__}") from error
     except (psycopg.OperationalError, PoolTimeout) as error:
         raise Unavailable("LEDGER_UNAVAILABLE", f"the ledger does not answer: {type(error).__name__}") from error
 
 
 def migrate(database_url: str) -> int:
-    """Bring the ledger's tables up to date; returns how many migrations were applied."""
+    """Apply pending migrations to the ledger; returns how many."""
     logging.getLogger("yoyo.migrations").setLevel(logging.WARNING)
     backend = get_backend(database_url.replace("postgresql://", "postgresql+psycopg://", 1))
     with backend.lock():

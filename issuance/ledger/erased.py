@@ -1,4 +1,4 @@
-"""Whose personal data was erased: asked by everything that would open it again."""
+"""Whose personal data was erased: checked before anything opens personal data."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Which holder events change what an order carries: sealed values (`overlay`) and terms (bank, way to collect, place).
 
-An event with terms holds once they stand on the card; its overlay waits for that, too.
+An event with terms is in force once they are on the card; its overlay waits for that, too.
 """
 
 from __future__ import annotations
 
 HOLDS = "coalesce(e.overlay, e.terms::text) IS NOT NULL AND (e.terms IS NULL OR e.followed_on IS NOT NULL)"
-"""SQL: whether a holder event (e) is a change that holds."""
+"""SQL: whether a holder event (e) is a change in force."""
 
 
 def overlays(condition: str = HOLDS) -> str:

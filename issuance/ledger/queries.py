@@ -1,4 +1,4 @@
-"""What operators ask the ledger; every function returns plain records for the command line and the pages."""
+"""Operators' queries; every function returns plain records for the command line and the pages."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from issuance.ledger.connection import Connection
 
 
 def one(connection: Connection, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> TupleRow:
-    """The one row of a query that always has one.
+    """The single row of a query that always returns one.
 
     Raises:
-        Broken: it has none.
+        Broken: it returned none.
     """
     row = connection.execute(query, values).fetchone()
     if row is None:
-        raise Broken("ROW_MISSING", f"no row, where there is always one: {query.split('FROM')[0].strip()[:80]}")
+        raise Broken("ROW_MISSING", f"the query returned no row: {query.split('FROM')[0].strip()[:80]}")
     return row
 
 
@@ -95,20 +95,20 @@ def show_cohort(connection: Connection, cohort_id: str) -> dict[str, Any]:
 
 
 def card_ref_of_text(text: str) -> UUID:
-    """A card_ref that somebody typed.
+    """A card_ref from user input.
 
     Raises:
-        Refused: it is none.
+        Refused: it is not a UUID.
     """
     try:
         return UUID(text)
     except ValueError as error:
-        raise Refused("CARD_UNKNOWN", f"{text} 不是卡编号。 / {text} is not a card_ref.") from error
+        raise Refused("CARD_UNKNOWN", f"{text} 不是卡编号。 / {text} is not a valid card_ref.") from error
 
 
 def unknown_card(card_ref: str) -> Refused:
-    """What is said of a card that is none."""
-    return Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / there is no card {card_ref}.")
+    """The error for an unknown card."""
+    return Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / no such card: {card_ref}.")
 
 
 def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def list_partners(connection: Connection) -> list[dict[str, Any]]:
 
 
 def list_dead_letters(connection: Connection) -> list[dict[str, Any]]:
-    """Refused messages, newest first."""
+    """Dead-lettered messages, newest first."""
     return rows_of(
         connection,
         "SELECT topic, topic_partition, topic_offset, partner, report_id, code, arrived_on, replayed_on"

@@ -1,6 +1,6 @@
 """A partner's access, given and taken while everything runs: Kafka user and ACLs, S3 identity, credentials, schemas.
 
-A store or broker of the user's own is changed as far as its interface allows; what is left to do is said.
+A store or broker of the user's own is changed as far as its interface allows; what remains to be done is reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RELOAD_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Access:
-    """Who may come in, on the stack of some settings."""
+    """The access of partners to a stack."""
 
     settings: Settings
     place: Place
@@ -38,7 +38,7 @@ class Access:
         """The access of this stack.
 
         Raises:
-            Refused: no administrator of Kafka is named.
+            Refused: no Kafka administrator is configured.
         """
         env = environment()
         if not env.get("KAFKA_ADMIN_USER"):
@@ -49,7 +49,7 @@ class Access:
         return cls(settings, load_place(env), env)
 
     def bring_in_line(self) -> list[str]:
-        """Give everybody what the registry says, and take what it no longer says; returns what was done, in words."""
+        """Grant what the registry declares and revoke what it no longer declares; returns the changes, in words."""
         registry = load_registry(self.settings.partners_file)
         secrets = load_secrets(self._secrets, registry)
         write_credentials(self.place, registry, secrets, dict(self.env))
@@ -57,11 +57,11 @@ class Access:
         return [*changes, *register_schemas(self.settings), *self._reload_s3(registry, secrets)]
 
     def rotate_kafka(self, partner: str) -> None:
-        """Another password; the one before is refused from now on, connections that stand go on until they end."""
+        """Set a new password; the old one is refused from now on, open connections continue until they end."""
         change_secrets(self._secrets, {f"kafka_{partner}": new_secret()})
 
     def rotate_s3(self, partner: str) -> None:
-        """Another access key; the one before goes on until the next rotation."""
+        """Add a new access key; the previous one stays valid until the next rotation."""
         secrets = load_secrets(self._secrets, load_registry(self.settings.partners_file))
         number = int(secrets.get(f"s3_number_{partner}", "1"))
         change_secrets(
@@ -74,7 +74,7 @@ class Access:
         )
 
     def expel(self, partner: str) -> list[str]:
-        """Take everything from who is no longer in the registry; its folder of credentials goes, too."""
+        """Revoke all access of a partner that is no longer in the registry, and remove its credentials folder."""
         env = self._credentials(partner)
         user = self.env["KAFKA_ADMIN_USER"]
         changes = expel_user(self.settings, user, self.env["KAFKA_ADMIN_PASSWORD"], partner)
@@ -88,7 +88,7 @@ class Access:
         return changes
 
     def await_admitted(self, partner: str, admitted: bool) -> None:
-        """Until the store lets a partner in, or out, as was just said.
+        """Wait until the store admits or rejects a partner, as just configured.
 
         Raises:
             Unavailable: it does not within half a minute.
@@ -110,7 +110,7 @@ class Access:
 
     def _reload_s3(self, registry: Registry, secrets: dict[str, str]) -> list[str]:
         if not self._s3_is_ours():
-            return ["S3 由您自备，请按登记改其身份 / S3 is yours: change its identities as the registry says"]
+            return ["S3 由您自备，请按登记改其身份 / S3 is your own: change its identities to match the registry"]
         s3.write_identities(self.place, registry, secrets)
         Supervisor(self.place).call("signalProcess", s3.NAME, "HUP")
         return []

@@ -1,6 +1,6 @@
-"""What an operator does with partners: add, rotate, suspend, resume, remove. Each act stands in the audit first.
+"""What an operator does with partners: add, rotate, suspend, resume, remove. Each action is audited first.
 
-The registry is changed before anything else, so that doing an act again ends what was begun.
+The registry is changed before anything else, so that repeating an interrupted action completes it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SUSPENDED = "SUSPENDED"
 
 
 def add_partners(settings: Settings, entries: Mapping[str, Any], user: str) -> list[str]:
-    """Add partners by their entries and let them in; returns their ids.
+    """Add partners by their entries and grant their access; returns their ids.
 
     Raises:
-        Refused: one of them stands already with another entry, or the registry file is the one that is shipped.
-        Misconfigured: with them the registry has mistakes.
+        Refused: one of them is already registered with another entry, or the registry file is the shipped one.
+        Misconfigured: the resulting registry has errors.
     """
     access = Access.of(settings)
     before, after = change_registry(settings.partners_file, add_entries(entries))
@@ -46,7 +46,7 @@ def add_partners(settings: Settings, entries: Mapping[str, Any], user: str) -> l
 
 
 def rotate_credentials(settings: Settings, partner_id: str, user: str, *, kafka: bool, s3: bool) -> None:
-    """Give a partner another Kafka password, another S3 access key, or both; they lie in its folder alone."""
+    """Give a partner a new Kafka password, a new S3 access key, or both; they are written to its folder only."""
     partner = load_registry(settings.partners_file).partner(partner_id)
     access = Access.of(settings)
     what = [name for name, chosen in (("credentials", kafka), ("s3", s3)) if chosen]
@@ -61,7 +61,7 @@ def rotate_credentials(settings: Settings, partner_id: str, user: str, *, kafka:
 
 
 def suspend_partner(settings: Settings, partner_id: str, note: str, user: str) -> None:
-    """Keep a partner out: it may neither read nor write, gets no jobs, and its clocks stand still.
+    """Suspend a partner: it may neither read nor write, gets no jobs, and its clocks stop.
 
     Raises:
         Refused: no such partner, or no reason.
@@ -80,7 +80,7 @@ def suspend_partner(settings: Settings, partner_id: str, note: str, user: str) -
 
 
 def let_in_again(settings: Settings, partner_id: str, user: str) -> None:
-    """Resume a partner that is suspended or paused: it is let in and read again, with a new count.
+    """Resume a suspended or paused partner: its access is restored and its messages are read again, with new counts.
 
     Raises:
         Refused: it is neither.
@@ -103,10 +103,10 @@ def _resume(connection: Connection, partner_id: str, user: str, day: date, suspe
 
 
 def remove_partner(settings: Settings, partner_id: str, note: str, user: str) -> None:
-    """Take a partner out for good: entry, Kafka user, ACLs, S3 identity, credentials. Topics and facts stay.
+    """Remove a partner for good: entry, Kafka user, ACLs, S3 identity, credentials. Topics and facts stay.
 
     Raises:
-        Refused: no such partner, no reason, or something of it is not at its end; names what.
+        Refused: no such partner, no reason, or it has unfinished business; names it.
         Misconfigured: others depend on it (a bank on its factory).
     """
     require_note(note)
@@ -131,6 +131,6 @@ def _refuse_open(partner: Partner, found: list[Obstacle]) -> None:
     first = "; ".join(f"{one.kind} {one.reference}" for one in found[:5])
     raise Refused(
         "PARTNER_BUSY",
-        f"{partner.id} 尚有未了事项（{counts}）：{first}。 / {partner.id} has {counts} not at their end: {first}.",
+        f"{partner.id} 尚有未了事项（{counts}）：{first}。 / {partner.id} has unfinished business ({counts}): {first}.",
         open=[one._asdict() for one in found[:1000]],
     )

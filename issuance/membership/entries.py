@@ -1,4 +1,4 @@
-"""The registry file, changed in place: comments and order stay, and nothing is written that could not be read again."""
+"""The registry file, changed in place: comments and order are kept, and nothing invalid is written."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def change_registry(path: Path, change: Callable[[Document], None]) -> tuple[Reg
     """Apply a change to the file; returns the registry before and after.
 
     Raises:
-        Refused: it is the file that comes with the product: take a copy and name it in ISSUANCE_PARTNERS.
-        Misconfigured: what would be written has mistakes; nothing is written.
+        Refused: it is the file that comes with the product: copy it and name the copy in ISSUANCE_PARTNERS.
+        Misconfigured: the result would have errors; nothing is written.
     """
     if path.resolve() == SHIPPED:
         raise Refused(
@@ -60,7 +60,7 @@ def read_entries(path: Path) -> dict[str, Any]:
     """Entries to add, in the sections of a registry file: `factories`, `banks`, `hrss`, `carriers` …
 
     Raises:
-        Refused: the file is no such thing.
+        Refused: the file is not valid.
     """
     try:
         found = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def read_entries(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not found or set(found) - set(SECTIONS.values()):
         raise Refused(
             "ENTRIES_UNREADABLE",
-            f"{path} 只能有 {'、'.join(SECTIONS.values())}。 / {path} may hold {', '.join(SECTIONS.values())} alone.",
+            f"{path} 只能有 {'、'.join(SECTIONS.values())}。 / {path} may only contain {', '.join(SECTIONS.values())}.",
         )
     return dict(found)
 
@@ -82,7 +82,7 @@ def entries_of(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any
 
 
 def add_entries(entries: Mapping[str, Any]) -> Callable[[Document], None]:
-    """A change that adds entries; one that stands as it is stays, a name of another entry is refused."""
+    """A change that adds entries; an identical one is left alone, a name taken by a different one is refused."""
 
     def change(document: Document) -> None:
         taken = {name for section in SECTIONS.values() for name in document[section]}
@@ -91,7 +91,7 @@ def add_entries(entries: Mapping[str, Any]) -> Callable[[Document], None]:
                 if name in document[section] and (section in LISTS or document[section][name] == added[name]):
                     continue
                 if name in taken:
-                    raise Refused("PARTNER_STANDS", f"{name} 已登记。 / {name} stands in the registry already.")
+                    raise Refused("PARTNER_STANDS", f"{name} 已登记。 / {name} has another entry already.")
                 if section in LISTS:
                     document[section].append(name)
                 else:
@@ -101,7 +101,7 @@ def add_entries(entries: Mapping[str, Any]) -> Callable[[Document], None]:
 
 
 def remove_entry(name: str) -> Callable[[Document], None]:
-    """A change that takes a partner out."""
+    """A change that removes a partner."""
 
     def change(document: Document) -> None:
         for section in SECTIONS.values():

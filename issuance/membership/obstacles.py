@@ -1,4 +1,4 @@
-"""What stands in the way of a partner's leaving: jobs, plastics, requests and breaks that are not at their end."""
+"""What prevents a partner's removal: unfinished jobs, plastics, requests and breaks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from issuance.words.lifecycle import ENDED_STATES
 
 
 class Obstacle(NamedTuple):
-    """Something of a partner's that is not at its end."""
+    """One unfinished thing of a partner."""
 
     kind: str
     """job, plastic, request or break."""
@@ -20,7 +20,7 @@ class Obstacle(NamedTuple):
 
 
 def obstacles(connection: Connection, partner: Partner, hrss: str) -> list[Obstacle]:
-    """Everything of a partner's that is not at its end, by kind and reference."""
+    """All unfinished business of a partner, by kind and reference."""
     jobs = [Obstacle("job", job["job_id"]) for job in list_jobs(connection)
             if job["factory"] == partner.id and job["state"] not in ENDED]  # fmt: skip
     return [
@@ -38,11 +38,11 @@ MINE = {
     "carrier": "EXISTS (SELECT FROM plastic_in_consignment a WHERE a.card_ref = c.card_ref"
     " AND carrier_of(a.consignment_id) = %(partner)s)",
 }
-"""SQL: whether a card c with its newest plastic p is a partner's business."""
+"""SQL: whether a card c with its newest plastic p concerns a partner."""
 
 
 def _plastics(connection: Connection, partner: Partner) -> list[Obstacle]:
-    """Cards that have not ended and wait for this partner, or lie with it."""
+    """Cards that have not ended and wait for this partner, or are in its custody."""
     mine = MINE.get(partner.kind)
     if mine is None:
         return []
@@ -66,7 +66,7 @@ def _requests(connection: Connection, partner: Partner) -> list[Obstacle]:
 
 
 def _breaks(connection: Connection, partner: Partner, hrss: str) -> list[Obstacle]:
-    """Open breaks for which the partner answers, and those of cards that are its business."""
+    """Open breaks for which the partner is responsible, and those of cards that concern it."""
     mine = MINE[partner.kind] if partner.kind in ("factory", "bank") else "false"
     rows = connection.execute(
         "SELECT b.kind, b.reference FROM break b WHERE b.closed_on IS NULL"

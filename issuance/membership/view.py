@@ -31,7 +31,7 @@ def list_all(connection: Connection, registry: Registry) -> list[dict[str, Any]]
 
 
 def show(connection: Connection, settings: Settings, registry: Registry, partner_id: str) -> dict[str, Any]:
-    """One partner: what it is, may do and has open.
+    """One partner: its entry, its rights, and its unfinished business.
 
     Raises:
         Refused: there is no such partner.

@@ -1,4 +1,4 @@
-"""Numbers that the ledger keeps although they follow from other rows, each held against a fresh count of those rows."""
+"""Numbers that the ledger stores although they follow from other rows, each checked against a fresh count."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ PROOFS: dict[str, str] = {
 
 
 def wrong_numbers(connection: Connection) -> Iterator[str]:
-    """The numbers that differ from what they count."""
+    """The stored numbers that differ from their counts."""
     for name, query in PROOFS.items():
         for subject, kept, counted in connection.execute(f"{query} ORDER BY 1").fetchall():
             yield f"{name} {subject}: {kept}, counted {counted}"

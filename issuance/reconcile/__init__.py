@@ -1,4 +1,4 @@
-"""Both sides of the account: statements of partners against the ledger, the closing equations, closing and reopening.
+"""Reconciliation: partners' statements against the ledger, the closing equations, closing and reopening cohorts.
 
 Writes alone: daily_report, statement, statement_chunk, statement_difference.
 Writes with others: cohort.

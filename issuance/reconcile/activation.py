@@ -60,7 +60,7 @@ SELECT partner, function, card_ref, attempt, side, max(statement_id) FILTER (WHE
        count(*) = 2 AS again
 FROM differing GROUP BY 1, 2, 3, 4, 5 HAVING min(nth) = 1
 """
-"""The differences of the newest complete statements; `again`: the statements before had them, too."""
+"""The differences of the newest complete statements; `again`: the previous statements had them too."""
 
 REFERENCE = "n.partner || '/' || n.function || '/' || n.card_ref || '/' || n.attempt"
 THEIRS = "CASE n.side WHEN 'theirs' THEN {theirs} ELSE {ours} END"
@@ -86,18 +86,18 @@ WHERE n.again
 
 
 def reconcile_activation(settings: Settings) -> int:
-    """Compare, keep differences as pending, and open a break for those that the complete statement before has, too.
+    """Compare, record differences as pending, and open a break for those that the previous complete statement has too.
 
-    So the order in which statements and facts come changes nothing.
+    So the order in which statements and facts arrive does not matter.
 
-    Returns how many differences stand.
+    Returns the number of current differences.
     """
     with transaction(settings.database_url) as connection:
         return reconcile(connection, business_day(connection))
 
 
 def reconcile(connection: Connection, day: date) -> int:
-    """The same in an open transaction, one at a time; without a new statement or a difference nothing is done."""
+    """The same in an open transaction, one at a time; does nothing without a new statement or a difference."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.reconcile'))")
     if not _anything_new(connection):
         return 0
@@ -116,7 +116,7 @@ def reconcile(connection: Connection, day: date) -> int:
 
 
 def _anything_new(connection: Connection) -> bool:
-    """Whether a statement waits, or a difference or its break stands that later evidence may have explained."""
+    """Whether there is a new statement, or a difference or break that later evidence may have explained."""
     row = connection.execute(
         "SELECT WHERE EXISTS (SELECT FROM statement WHERE reconciled_on IS NULL)"
         " OR EXISTS (SELECT FROM statement_difference)"

@@ -1,4 +1,4 @@
-"""What a factory says it made and had no order for: refused items are the evidence, since such a fact is not merged."""
+"""What a factory reports as made without an order: refused items are the evidence, since such facts are not merged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHERE r.milestone = 'MADE' AND NOT r.corrects AND NOT EXISTS (
     AND (x.milestone = 'DESTROYED' AND NOT x.corrects
          OR x.milestone = 'MADE' AND x.corrects AND x.reported_at = r.reported_at))
 """
-"""Reports of MADE that stand: neither taken back by a correction nor explained by a destruction."""
+"""Reports of MADE in force: neither annulled by a correction nor explained by a destruction."""
 
 MADE = f"""
 SELECT DISTINCT {
@@ -38,9 +38,9 @@ LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (s.card_ref, s.attempt)
 
 
 def watch_making(connection: Connection, day: date) -> int:
-    """A break for every plastic that a factory made without an order of ours; returns how many changed.
+    """A break for every plastic that a factory made without our order; returns how many changed.
 
-    It closes by itself when the factory corrects its report or reports the plastic as destroyed (whose items are
-    refused and kept just so). What it was ordered and made beyond that is MADE_BEYOND_ORDER (tracking.card_breaks).
+    It closes by itself when the factory corrects its report or reports the plastic as destroyed (those items are
+    refused and kept too). What it made in excess of an order is MADE_BEYOND_ORDER (tracking.card_breaks).
     """
     return settle(connection, day, [KIND], MADE)

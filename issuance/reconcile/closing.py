@@ -23,7 +23,7 @@ from issuance.words.lifecycle import ENDED_STATES
 
 @dataclass(frozen=True)
 class ClosingStatement:
-    """What an operator can show of a cohort at any moment."""
+    """The statement of a cohort that an operator can produce at any moment."""
 
     cohort_id: str
     state: str
@@ -38,9 +38,9 @@ class ClosingStatement:
     """Effective plastics by which of the three functions are active."""
     open_requests: int
     withdrawn: dict[str, Any] | None = None
-    """By whom, when and why the cohort was withdrawn before it opened; such a one may have no cards."""
+    """By whom, when and why the cohort was withdrawn before it opened; it may then have no cards."""
     kept_open: dict[str, Any] | None = None
-    """By whom, when and why it was reopened by hand: then it is not closed by itself."""
+    """By whom, when and why it was reopened by hand: then it is not closed automatically."""
 
     @property
     def holds(self) -> bool:
@@ -49,7 +49,7 @@ class ClosingStatement:
 
     @property
     def ended(self) -> bool:
-        """Every card has ended, nothing is asked of a partner and no break is open."""
+        """Every card has ended, and there is no open request or break."""
         alive = sum(count for state, count in self.counts.items() if state not in ENDED_STATES)
         some = sum(self.counts.values()) > 0 or self.withdrawn is not None
         return not alive and not self.breaks and not self.open_requests and some
@@ -70,13 +70,13 @@ class ClosingStatement:
 
 
 def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
-    """The closing statement of a cohort, from the ledger as it stands."""
+    """The closing statement of a cohort, from the ledger's current state."""
     with transaction(settings.database_url) as connection:
         return read_statement(connection, cohort_id, load_cities(settings))
 
 
 def read_statement(connection: Connection, cohort_id: str, cities: Cities) -> ClosingStatement:
-    """The same in an open transaction, which it leaves with its temporary tables."""
+    """The same in an open transaction; leaves its temporary tables behind."""
     cohort = snapshot_cohort(connection, cohort_id, cities)
     cohort_no = cohort.cohort_no
     counts = connection.execute(
@@ -99,7 +99,7 @@ def read_statement(connection: Connection, cohort_id: str, cities: Cities) -> Cl
 
 
 class CohortSnapshot(NamedTuple):
-    """A cohort whose cards stand in the temporary tables of the open transaction."""
+    """A cohort whose cards are in the temporary tables of the open transaction."""
 
     cohort_id: str
     cohort_no: int
@@ -168,7 +168,7 @@ def _activations(connection: Connection) -> dict[str, int]:
 def open_requests(connection: Connection, cohort_no: int) -> list[Any]:
     """Requests of a cohort that no milestone has answered: (card_ref, attempt, request, partner, due_on).
 
-    A CANCEL that came too late ends by itself; the plastic then goes the enforced order.
+    A CANCEL that came too late lapses by itself; the plastic then follows the enforced order.
     """
     return connection.execute(
         "SELECT d.card_ref, d.attempt, d.occasion, d.partner, d.due_on FROM decision d JOIN card c USING (card_ref)"
@@ -230,7 +230,7 @@ def turn_cohort(
 
 
 def _plainly_open(connection: Connection, cohort_id: str) -> bool:
-    """Whether a cohort under way is kept open, or its tallies alone say that it has not ended; spares the equations."""
+    """Whether a cohort is kept open by hand, or its tallies alone show that it has not ended; saves the equations."""
     row = connection.execute(
         "SELECT FROM cohort LEFT JOIN tally ON tally.cohort_no = cohort.cohort_no AND cards > 0"
         " AND NOT tally.state = ANY (%s) WHERE cohort_id = %s AND cohort.state <> 'CLOSED'"

@@ -1,7 +1,7 @@
 """What a daily report counts: states, milestones of the day, breaks and equations, by cohort and partner.
 
-References and counts only. A count belongs to one partner (reconcile.partner_view), '' where it is nobody's: the rows
-of all partners sum up to the cohort.
+References and counts only. A count belongs to one partner (reconcile.partner_view), '' if to none: the rows of all
+partners add up to the cohort.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from issuance.reconcile.equations import EQUATIONS, Equation
 
 
 class Measure(NamedTuple):
-    """One count. `as_of` is the day itself, or, for what stands, the day on which it was looked at."""
+    """One count. `as_of` is the day itself, or, for current states, the day on which they were read."""
 
     business_day: date
     as_of: date
     cohort_id: str
-    """Empty: of no cohort."""
+    """Empty: not about a cohort."""
     partner: str
-    """Empty: of no partner."""
+    """Empty: not about a partner."""
     measure: str
     """state | milestone | correction | break | equation"""
     name: str
     part: str
-    """Of a break what happened (opened, reopened, closed, resolved, open), of an equation left, a bucket, differing."""
+    """For a break its change (opened, reopened, closed, resolved, open), for an equation left, a bucket, differing."""
     amount: int
     holds: bool | None
-    """Of an equation's left side: whether the partner's part holds."""
+    """For an equation's left side: whether the partner's part holds."""
 
 
 ARRIVED = """
@@ -63,11 +63,11 @@ SELECT cohort_id FROM cohort o WHERE state NOT IN ('REGISTERED', 'REFUSED') AND 
                                       WHERE b.cohort_no = o.cohort_no AND e.business_day = %(day)s))
 ORDER BY cohort_id
 """
-"""Cohorts whose states and equations a report shows: those that are not closed, and those of which the day tells."""
+"""Cohorts whose states and equations a report shows: those that are not closed, and those active on that day."""
 
 
 def measure_day(connection: Connection, cities: Cities, day: date, now_too: bool) -> Iterator[Measure]:
-    """The counts of a day; with `now_too` also what is there now: states, open breaks, equations."""
+    """The counts of a day; with `now_too` also the current states, open breaks and equations."""
     for cohort_id, partner, measure, name, count in connection.execute(ARRIVED, {"day": day}).fetchall():
         yield Measure(day, day, cohort_id, partner, measure, name, "", count, None)
     for cohort_id, partner, name, part, count in connection.execute(TURNED, {"day": day}).fetchall():

@@ -1,7 +1,7 @@
-"""The daily report: made once for each whole day, as CSV and Parquet on S3, and told on cohort-events.
+"""The daily report: made once for each whole day, as CSV and Parquet on S3, and announced on cohort-events.
 
-The Parquet file is stored first and the CSV is written from what stands there, so a report that broke off between the
-two is ended with the same figures. What stands is never written again.
+The Parquet file is stored first and the CSV is written from it, so a report interrupted between the two is completed
+with the same figures. Stored files are never overwritten.
 """
 
 from __future__ import annotations
@@ -73,11 +73,10 @@ EQUATION_NAMES = {
 
 
 def make_daily_report(settings: Settings, day: date | None = None, user: str | None = None) -> dict[str, Any]:
-    """The report of a day, made if it was not made before; by default of the last whole day.
+    """The report of a day, made unless it exists; by default of the last whole day.
 
-    `user` is who asked for it at the command line; what Airflow makes is nobody's act. A day before the last whole one
-    tells of what arrived and of breaks that opened and closed; how cards and equations stood then is not known any
-    more.
+    `user` is who ran the command; reports made by Airflow have no user. The report of an earlier day covers what
+    arrived and breaks that opened and closed; the states of cards and equations on that day are no longer known.
 
     Raises:
         Refused: the day is not over.
@@ -101,20 +100,20 @@ def make_daily_report(settings: Settings, day: date | None = None, user: str | N
 
 
 def last_whole_day(connection: Connection) -> date:
-    """The last day that is over: yesterday; in stepped time, which stands at a day's end, that day."""
+    """The last day that is over: yesterday; in stepped time, which is always at a day's end, that day."""
     stepped = connection.execute("SELECT day FROM business_clock").fetchone()
     day: date = stepped[0] if stepped else business_day(connection) - timedelta(days=1)
     return day
 
 
 def read_daily_report(connection: Connection, day: date) -> dict[str, Any] | None:
-    """The report of a day as it was made."""
+    """The stored report of a day."""
     rows = rows_of(connection, "SELECT * FROM daily_report WHERE business_day = %s", (day,))
     return rows[0] if rows else None
 
 
 def _store(connection: Connection, store: ObjectStore, day: date, measures: Sequence[Measure]) -> dict[str, Any]:
-    """Put both files if they are absent, and the report's row of what stands."""
+    """Store both files unless they exist, and the report's row."""
     key = f"reports/daily/{day}"
     parquet = store.put_if_absent(f"{key}.parquet", write_parquet(measures))
     stored = read_parquet(parquet)

@@ -1,4 +1,4 @@
-"""What the closing equations and their buckets are called: Chinese and English, for the page, the report and people."""
+"""Names of the closing equations and their buckets in Chinese and English, for documents, reports and output."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ EQUATION_WORDS: dict[str, tuple[str, str]] = {
         "rows declared by the submitter = what became of each row that was read",
     ),
     "order": ("受理的行 = 各状态的卡", "accepted rows = where each card stands"),
-    "job": ("放行时冻结的卡数 = 工厂对每张卡的答复", "plastics frozen at release = what the factory answered to each"),
-    "making": ("工厂受理的卡 = 制作结果", "plastics that the factory accepted = what became of each in making"),
+    "job": (
+        "放行时冻结的卡数 = 制卡厂对每张卡的答复",
+        "plastics frozen at release = what the factory answered to each",
+    ),
+    "making": ("制卡厂受理的卡 = 制作结果", "plastics that the factory accepted = what became of each in making"),
     "hand-over": ("交出方列明的卡 = 接收方的签收", "plastics that the giver listed = what the receiver acknowledged"),
     "collection": ("接收方签收的卡 = 领取结果", "plastics that the receiver signed for = what became of each"),
     "activation (ss)": (
@@ -35,8 +38,8 @@ BUCKET_WORDS: dict[str, str] = {
     "cancelled": "已注销",
     "ended uncollected": "未领办结",
     "withdrawn": "已撤回",
-    "accepted by the factory": "工厂已受理",
-    "refused": "工厂拒绝",
+    "accepted by the factory": "制卡厂已受理",
+    "refused": "制卡厂拒绝",
     "cancelled in time": "受理前取消",
     "unanswered": "未答复",
     "in production": "生产中",

@@ -2,7 +2,7 @@
 
 Each side is a query for one cohort with columns (entity, bucket, partner); an entity is the text that an operator sees
 when it differs. An equation holds when both sides name the same entities, each once, and no bucket marked as open is
-filled. An entity belongs to one partner, who has to answer for it; so the parts of the partners sum up to the whole.
+filled. An entity belongs to one partner, who is responsible for it; so the partners' parts add up to the whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MISSING = "missing from the statement"
 
 @dataclass(frozen=True)
 class Equation:
-    """One equation: its unit, both sides, its buckets in order, and those in which nothing may stand."""
+    """One equation: its unit, both sides, its buckets in order, and those that must be empty."""
 
     name: str
     unit: str
@@ -38,7 +38,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class Balance:
-    """An equation evaluated: the counts, and the entities for which the sides differ or that stand open."""
+    """An evaluated equation: the counts, and the entities for which the sides differ or that are in an open bucket."""
 
     equation: Equation
     left: int
@@ -90,11 +90,11 @@ def _fact_key(fact: str) -> str:
 
 
 FACT_STANDS = f"NOT f.corrects AND {_fact_key('f')} NOT IN (SELECT {_fact_key('k')} FROM fact k WHERE k.corrects)"
-"""A fact of the journal (f) that no correction annuls."""
+"""A fact of the journal (f) not annulled by a correction."""
 
 OF_COHORT = "JOIN card c USING (card_ref) LEFT JOIN plastic p USING (card_ref, attempt) WHERE c.cohort_no = %(cohort)s"
 KEEPER = f"coalesce(carrier_of(consignment_id), {keeper('p.bank', column='c.collection_method')})"
-"""Who has a plastic in a consignment (of card c) after its hand-over: the carrier, HRSS or the bank, by the plan."""
+"""Who has a plastic in a consignment (of card c) after its hand-over: the carrier, HRSS or the bank, as planned."""
 SENT_BACK = "f.milestone = 'SENT_BACK'"
 RECEIVER = "CASE WHEN {back} THEN coalesce(p.factory, p.bank) ELSE " + KEEPER + " END"
 """Who has to acknowledge a hand-over: what is sent back ({back}) goes to the factory's store."""
@@ -238,7 +238,7 @@ def activation(function: str) -> Equation:
     return Equation(
         f"activation ({function})",
         "plastic",
-        # what is listed, and what its share of the total says beyond that
+        # what is listed, and how much its share of the total exceeds that
         f"SELECT l.card_ref || '/' || l.attempt, 'listed', l.partner FROM {listed}"
         f" UNION ALL SELECT entity, 'total', partner FROM ({shares}) t, generate_series(1, lacking)",
         f"SELECT l.card_ref || '/' || l.attempt, CASE WHEN {active_at(function)} THEN 'agreed with the ledger'"
@@ -266,7 +266,7 @@ def balance(
     """Evaluate one equation; the tables `plastic_snapshot` and `listed` must hold what is the cohort's.
 
     With a partner, that partner's part alone (`hrss` is the city's). Differing: entities that one side lacks or has
-    twice, stand in no bucket, or in one where nothing may stand.
+    twice, that are in no bucket, or in one that must be empty.
     """
     values = {"cohort": cohort_no, "open": list(equation.open_buckets), "hrss": hrss, "partner": partner}
     left, right = (f"({side}) AS s (entity, bucket, partner){PART}" for side in (equation.left, equation.right))

@@ -1,6 +1,6 @@
-"""The evidence of a break from both sides: what partners reported or stated, and what we ordered, decided and compared.
+"""The evidence of a break from both sides: partners' reports and statements, and our orders, decisions and comparisons.
 
-References only. A fact is shown with its reporter and report; a correction, and what it annuls, stay visible.
+References only. A fact is shown with its reporter and report; corrections, and what they annul, stay visible.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from issuance.ledger.queries import rows_of
 from issuance.reconcile.activation import LATEST
 
 MILESTONES_OF: dict[str, tuple[str, ...]] = {
-    # kind: the milestones that speak for or against it; a kind that is not named: all of the plastic
+    # kind: the milestones that are evidence for or against it; a kind that is not listed: all of the plastic
     "TWO_PLASTICS": ("MADE", "ISSUED_INSTANTLY", "COLLECTED", "SS_ACTIVATED", "SPOILED", "DESTROYED"),
     "ACTIVATED_NOT_COLLECTED": ("COLLECTED", "DELIVERED", "ISSUED_INSTANTLY", "SS_ACTIVATED"),
     "COLLECTED_NOT_ACTIVATED": ("COLLECTED", "DELIVERED", "ISSUED_INSTANTLY", "SS_ACTIVATED"),
@@ -27,7 +27,7 @@ MILESTONES_OF: dict[str, tuple[str, ...]] = {
     "STATEMENT_MISSING": ("SS_ACTIVATED", "SS_CANCELLED", "FINANCE_ACTIVATED", "ACCOUNT_CANCELLED"),
 }
 OF_ALL_PLASTICS = frozenset({"TWO_PLASTICS", "PENSION_AT_RISK"})
-"""Kinds whose evidence is on the card's other plastics, too."""
+"""Kinds whose evidence is on the card's other plastics too."""
 
 FACTS = """
 SELECT f.subject, f.card_ref, f.attempt, f.consignment_id, f.job_id, f.milestone, mark_at(f.mark) AS occurred_at,

@@ -1,4 +1,4 @@
-"""Late statements: the registry says when each function's full list is due; past it, a break, and it is asked for."""
+"""Late statements: the registry says when each function's full list is due; after that, a break and a request."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Due(NamedTuple):
 
 
 def last_due(weekday: int, hour: int, now: datetime) -> date:
-    """The newest day (Asia/Shanghai, weekday 0 = Monday) whose hour is past at an instant; pure."""
+    """The latest day (Asia/Shanghai, weekday 0 = Monday) whose due hour has passed at an instant; pure."""
     today = now.astimezone(SHANGHAI).date()
     day = today - timedelta(days=(today.weekday() - weekday) % 7)
     return day if instant_on(day, hour) < now else day - timedelta(days=7)
 
 
 def dues(registry: Registry, now: datetime) -> list[Due]:
-    """What was due last, by function of the registry."""
+    """The last due statement of each function of the registry."""
     return [
         Due(function, last_due(rule["weekday"], rule["hour"], now),
             [partner.id for partner in registry.of_kind(rule["partner_kind"])])
@@ -53,8 +53,8 @@ NOT EXISTS (SELECT FROM statement s WHERE (s.partner, s.function) = (u.partner, 
 AND EXISTS (SELECT FROM sealed_job f JOIN job j USING (job_id) JOIN cohort o ON o.cohort_no = j.cohort_no
             WHERE f.sent_on < u.day AND o.state = 'DISPATCHED' AND (j.bank = u.partner OR u.partner = %(hrss)s))
 """
-"""The statements that are owed and not complete. A partner owes them from the day after its first job was sent, as long
-as a cohort with cards of its is under way; while it is paused, its clock stands still."""
+"""The statements that are owed and incomplete. A partner owes them from the day after its first job was sent, as long
+as a cohort with cards of its is under way; while it is paused, its clock stops."""
 
 
 OWED = f"""
@@ -75,11 +75,11 @@ SILENT = f"""
 SELECT u.partner, u.function, u.day FROM {DUE}
 WHERE {OWES} AND {CHUNKS} IS NULL AND NOT {paused("u.partner")} ORDER BY 1, 2
 """
-"""Those of which nothing came; of the others the chunks are asked for by number (reconcile.statements)."""
+"""Those with no chunk at all; missing chunks of the others are requested by number (reconcile.statements)."""
 
 
 def watch_statements(connection: Connection, city: City, now: datetime, day: date) -> int:
-    """A break for every late statement, which closes when a complete one arrives; asked for once a day.
+    """A break for every late statement, which closes when a complete one arrives; requested once a day.
 
     Returns how many breaks changed and notices were written.
     """

@@ -1,6 +1,6 @@
-"""A cohort as one partner sees it: the part for which that partner has to answer, and nothing of the others.
+"""A cohort as one partner sees it: the part for which that partner is responsible, and nothing else.
 
-Every entity of an equation, every card's state and every break belongs to one partner: the parts sum up to the whole.
+Every entity of an equation, every card's state and every break belongs to one partner: the parts add up to the whole.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROUP BY 1 ORDER BY 1
 
 @dataclass(frozen=True)
 class PartnerStatement:
-    """A cohort's equations, states and breaks as far as one partner answers for them."""
+    """The part of a cohort's equations, states and breaks for which one partner is responsible."""
 
     cohort_id: str
     partner: str
@@ -58,7 +58,7 @@ class PartnerStatement:
 
 
 def partner_statement(settings: Settings, cohort_id: str, partner_id: str) -> PartnerStatement:
-    """The part of a cohort for which a partner answers, from the ledger as it stands.
+    """The part of a cohort for which a partner is responsible, from the ledger's current state.
 
     Raises:
         Refused: there is no such cohort or partner.
@@ -70,7 +70,7 @@ def partner_statement(settings: Settings, cohort_id: str, partner_id: str) -> Pa
 
 
 def read_part(connection: Connection, cohort: CohortSnapshot, partner: Partner) -> PartnerStatement:
-    """The same of a cohort whose snapshot stands in the open transaction's temporary tables."""
+    """The same for a cohort whose snapshot is in the open transaction's temporary tables."""
     values = {"cohort": cohort.cohort_no, "partner": partner.id}
     counts = connection.execute(STATES, values).fetchall() if partner.kind == "bank" else []
     breaks: dict[str, int] = dict(connection.execute(BREAKS, values).fetchall())

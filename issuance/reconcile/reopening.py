@@ -11,10 +11,10 @@ from issuance.settings import Settings
 
 
 def reopen_cohort(settings: Settings, cohort_id: str, user: str, note: str) -> int:
-    """Open a closed cohort again; it is not closed by itself until a person closes it. Returns the new revision.
+    """Open a closed cohort again; it is not closed automatically but by a person. Returns the new revision.
 
     Raises:
-        Refused: there is no such cohort, it is not closed, or no note says why.
+        Refused: no such cohort, it is not closed, or no note is given.
     """
     require_note(note)
     with transaction(settings.database_url) as connection:
@@ -29,17 +29,17 @@ def reopen_cohort(settings: Settings, cohort_id: str, user: str, note: str) -> i
 
 
 def close_cohort(settings: Settings, cohort_id: str, user: str, note: str) -> int:
-    """Close a cohort that was reopened by hand, by the same rule as by itself. Returns the new revision.
+    """Close a cohort that was reopened by hand, by the same rule as automatic closing. Returns the new revision.
 
     Raises:
-        Refused: there is no such cohort, nobody reopened it, something still stands open, or no note says why.
+        Refused: no such cohort, nobody reopened it, something is still open, or no note is given.
     """
     require_note(note)
     with transaction(settings.database_url) as connection:
         statement = _locked(connection, settings, cohort_id)
         if not statement.kept_open:
             raise Refused("NOT_REOPENED", f"批次 {cohort_id} 并非由人重新打开，结清由系统办理。"
-                          f" / nobody reopened cohort {cohort_id}; it closes by itself.")  # fmt: skip
+                          f" / cohort {cohort_id} was not reopened by hand; it closes automatically.")  # fmt: skip
         if open_matters := list(_open_matters(statement)):
             raise Refused("COHORT_NOT_ENDED", f"批次 {cohort_id} 尚不能结清： / cohort {cohort_id} cannot be closed: "
                           + "; ".join(open_matters), open=open_matters)  # fmt: skip

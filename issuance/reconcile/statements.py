@@ -1,6 +1,6 @@
 """Statements: a partner's full list for a day, in chunks; a day counts when every chunk of a revision is there.
 
-A chunk is kept by (partner, statement_id, revision, chunk); one that makes a revision whole without agreeing with its
+A chunk is kept by (partner, statement_id, revision, chunk); one that completes a revision but does not agree with its
 count or hash is refused and not kept, so that the chunk sent again, or the next revision, can complete it.
 """
 
@@ -84,7 +84,7 @@ def _keep_chunk(connection: Connection, message: Message, context: Context) -> t
 
 
 def _disagrees(connection: Connection, partner: str, value: dict[str, Any]) -> bool:
-    """Whether another chunk of the revision says otherwise of the whole."""
+    """Whether another chunk of the revision states different totals."""
     row = connection.execute(
         "SELECT FROM statement_chunk WHERE (partner, statement_id, revision) = (%s, %s, %s) AND (function,"
         " business_day, as_of, chunks, total, hash_total) IS DISTINCT FROM (%s, %s, %s, %s, %s, %s) LIMIT 1",
@@ -95,7 +95,7 @@ def _disagrees(connection: Connection, partner: str, value: dict[str, Any]) -> b
 
 
 def _complete(connection: Connection, value: dict[str, Any], chunk: list[UUID], day: date) -> str | None:
-    """Make the revision stand when this chunk is the last one missing; a code when count or hash do not agree."""
+    """Put the revision in force if this was its last missing chunk; a code if count or hash do not agree."""
     rows = connection.execute(
         "SELECT cards FROM statement_chunk WHERE (partner, statement_id, revision) = (%s, %s, %s)",
         (value["partner"], value["statement_id"], value["revision"]),
@@ -118,7 +118,7 @@ def _complete(connection: Connection, value: dict[str, Any], chunk: list[UUID], 
 
 
 def count_cohorts(connection: Connection, cards: Sequence[UUID]) -> dict[str, int]:
-    """How many of these cards each cohort has, by cohort_no; 0 counts those that are no cards of ours."""
+    """How many of these cards each cohort has, by cohort_no; 0 counts those that are not our cards."""
     rows = connection.execute(
         "SELECT coalesce(cohort_no, 0), count(*) FROM unnest(%s::uuid[]) AS card_ref LEFT JOIN card USING (card_ref)"
         " GROUP BY 1 ORDER BY 1",
@@ -128,9 +128,9 @@ def count_cohorts(connection: Connection, cards: Sequence[UUID]) -> dict[str, in
 
 
 def ask_missing_chunks(connection: Connection, day: date) -> list[Outgoing]:
-    """Ask by number for the chunks of incomplete statements; an incomplete statement is never assumed.
+    """Request the missing chunks of incomplete statements by number; an incomplete statement never counts.
 
-    Not asked for: what a later revision or statement has overtaken, and what a paused partner would have to send.
+    Not requested: what a later revision or statement has superseded, and anything of a paused partner.
     """
     rows = connection.execute(
         """

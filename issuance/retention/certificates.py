@@ -19,7 +19,7 @@ def canonical(content: Mapping[str, Any]) -> str:
 
 
 def issue_certificate(connection: Connection, erasure_no: int, day: date, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the next certificate; returns it with number and hash, as the audit's entry shall name them.
+    """Write the next certificate; returns it with number and hash, for the audit entry.
 
     Locks the table, so that numbers have no gap.
     """
@@ -53,7 +53,7 @@ def list_certificates(
     """Certificates, each with its hash and its entry in the audit; of one cohort or erasure, or the one of a number.
 
     Raises:
-        Refused: there is none.
+        Refused: no such certificate.
     """
     found = rows_of(connection, CERTIFICATES, {"cohort": cohort_id, "number": number, "erasure": erasure_no})
     if not found and (cohort_id or number or erasure_no):
@@ -65,15 +65,15 @@ def list_certificates(
 
 
 def wrong_certificates(connection: Connection) -> Iterator[str]:
-    """What does not hold: a certificate that was altered, that no audit entry names, or that is gone."""
+    """Violations: a certificate that was altered, has no audit entry, or is missing."""
     for row in list_certificates(connection):
         if hashlib.sha256(canonical(row["content"]).encode()).hexdigest() != row["sha256"]:
             yield f"certificate {row['certificate']} was altered"
         if row["audit_entry"] is None:
-            yield f"certificate {row['certificate']} is named by no audit entry"
+            yield f"certificate {row['certificate']} has no audit entry"
     gone = connection.execute(
         "SELECT a.number, a.details ->> 'certificate' FROM audit a WHERE a.details ? 'certificate' AND NOT EXISTS"
         " (SELECT FROM certificate f WHERE f.certificate_no::text = a.details ->> 'certificate') ORDER BY 1"
     ).fetchall()
     for number, certificate in gone:
-        yield f"certificate {certificate} of audit entry {number} is gone"
+        yield f"certificate {certificate} of audit entry {number} is missing"

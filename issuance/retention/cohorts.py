@@ -1,7 +1,7 @@
 """Erasing a closed cohort's personal data on its day: its key first, then what lies on S3, then the hashes.
 
-Each step may be repeated. The erasure stands in the ledger before anything is touched; what was begun is ended by the
-next run, also when the cohort was reopened meanwhile, and certified once.
+Each step is idempotent. The erasure is recorded in the ledger before anything is touched; an interrupted one is
+completed by the next run, also when the cohort was reopened meanwhile, and certified once.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 
 LIVE = STATES["live"]
-"""States of a card that a second one is kept away from."""
+"""States of a card that rule out a second one."""
 
 
 def run_retention(settings: Settings, user: str, cohort_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Erase the cohorts named, by default all that are due or begun, and hashes whose card is live no more.
+    """Erase the given cohorts, by default all that are due or begun, and hashes whose card is no longer live.
 
-    Erasures of persons that broke off are ended first.
+    Interrupted erasures of persons are completed first.
 
-    Returns the certificates of this run, and for a cohort named that was erased before its own.
+    Returns the certificates of this run, and for a given cohort that was erased before, its certificate.
 
     Raises:
         Refused: a cohort named is not closed, has open breaks, or its day has not come.
@@ -54,11 +54,11 @@ DUE = ("begun", "due")
 
 
 def erase_cohort(settings: Settings, cohort_id: str, user: str) -> dict[str, Any]:
-    """Erase one cohort; returns its certificate. Again is once.
+    """Erase one cohort; returns its certificate. Idempotent.
 
     Raises:
         Refused: it is not closed, has open breaks, or its day has not come.
-        Retryable: something of it came to S3 meanwhile.
+        Retryable: something of it was written to S3 meanwhile.
     """
     store, registry = ObjectStore.of(settings), load_registry(settings.partners_file)
     with transaction(settings.database_url) as connection:
@@ -75,7 +75,7 @@ def erase_cohort(settings: Settings, cohort_id: str, user: str) -> dict[str, Any
 
 
 def _begin(connection: Connection, store: ObjectStore, registry: Registry, cohort: Retention, user: str) -> None:
-    """Write what is erased, with the counts of what there is: a second run finds less."""
+    """Record what is to be erased, with counts: a second run would find less."""
     counts = Counter(kind for kind, _ in cohort_objects(connection, store, registry, cohort.cohort_id))
     plan = {"objects": counts, "ended_on": cohort.ended_on, "due_on": cohort.due_on}
     connection.execute(
@@ -90,7 +90,7 @@ def _erase_objects(settings: Settings, store: ObjectStore, registry: Registry, c
         store.delete_all(key for _, key in cohort_objects(connection, store, registry, cohort_id))
         left = next(cohort_objects(connection, store, registry, cohort_id), None)
     if left:
-        raise Retryable("OBJECTS_LEFT", f"{left[1]} of cohort {cohort_id} is still there: the next run removes it")
+        raise Retryable("OBJECTS_LEFT", f"{left[1]} of cohort {cohort_id} are still there: the next run removes them")
 
 
 def _finish(connection: Connection, settings: Settings, cohort: Retention, user: str) -> None:
@@ -124,7 +124,7 @@ def _finish(connection: Connection, settings: Settings, cohort: Retention, user:
 def _erase_hashes(connection: Connection, cohort_no: int) -> tuple[dict[str, int], int]:
     """Take the keyed hashes out of a cohort's rows; returns how many by table, and how many stay for live cards.
 
-    What guards a live card is its acceptance alone; nothing else needs to know the person.
+    A live card is protected by its acceptance alone; nothing else needs to know the person.
     """
     values = {"no": cohort_no, "live": list(LIVE)}
     counts = {table: connection.execute(statement, values).rowcount for table, statement in HASHES.items()}
@@ -143,7 +143,7 @@ HASHES = {
 
 
 def _release_hashes(connection: Connection, user: str) -> list[dict[str, Any]]:
-    """Hashes that stayed for a live card go when it is live no more; certified for each cohort."""
+    """Hashes kept for a live card are removed when it is no longer live; certified for each cohort."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.acceptance'))")
     day = business_day(connection)
     released = Counter(

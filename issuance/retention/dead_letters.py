@@ -1,4 +1,4 @@
-"""Refused holder events: the ledger keeps their bytes to replay them, and with them values sealed to our own key."""
+"""Refused holder events: the ledger keeps their bytes for a replay, including values sealed to our own key."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from issuance.words.references import card_ref_of
 
 
 def erase_letters(connection: Connection, concerns: Callable[[UUID], bool], undecodable_until: date | None) -> int:
-    """Remove sent dead letters and replays of holder events about cards, which end with that; returns how many.
+    """Remove sent dead letters and replays of holder events about cards, for good; returns how many.
 
-    `concerns` tells whether a card is one of those. Those that nobody can decode, and so nobody can place, are removed
-    when they are from `undecodable_until` or before.
+    `concerns` tells whether a card is one of those. Those that cannot be decoded, and so not assigned to a card, are
+    removed if they are from `undecodable_until` or before.
     """
     rows = connection.execute(
         "SELECT id, body, business_day FROM outbox WHERE record IS NULL AND sent"
@@ -32,7 +32,7 @@ def erase_letters(connection: Connection, concerns: Callable[[UUID], bool], unde
 
 
 def _card_of(body: bytes) -> UUID | None:
-    """The card that a framed holder event names, None where it cannot be told."""
+    """The card that a framed holder event names, None if unknown."""
     try:
         value: dict[str, Any] = decode_body("holder_event", body[FRAME.size :])
         if value["card_ref"] is not None:

@@ -1,4 +1,4 @@
-"""Which cohorts' personal data is due to be erased, and what stands in the way of the others."""
+"""Which cohorts' personal data is due for erasure, and why the others' is not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORDER BY c.cohort_id
 
 @dataclass(frozen=True)
 class Retention:
-    """How a cohort stands with the erasure of its personal data."""
+    """The erasure status of a cohort's personal data."""
 
     cohort_no: int
     cohort_id: str
@@ -54,7 +54,7 @@ class Retention:
 
 
 def list_retention(connection: Connection, settings: Settings, cohort_id: str | None = None) -> list[Retention]:
-    """How every cohort, or one, stands on the business day."""
+    """The status of every cohort, or of one, on the business day."""
     today = business_day(connection)
     rows = connection.execute(COHORTS, {"cohort": cohort_id, "holding": list(HOLDING_KINDS)}).fetchall()
     found = []
@@ -101,7 +101,7 @@ OBSTACLES = {
     "not closed": (
         "NOT_CLOSED",
         "批次 {cohort} 尚未结清（{state}），个人数据仍在使用：见 issuance cohort statement。",
-        "cohort {cohort} is not closed ({state}), its data is in use: see issuance cohort statement.",
+        "cohort {cohort} is not closed ({state}), its data is still in use: see issuance cohort statement.",
     ),
     "open breaks": (
         "BREAKS_OPEN",

@@ -1,6 +1,6 @@
 """Erasing one person (PIPL, article 47): the vault's positions, overlays, photos, raw rows, files, and the hashes.
 
-What is to be done is written down first, in references; then it is done, and may be done again from the start. Facts
+A plan is recorded first, in references; then it is carried out, and can be repeated from the start. Facts
 and decisions stay: they hold references only.
 """
 
@@ -33,16 +33,16 @@ from issuance.words.codes import LEGAL_GROUNDS
 from issuance.words.lifecycle import ENDED_STATES
 
 FETCHED_AFTER = 7
-"""Days after which a contact file has been fetched by the notifier. [rule] our own choice"""
+"""Days after which the notifier has fetched a contact file. [rule] our own choice"""
 LIVE = frozenset(STATES["live"])
 
 
 def erase_person(settings: Settings, named: Named, ground: str, user: str) -> dict[str, Any]:
-    """Erase one person with all cards; returns the certificate. Again is once, and ends what was begun.
+    """Erase one person with all cards; returns the certificate. Idempotent; completes an interrupted erasure.
 
     Raises:
-        Refused: nobody is called so; a card is under way or live and no legal ground is named; or a card stands in a
-            plan that is not sealed yet, or rows are being taken in.
+        Refused: unknown person; a card is under way or live and no legal ground is given; a card is in a plan that is
+            not sealed yet; or rows are in intake.
     """
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     registry = load_registry(settings.partners_file)
@@ -64,7 +64,7 @@ def erase_person(settings: Settings, named: Named, ground: str, user: str) -> di
 
 
 def complete_erasures(settings: Settings, user: str) -> list[dict[str, Any]]:
-    """End the erasures of persons that were begun and broke off; returns their certificates."""
+    """Complete interrupted erasures of persons; returns their certificates."""
     with transaction(settings.database_url) as connection:
         begun = connection.execute(
             "SELECT erasure_no FROM erasure WHERE NOT whole AND finished_on IS NULL ORDER BY 1"
@@ -76,7 +76,7 @@ def complete_erasures(settings: Settings, user: str) -> list[dict[str, Any]]:
 
 
 def _lock(connection: Connection) -> None:
-    """One erasure of a person at a time: two would write the same block over each other."""
+    """One erasure of a person at a time: two would overwrite each other's block."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.erasure'))")
 
 
@@ -90,14 +90,14 @@ def _begun(connection: Connection, card_ref: UUID) -> tuple[int, bool] | None:
 
 
 def _require_free(connection: Connection, cards: Sequence[HeldCard], ground: str) -> None:
-    """Refuse while a card is in use and no law asks for it, or while a frozen plan is about to read the person."""
+    """Refuse while a card is in use and no legal ground is given, or a frozen plan still has to read the person."""
     used = [card for card in cards if card.state in LIVE or card.state not in ENDED_STATES]
     if used and ground not in LEGAL_GROUNDS:
         listed = ", ".join(f"{card.card_ref} {card.state}" for card in used)
         raise Refused(
             "PERSON_IN_USE",
             f"卡在办理或使用中（{listed}）：除非以 --ground 写明法定理由（{', '.join(LEGAL_GROUNDS)}），不得清除。"
-            f" / a card is under way or live ({listed}): it is erased only if --ground names the legal reason"
+            f" / a card is under way or live ({listed}): give the legal ground with --ground"
             f" ({', '.join(LEGAL_GROUNDS)}).",
             cards={str(card.card_ref): card.state for card in used},
         )
@@ -110,14 +110,14 @@ def _require_free(connection: Connection, cards: Sequence[HeldCard], ground: str
         jobs = ", ".join(job_id for (job_id,) in unsealed)
         raise Refused(
             "CARD_BEING_ORDERED",
-            f"卡在尚未封装的任务中（{jobs}）：请先拒绝该计划，或待其封装之后再清除。"
-            f" / a card stands in a job that is not sealed yet ({jobs}): refuse the plan, or erase after the sealing.",
+            f"卡在尚未密封的任务中（{jobs}）：请先拒绝该计划，或待其密封之后再清除。"
+            f" / a card is in a job that is not sealed yet ({jobs}): refuse the plan, or erase after sealing.",
             jobs=[job_id for (job_id,) in unsealed],
         )
 
 
 def _plan(connection: Connection, store: ObjectStore, registry: Registry, held: Held) -> dict[str, Any]:
-    """What is to be done, in references: positions, lines of parts, objects to remove, and what stays and why."""
+    """The erasure plan, in references: positions, lines of parts, objects to remove, and what stays and why."""
     positions: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for card in held.cards:
         if card.card_ref in held.values:
@@ -145,7 +145,7 @@ def _files(
     refs = [card.card_ref for card in held.cards]
     validated = {(row.cohort_id, row.submission, row.part) for row in held.rows}
     for cohort_id, submission, part in sorted(validated):
-        # as a whole: it only serves a repeat of the acceptance, which must not shift positions (intake.accept)
+        # as a whole: it is only needed to repeat the acceptance, which must not shift positions (intake.accept)
         yield "validated", f"inbox/{cohort_id}/validated/{submission}/part-{part:05d}", ""
     for factory, job_id, ended in _jobs_of(connection, refs):
         for kind, key in job_objects(store, factory, job_id):
@@ -179,7 +179,7 @@ def _batches_of(connection: Connection, refs: Sequence[UUID]) -> list[tuple[str,
 
 
 def _begin(connection: Connection, cards: Sequence[HeldCard], ground: str, user: str, plan: dict[str, Any]) -> int:
-    """Write the erasure down; a card under way is withdrawn with it, since it can be made no more."""
+    """Record the erasure; a card under way is withdrawn with it, since it can no longer be made."""
     refs = [card.card_ref for card in cards]
     (number,) = one(
         connection,
@@ -197,7 +197,7 @@ def _begin(connection: Connection, cards: Sequence[HeldCard], ground: str, user:
 
 
 def complete_erasure(settings: Settings, erasure_no: int, user: str) -> None:
-    """Do what was written down, from the start; then hashes, certificate and audit in the same transaction."""
+    """Carry out the plan from the start; then hashes, certificate and audit in one transaction."""
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     with transaction(settings.database_url) as connection:
         _lock(connection)
@@ -218,7 +218,7 @@ def complete_erasure(settings: Settings, erasure_no: int, user: str) -> None:
 
 
 def _unless_destroyed(step: Any) -> None:
-    """A cohort that was erased meanwhile has nothing left that could be opened."""
+    """A cohort that was erased meanwhile has nothing left to open."""
     try:
         step()
     except KeyDestroyed:
@@ -226,7 +226,7 @@ def _unless_destroyed(step: Any) -> None:
 
 
 def _drop_lines(parts: PartStore, object_: str, lines: Iterable[int]) -> None:
-    """Seal a part anew without these rows; the others are still to be corrected or exported."""
+    """Seal a part again without these rows; the others may still be corrected or exported."""
     frame = parts.read(object_)
     parts.write(object_, frame[~frame["line"].isin(list(lines)).to_numpy()])
 
@@ -255,7 +255,7 @@ def _finish(connection: Connection, erasure_no: int, plan: dict[str, Any], user:
 
 
 def _erase_hashes(connection: Connection, refs: Sequence[UUID], rows: Sequence[Sequence[Any]]) -> dict[str, int]:
-    """Take the person's keyed hash out of every table; quarantined rows of the person are open work no more."""
+    """Take the person's keyed hash out of every table; quarantined rows of the person are no longer open."""
     values = {
         "refs": list(refs),
         "hashes": [

@@ -24,7 +24,7 @@ from issuance.vault.objects import ObjectStore
 from issuance.vault.photos import read_photo
 
 BESIDE = {
-    # beside what `card show` tells, of one card
+    # of one card, besides what `card show` displays
     "contents": "SELECT attempt, milestone, consignment_id, mark_content(mark) AS content, corrects FROM fact"
     " WHERE card_ref = %s ORDER BY mark, milestone",
     "plastics": "SELECT attempt, job_id, bank, factory FROM plastic WHERE card_ref = %s ORDER BY attempt",
@@ -39,10 +39,10 @@ BESIDE = {
 def export_person(settings: Settings, named: Named, user: str, target: Path, public_pem: Path | None) -> dict[str, int]:
     """Write everything held about a person to a new file of mode 0600; returns counts of cards, rows and photos.
 
-    JSON (UTF-8), or with `public_pem` that sealed to the key (JWE). Nothing is written unless the audit has it.
+    JSON (UTF-8), or with `public_pem` that sealed to the key (JWE). Nothing is written unless it is audited.
 
     Raises:
-        Refused: nobody is called so, rows are being taken in, the file exists, or the key is none that seals.
+        Refused: unknown person, rows are in intake, the file exists, or the key is not usable.
     """
     key = read_sealing_key(public_pem) if public_pem else None
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
@@ -81,7 +81,7 @@ def _cards(connection: Connection, store: ObjectStore, keys: KeyService, held: H
 
 
 def _erasure(connection: Connection, card_ref: UUID) -> list[dict[str, Any]]:
-    """When and why the values of a card were erased; empty where they were not."""
+    """When and why the values of a card were erased; empty if they were not."""
     return rows_of(
         connection,
         "SELECT e.ground, e.begun_on, e.finished_on FROM erasure e JOIN card c USING (cohort_no)"
@@ -95,6 +95,6 @@ def _photos(store: ObjectStore, keys: KeyService, held: Held) -> Iterator[dict[s
     for cohort_id, sha256 in held.photos():
         try:
             photo = read_photo(store, keys, cohort_id, sha256)
-        except (Broken, KeyDestroyed):  # a row named a photo that never came, or it was erased
+        except (Broken, KeyDestroyed):  # a row named a photo that was never submitted, or it was erased
             continue
         yield {"cohort_id": cohort_id, "sha256": sha256, "jpeg_base64": b64encode(photo).decode()}

@@ -22,7 +22,7 @@ KINDS = {
     "job_file": ("制卡文件", "job files"),
     "job_photo": ("制卡照片", "photos beside job files"),
     "pack_list": ("单位领卡清单", "pack lists"),
-    "contact_file": ("短信联系文件", "contact files"),
+    "contact_file": ("通知联系文件", "contact files"),
 }
 FOLDERS = {
     # folder of a cohort: the kind of each object in it, by the start of its name there
@@ -36,7 +36,7 @@ FOLDERS = {
 def cohort_objects(
     connection: Connection, store: ObjectStore, registry: Registry, cohort_id: str
 ) -> Iterator[tuple[str, str]]:
-    """(kind, object key) of everything that lies on S3 of a cohort."""
+    """(kind, object key) of a cohort's objects on S3."""
     for folder, kinds in FOLDERS.items():
         prefix = f"{folder}/{cohort_id}/"
         for key in store.list(prefix):
@@ -54,13 +54,13 @@ def cohort_objects(
 
 
 def job_objects(store: ObjectStore, factory: str, job_id: str) -> Iterator[tuple[str, str]]:
-    """(kind, object key) of a job's file and of what lies beside it."""
+    """(kind, object key) of a job's file and the objects beside it."""
     prefix = f"factories/{factory}/jobs/{job_id}."
     kinds = {"jwe": "job_file", "packs.jwe": "pack_list"}
     for key in store.list(prefix):
         name = key.removeprefix(prefix)
         kind = "job_photo" if name.startswith("photos/") else kinds.get(name)
-        if kind:  # otherwise of a job whose longer id begins alike
+        if kind:  # otherwise of a job whose longer id has the same prefix
             yield kind, key
 
 

@@ -1,6 +1,6 @@
-"""One person: named by card, by application or by the hash of an ID number, and everything that is held of them.
+"""One person: identified by card, application or the hash of an ID number, and everything held about them.
 
-All cards of a person count, those of other cohorts, too. What nobody can open any more is nothing that is held.
+All cards of a person count, in other cohorts too. What nobody can open any more is not held.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from issuance.vault.objects import ObjectStore
 from issuance.vault.photos import photo_key
 
 DECIDED = ("ACCEPTED", "REFUSED")
-"""States of a submission that reads its parts no more."""
+"""States of a submission that no longer reads its parts."""
 
 
 class Named(NamedTuple):
-    """How an operator names a person; never by an ID number, of which only the keyed hash is taken."""
+    """How an operator identifies a person; of an ID number only the keyed hash is used."""
 
     card_ref: str | None = None
     application: tuple[str, str] | None = None
@@ -46,7 +46,7 @@ class HeldCard(NamedTuple):
 
 
 class RawRow(NamedTuple):
-    """A row of a submission that tells of the person, as it was read."""
+    """A row of a submission about the person, as it was read."""
 
     cohort_no: int
     cohort_id: str
@@ -60,7 +60,7 @@ class RawRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Held:
-    """Everything of a person that can be opened: cards, the vault's values by card, rows as they were submitted."""
+    """Everything about a person that can be opened: cards, the vault's values by card, rows as submitted."""
 
     cards: Sequence[HeldCard]
     values: Mapping[UUID, dict[str, str]]
@@ -81,7 +81,7 @@ def find_card(connection: Connection, named: Named) -> UUID:
     """A card of the person.
 
     Raises:
-        Refused: no card is called so, or nobody with this number has one.
+        Refused: no such card, or nobody with this number has one.
     """
     found = None
     if named.card_ref is not None:
@@ -103,7 +103,7 @@ def find_card(connection: Connection, named: Named) -> UUID:
         raise Refused(
             "PERSON_UNKNOWN",
             "没有这样的卡；仅有隔离行的人请用 issuance quarantine export 查找。"
-            " / there is no such card; rows that were never accepted are found with issuance quarantine export.",
+            " / no such card; rows that were never accepted are found with issuance quarantine export.",
         )
     return UUID(str(found[0]))
 
@@ -121,10 +121,10 @@ def cards_of(connection: Connection, card_ref: UUID) -> list[HeldCard]:
 
 
 def gather(connection: Connection, store: ObjectStore, keys: KeyService, cards: Sequence[HeldCard]) -> Held:
-    """Open everything that is held of a person.
+    """Open everything held about a person.
 
     Raises:
-        Refused: a submission that may hold rows of the person is still being taken in.
+        Refused: a submission that may contain rows of the person is still in intake.
     """
     values = {card.card_ref: found for card in cards if (found := _values(store, keys, card)) is not None}
     numbers = {person["id_number"] for person in values.values()}
@@ -169,7 +169,7 @@ def _raw_rows(
         raise Refused(
             "INTAKE_UNDER_WAY",
             f"批次 {', '.join(under_way)} 正在受理，办结后再试。"
-            f" / rows of {', '.join(under_way)} are being taken in: try again when that has ended.",
+            f" / rows of {', '.join(under_way)} are in intake: try again when that has ended.",
         )
     for cohort_no, cohort_id, submission, part, object_, file, _ in parts:
         if object_ is None:

@@ -139,14 +139,14 @@ def programs(env_digest: str) -> list[Program]:
 
 
 def needs_set_up(place: Place, secrets: dict[str, str]) -> bool:
-    """Whether the database is not this version's, or a user is missing: set-up costs ten seconds, asking ten ms."""
+    """Whether the database is of another version, or a user is missing: set-up takes ten seconds, this check ten ms."""
     stamp = _stamp_file(place)
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != _stamp(secrets):
         return True
     try:
         with psycopg.connect(postgres.url(place, "airflow", secrets["postgres_airflow"])) as connection:
             users = {name for (name,) in connection.execute("SELECT username FROM ab_user")}
-    except psycopg.errors.UndefinedTable:  # the database was made anew
+    except psycopg.errors.UndefinedTable:  # the database was recreated
         return True
     return not users >= set(AIRFLOW_USERS)
 
@@ -178,9 +178,7 @@ def set_up(place: Place, secrets: dict[str, str], env: dict[str, str]) -> None:
         )
     if outcome.returncode:
         reason = (log.read_text(encoding="utf-8").strip().splitlines() or ["no message"])[-1]
-        raise Unavailable(
-            "AIRFLOW_SETUP_FAILED", f"airflow: its database cannot be set up: {reason[:300]} (more: {log})"
-        )
+        raise Unavailable("AIRFLOW_SETUP_FAILED", f"airflow: cannot set up its database: {reason[:300]} (more: {log})")
     write_private(_stamp_file(place), _stamp(secrets))
 
 

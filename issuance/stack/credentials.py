@@ -21,7 +21,7 @@ OWN_KEY = "issuance"
 
 
 def write_credentials(place: Place, registry: Registry, secrets: dict[str, str], addresses: dict[str, str]) -> None:
-    """Make what is missing; keys and passwords that stand are kept, addresses follow the present ports."""
+    """Create what is missing; existing keys and passwords are kept, addresses follow the current ports."""
     make_private(place.partners)
     make_private(place.keys)
     place.partner_keys.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def write_credentials(place: Place, registry: Registry, secrets: dict[str, str],
     ]
     pairs.append((place.keys / "signing.pem", place.partner_keys / f"{OWN_KEY}.pem"))
     pairs.append((place.keys / f"{OPENING}.pem", place.partner_keys / f"{OWN_KEY}-{OPENING}.pem"))
-    with ThreadPoolExecutor(max_workers=2) as pool:  # OpenSSL makes keys outside Python's lock
+    with ThreadPoolExecutor(max_workers=2) as pool:  # OpenSSL makes keys without Python's lock
         list(pool.map(lambda pair: make_key_pair(*pair), pairs))
 
 
@@ -43,7 +43,7 @@ def _write_env(directory: Path, partner: Partner, secrets: dict[str, str], addre
 
 
 def env_values(partner: str, secrets: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:
-    """What stands in a partner's partner.env."""
+    """The content of a partner's partner.env."""
     return {
         "PARTNER_ID": partner,
         "KAFKA_BOOTSTRAP_SERVERS": addresses["KAFKA_BOOTSTRAP_SERVERS"],
@@ -60,7 +60,7 @@ def env_values(partner: str, secrets: dict[str, str], addresses: dict[str, str])
 
 
 def make_key_pair(private: Path, public: Path) -> None:
-    """An RSA pair, unless the private key stands; the public one is written again from it."""
+    """An RSA pair, unless the private key exists; the public one is derived from it each time."""
     if private.exists():
         key = serialization.load_pem_private_key(private.read_bytes(), password=None)
     else:

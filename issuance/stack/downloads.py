@@ -28,7 +28,7 @@ def fetch(component: str, cache: Path, progress: Callable[[str], None]) -> list[
     """The files of a component, downloaded and verified where they are not in the cache yet.
 
     Raises:
-        Unavailable: Maven Central cannot be reached, or served something else than what is pinned.
+        Unavailable: Maven Central cannot be reached, or served something other than what is pinned.
     """
     pins = pinned(component)
     wanted = {coordinate: cache / "jars" / _file_name(coordinate) for coordinate in pins}
@@ -67,7 +67,7 @@ def _fetch_one(coordinate: str, digest: str, target: Path, cache: Path) -> None:
                 raise Unavailable(
                     "DOWNLOAD_FAILED",
                     f"{coordinate} cannot be downloaded from Maven Central ({str(error)[:200]}). Check the network or "
-                    "HTTPS_PROXY and try again; what was fetched is kept.",
+                    "HTTPS_PROXY and try again; files already fetched are kept.",
                     coordinate=coordinate,
                 ) from error
     found = hashlib.sha256(source.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""One Kafka node (KRaft), SCRAM for every client, and nothing allowed that no ACL allows."""
+"""One Kafka node (KRaft), SCRAM for every client, and nothing allowed without an ACL."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _format(place: Place, secrets: dict[str, str], jars: list[Path]) -> None:
     )
     if outcome.returncode:
         reason = (outcome.stdout + outcome.stderr).strip().splitlines()[-1:] or ["no message"]
-        raise Unavailable("KAFKA_FORMAT_FAILED", f"kafka: the storage cannot be formatted: {reason[0]}")
+        raise Unavailable("KAFKA_FORMAT_FAILED", f"kafka: cannot format the storage: {reason[0]}")
 
 
 def is_ready(place: Place) -> bool:

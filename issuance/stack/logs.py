@@ -11,7 +11,7 @@ FAILURE = re.compile(r"\b(FATAL|PANIC|\w*(Error|Exception))\b|^F\d{4} ")
 
 
 def last_line(log: Path) -> str:
-    """The line that tells most about an end: the last that names a failure, else the last that is not blank."""
+    """The line that best explains a failure: the last that names one, else the last that is not blank."""
     lines = [line.strip() for line in tail(log, 60) if line.strip() and not line.startswith((" ", "\t"))]
     telling = [line for line in lines if FAILURE.search(line)] or lines
     return telling[-1][:300] if telling else "it wrote no log"

@@ -15,7 +15,7 @@ import psutil
 from issuance.stack.place import MARK, Place, write_private
 
 BOOT_TOLERANCE_SECONDS = 5.0
-"""The boot time is computed from the clock, which may be set a little meanwhile."""
+"""Tolerance: the boot time is computed from the clock, which may be adjusted meanwhile."""
 
 
 def record_session(place: Place, leader: int) -> None:
@@ -25,7 +25,7 @@ def record_session(place: Place, leader: int) -> None:
 
 
 def forget_session(place: Place) -> None:
-    """Nothing of the session is left; its id may be another's from now on."""
+    """Forget the session: nothing of it is left, and its id may be reused."""
     _session_file(place).unlink(missing_ok=True)
 
 
@@ -34,7 +34,7 @@ def _session_file(place: Place) -> Path:
 
 
 def _session(place: Place) -> int | None:
-    """Our session id, unless its number has passed to somebody else since."""
+    """Our session id, unless it has been reused since."""
     path = _session_file(place)
     if not path.exists():
         return None
@@ -45,19 +45,19 @@ def _session(place: Place) -> int | None:
     try:
         leader = psutil.Process(session)
     except psutil.NoSuchProcess:
-        return session  # while members live, the system gives the number to nobody else
+        return session  # while members live, the system does not reuse the number
     return session if leader.create_time() == facts["started"] else None
 
 
 def owned_processes(place: Place) -> list[psutil.Process]:
-    """Every live process of this stack but ourselves."""
+    """Every live process of this stack except ourselves."""
     session = _session(place)
     found: set[psutil.Process] = set()
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK) == str(place.root) or os.getsid(process.pid) == session:
                 found |= {process, *process.children(recursive=True)}
-        except (psutil.Error, OSError):  # it ended meanwhile, or belongs to another user and so is not ours
+        except (psutil.Error, OSError):  # it has ended, or belongs to another user and so is not ours
             continue
     return [process for process in found if process.pid != os.getpid() and _lives(process)]
 

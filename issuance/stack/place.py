@@ -1,4 +1,4 @@
-"""Where this stack keeps its state, on which ports it listens, and which components the user brings himself."""
+"""Where this stack keeps its state, on which ports it listens, and which components the user provides."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Place:
 
 
 def load_place(env: Mapping[str, str]) -> Place:
-    """The place of the given environment; nothing is made on disk."""
+    """The place of the given environment; nothing is created on disk."""
     cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "issuance"
     return Place(root=STACK_DIR.resolve(), repo=ROOT, cache=cache, ports=load_ports(env))
 
@@ -137,7 +137,7 @@ def make_private(directory: Path, mode: int = 0o700) -> Path:
 
 
 def write_private(path: Path, text: str, mode: int = 0o600) -> bool:
-    """Write a file that never stands with a wider mode or half a content; True when it changed."""
+    """Write a file atomically, never with a wider mode; True if it changed."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         path.chmod(mode)
         return False

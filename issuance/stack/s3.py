@@ -21,7 +21,7 @@ NAME = "s3"
 BUCKET = "issuance"
 OWNER = "issuance"
 PREFIXES = {"factory": "factories", "notifier": "notices"}
-"""Kind of partner: the prefix under which it reads what stands under its own id. Every other kind has none."""
+"""Kind of partner: the prefix under which it may read its own id's objects. Other kinds have none."""
 PUBLIC = "keys/*"
 """Our public keys: with them a partner verifies what we signed and seals what is for us."""
 
@@ -44,7 +44,7 @@ def identities(registry: Registry, secrets: dict[str, str]) -> dict[str, Any]:
 
 
 def key_pairs(name: str, secrets: dict[str, str]) -> list[dict[str, str]]:
-    """An identity's access keys: the present one, and after a rotation the one before it, until the next."""
+    """An identity's access keys: the current one, and after a rotation the previous one, until the next."""
     pairs = [{"accessKey": access_key(name, secrets), "secretKey": secrets[f"s3_{name}"]}]
     if before := secrets.get(f"s3_before_{name}"):
         pairs.append({"accessKey": access_key(name, secrets, before=True), "secretKey": before})
@@ -58,10 +58,10 @@ def access_key(name: str, secrets: dict[str, str], before: bool = False) -> str:
 
 
 def write_identities(place: Place, registry: Registry, secrets: dict[str, str]) -> None:
-    """Write the identities anew for a store that runs; `reload` makes it read them.
+    """Rewrite the identities for a running store; `reload` makes it read them.
 
-    SeaweedFS adds and changes by a reload and forgets nobody, so who is gone stays with a key that nobody has and no
-    right, until the store is started again.
+    On a reload SeaweedFS adds and changes identities but removes none, so a removed one is left with a random key and
+    no rights until the store is restarted.
     """
     file = _identities_file(place)
     present = json.loads(file.read_text(encoding="utf-8"))["identities"]
@@ -80,7 +80,7 @@ def _nobodys(pair: dict[str, str]) -> dict[str, str]:
 
 
 def admits(endpoint: str, key: str, secret: str) -> bool:
-    """Whether an access key opens what every partner may read."""
+    """Whether an access key can read what every partner may read."""
     try:
         _client(endpoint, key, secret).get_object(Bucket=BUCKET, Key=PUBLIC.replace("*", "issuance.jwks"))
     except ClientError:

@@ -36,10 +36,10 @@ _NAMES = (
 
 
 def load_secrets(path: Path, registry: Registry) -> dict[str, str]:
-    """All secrets by name; missing ones (a first start, a new partner) are made and saved.
+    """All secrets by name; missing ones (a first start, a new partner) are generated and saved.
 
     Raises:
-        Misconfigured: the file is damaged; making new secrets would lock us out of our own data.
+        Misconfigured: the file is damaged; generating new secrets would lock us out of our own data.
     """
     try:
         known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -68,13 +68,13 @@ def new_secret() -> str:
 
 
 def wanted_names(registry: Registry) -> list[str]:
-    """The names of all plain secrets: hexadecimal, so that no file format needs them escaped."""
+    """The names of all plain secrets: hexadecimal, so that no file format has to escape them."""
     of_partners = [f"{system}_{partner}" for partner in registry.partners for system in ("kafka", "s3")]
     return [*_NAMES, *of_partners, *(f"airflow_user_{user}" for user in AIRFLOW_USERS)]
 
 
 def _shaped() -> dict[str, str]:
-    """The two secrets with a form of their own: Airflow's Fernet key and Kafka's cluster id (a base64 UUID)."""
+    """The two secrets with a special format: Airflow's Fernet key and Kafka's cluster id (a base64 UUID)."""
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     return {
         "airflow_fernet": base64.urlsafe_b64encode(os.urandom(32)).decode(),

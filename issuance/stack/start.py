@@ -28,11 +28,11 @@ from issuance.wire.topics_apply import apply_kafka
 
 Progress = Callable[[str], None]
 PATIENCE_SECONDS = 180.0
-"""How long a component that lives may take: a cold disk and two cores under load, not the normal case."""
+"""How long a live component may take to start: allows for a cold disk and two cores under load."""
 
 
 def start_programs(plan: Plan, supervisor: Supervisor, progress: Progress) -> None:
-    """Start the plan's programs and await that all of them answer.
+    """Start the plan's programs and wait until all of them answer.
 
     Raises:
         Unavailable: the first component that fails, by name; nothing waits for the others then.
@@ -60,10 +60,10 @@ def start_programs(plan: Plan, supervisor: Supervisor, progress: Progress) -> No
 
 
 def check_ports(place: Place, names: list[str]) -> None:
-    """Refuse to start while somebody else holds a port.
+    """Refuse to start while another process holds a port.
 
     Raises:
-        Unavailable: names the port, its holder where the system tells, and the variable that moves us elsewhere.
+        Unavailable: names the port, its holder if known, and the variable that changes the port.
     """
     for name in names:
         for port_field in PORTS_OF.get(name, ()):
@@ -86,7 +86,7 @@ def _holder(port: int) -> str:
             entry.pid for entry in connections if entry.laddr and entry.laddr.port == port and entry.status == "LISTEN"
         }
         names = [f"{psutil.Process(pid).name()}, process {pid}" for pid in pids if pid]
-    except psutil.Error:  # other users' processes are not shown on every system
+    except psutil.Error:  # some systems hide other users' processes
         return ""
     return f" by {names[0]}" if names else ""
 
@@ -99,7 +99,7 @@ class _Start:
     supervisor: Supervisor
     progress: Progress
     abandoned: Event = field(default_factory=Event)
-    """Set when another arm has failed: nobody waits any longer."""
+    """Set when another arm has failed, so that the others stop waiting."""
 
     def _await(self, name: str, programs: list[str], ready: Callable[[], bool]) -> None:
         began = time.monotonic()
@@ -171,7 +171,7 @@ class _Start:
         self._await("airflow", names, lambda: airflow.is_ready(place, since))
 
     def workers(self, needs: list[Future[None]]) -> None:
-        """The ledger's tables and our public keys, then consumers and relay, when all they need is there."""
+        """The ledger's tables and our public keys, then consumers and relay, when all they need is up."""
         for need in needs:
             need.result()
         migrate(self.plan.environment["DATABASE_URL"])
@@ -181,7 +181,7 @@ class _Start:
             self._await("workers", names, lambda: all(self.supervisor.state(name) == "RUNNING" for name in names))
 
     def operators(self) -> None:
-        """The demo's people become known to the ledger, so that approvals can be assigned to them."""
+        """Register the demo's users in the ledger, so that approvals can be assigned to them."""
         if airflow.programs("")[0].name not in self.plan.programs:
             return
         for user, role in AIRFLOW_USERS.items():

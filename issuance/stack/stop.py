@@ -20,7 +20,7 @@ KILL_SECONDS = 10.0
 
 
 def stop_everything(place: Place, progress: Callable[[str], None]) -> None:
-    """Stop the daemon and with it every program; what does not stop, or outlived a killed daemon, is ended by its pid.
+    """Stop the daemon and with it every program; what does not stop, or survived a killed daemon, is ended by its pid.
 
     Raises:
         Broken: a process of ours survives even that.
@@ -47,7 +47,7 @@ def stop_everything(place: Place, progress: Callable[[str], None]) -> None:
 
 
 def _stop_programs(supervisor: Supervisor) -> None:
-    """First what uses the stores, then the stores; the daemon alone would stop one program at a time."""
+    """Stop what uses the stores first, then the stores; the daemon alone would stop one program at a time."""
     names = {info["name"] for info in supervisor.programs()}
     _stop_together(supervisor, names - STORES)
     _stop_together(supervisor, names & STORES)

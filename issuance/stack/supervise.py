@@ -23,7 +23,7 @@ from issuance.stack.waiting import await_condition
 
 ALIVE = frozenset({"STARTING", "RUNNING"})
 SAYS_NOTHING = ("Exited too quickly", "Bad exit code")
-"""What supervisor says of a program that ran and ended; its log says why."""
+"""Supervisor's words for a program that ran and ended; its log says why."""
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LOGNAME", "XDG_CACHE_HOME", "LD_LIBRARY_PATH")
 
@@ -56,7 +56,7 @@ class Supervisor:
         return str(self.call("getProcessInfo", name)["statename"])
 
     def start(self, name: str) -> None:
-        """Start a program unless it runs; returns at once. One that waits for its next attempt is started anew."""
+        """Start a program unless it is running; returns at once. One in backoff is restarted."""
         if self.state(name) == "BACKOFF":
             self.stop(name)
         self._call_unless(Faults.ALREADY_STARTED, "startProcess", name, False)
@@ -66,7 +66,7 @@ class Supervisor:
         self._call_unless(Faults.NOT_RUNNING, "stopProcess", name, False)
 
     def _call_unless(self, fault: int, method: str, *arguments: Any) -> None:
-        """A call whose fault says that it is so already."""
+        """A call that may fail because the state is already as wanted."""
         try:
             self.call(method, *arguments)
         except xmlrpc.client.Fault as error:
@@ -124,12 +124,12 @@ class Supervisor:
 
 
 def _own_directory(directory: Path) -> None:
-    """A directory in /tmp for our sockets; one that another user has put there before us is refused."""
+    """A directory in /tmp for our sockets; one created by another user is refused."""
     directory.mkdir(mode=0o700, exist_ok=True)
     facts = directory.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
         raise Misconfigured(
-            "SOCKET_DIRECTORY", f"{directory} is not ours alone; remove it, or use a shorter ISSUANCE_STACK_DIR"
+            "SOCKET_DIRECTORY", f"{directory} is open to other users; remove it, or use a shorter ISSUANCE_STACK_DIR"
         )
 
 

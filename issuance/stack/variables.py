@@ -1,4 +1,4 @@
-"""stack.env: the variables under which everything finds the stack, with the user's own components where he has some."""
+"""stack.env: the variables by which everything finds the stack, including components that the user provides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADDRESS_OF = {
     "registry": "SCHEMA_REGISTRY_URL",
     "airflow": "AIRFLOW_API_URL",
 }
-"""Component: the variable by which the user replaces it by his own."""
+"""Component: the variable by which the user replaces it."""
 
 
 def own_variables(place: Place, secrets: dict[str, str]) -> dict[str, dict[str, str]]:
@@ -46,7 +46,7 @@ def own_variables(place: Place, secrets: dict[str, str]) -> dict[str, dict[str, 
 
 
 def given_components(own: Mapping[str, Mapping[str, str]], env: Mapping[str, str]) -> frozenset[str]:
-    """The components the user brings: their address is set, and is not merely ours, sourced from stack.env."""
+    """The components the user provides: their address is set, and not just sourced from our stack.env."""
     addresses = {name: env.get(variable, "") for name, variable in ADDRESS_OF.items()}
     return frozenset(name for name, address in addresses.items() if address not in ("", own[name][ADDRESS_OF[name]]))
 

@@ -1,4 +1,4 @@
-"""Awaiting a condition, with an eye on the process that has to bring it about."""
+"""Awaiting a condition while watching the process that has to make it true."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def await_condition(name: str, holds: Callable[[], bool], check_alive: Callable[
 
 
 def port_is_open(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Whether something accepts connections on this port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.5)
         return probe.connect_ex((host, port)) == 0
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there; a connection in TIME_WAIT does not count as taken."""
+    """Whether a server could listen on this port; a connection in TIME_WAIT does not count as taken."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

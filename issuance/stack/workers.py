@@ -11,7 +11,7 @@ STAGES = ("submissions", "production", "mail", "collection", "activation", "stat
 
 
 def programs(env_digest: str) -> list[Program]:
-    """The workers; they are restarted however often they end: what they read is in the ledger's positions."""
+    """The workers; always restarted when they end: what they have read is in the ledger's positions."""
     command = (sys.executable, "-m", "issuance.stack.launch", str(Path(sys.executable).with_name("issuance")))
     arguments = {f"consume-{stage.replace('_', '-')}": ("consume", stage) for stage in STAGES} | {"relay": ("relay",)}
     environment = {"ISSUANCE_ENV_DIGEST": env_digest}

@@ -1,4 +1,4 @@
-"""The clocks as an operator sees them: how long cards have stood in a state, and what will breach within some days."""
+"""The clocks for operators: how long cards have been in a state, and what will breach within some days."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CLOCKS: dict[str, tuple[str, str]] = {
     # clock: (zh, en) of what has to happen by its day
     "MADE": ("制卡完成", "the card is made"),
     "JOB_ANSWER": ("制卡厂受理任务", "the factory answers the job"),
-    "CUSTODY": ("对方签收或交寄", "the other side signs for a hand-over, or posts the letter"),
-    "MAIL_NEWS": ("邮件有新轨迹，否则视为丢失", "news of the letter, or it is held for lost"),
+    "CUSTODY": ("对方签收或交寄", "the receiver signs for a hand-over, or posts the letter"),
+    "MAIL_NEWS": ("邮件有新轨迹，否则视为丢失", "tracking events of the letter, or it is presumed lost"),
     "REQUEST": ("合作方回应请求", "the partner answers a request"),
     "COLLECTION": ("持卡人领取，否则注销", "the holder collects it, or it is cancelled"),
     "ACTIVATION": ("持卡人启用社保功能", "the holder activates social security"),
-    "OLD_CARD_STOP": ("旧卡停用前启用新卡", "the new card is active before the old one stops"),
+    "OLD_CARD_STOP": ("旧卡停用前启用新卡", "the new card is activated before the old one stops"),
 }
 
 OPEN_CARDS = "SELECT * FROM card WHERE %(cohort)s::int IS NULL OR cohort_no = %(cohort)s"
@@ -57,7 +57,7 @@ FROM open_card WHERE %(stops)s::jsonb ? old_card_generation::text AND NOT state 
 
 
 class Age(NamedTuple):
-    """How long the cards of one state have stood in it."""
+    """How long the cards of one state have been in it."""
 
     state: str
     cards: int
@@ -70,7 +70,7 @@ class Age(NamedTuple):
 def stage_ages(connection: Connection, cohort_id: str, day: date) -> list[Age]:
     """Every state that has cards of a cohort, in the order of a card's way, with its ages at the end of a day.
 
-    A letter in the mail stands in POSTED alone: the other stages hold no postal transit.
+    A letter in the mail is in POSTED only: the other states contain no postal transit.
     """
     rows = connection.execute(
         "SELECT state, count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY %s - shanghai_day(since)),"
@@ -92,7 +92,7 @@ def working_days(first: date, last: date) -> int | None:
 def coming_due(
     connection: Connection, city: City, day: date, within: int, cohort_id: str | None = None
 ) -> list[dict[str, Any]]:
-    """Every clock that runs out within so many days, or has run out: clock, due_on, waits_on, state, reference, cards.
+    """Every clock that expires within some days, or has expired: clock, due_on, waits_on, state, reference, cards.
 
     Sorted by due day; a breach is the day after it. Days are the policy's: working days for jobs, calendar else.
     """
@@ -127,7 +127,7 @@ def _unanswered_jobs(connection: Connection, city: City, cohort: int | None) -> 
 
 
 def summed(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is due by (due_on, clock, waits_on): how many cards, and one reference to begin with."""
+    """What is due by (due_on, clock, waits_on): how many cards, and one reference as an example."""
     kept = sorted(rows, key=_group)
     return [
         {"due_on": key[0], "clock": key[1], "what": " / ".join(CLOCKS[key[1]]), "waits_on": key[2] or None,

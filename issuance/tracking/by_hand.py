@@ -1,4 +1,4 @@
-"""What an operator decides about a single card, beside the rules: recorded like any decision, with the user and why."""
+"""What an operator decides about a single card: recorded like any decision, with user and reason."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from issuance.words.lifecycle import BY_HAND, states_with
 
 
 def remake_card(connection: Connection, card_ref: str, reason: str, note: str, user: str, day: date) -> int:
-    """Have another plastic of a card made; the one in custody is cancelled, or held for lost. Returns its attempt.
+    """Have another plastic of a card made; the one in custody is cancelled, or presumed lost. Returns its attempt.
 
     The next pass of `decide` makes the plastic; re-makes count against the allowance of the wave's release.
 
     Raises:
-        Refused: no such card, none in custody, a re-make stands already, an unknown reason, or no note.
+        Refused: no such card, none in custody, a re-make is already under way, an unknown reason, or no note.
     """
     if reason not in BY_HAND:
         raise Refused("REASON_UNKNOWN", f"原因只能是 / the reason is one of: {', '.join(BY_HAND)}.")
@@ -31,7 +31,7 @@ def remake_card(connection: Connection, card_ref: str, reason: str, note: str, u
         (ref, attempt, reason, day, user),
     )
     if not recorded.rowcount:
-        raise Refused("REMADE_ALREADY", f"卡 {ref} 已在补制。 / card {ref} is already made again.")
+        raise Refused("REMADE_ALREADY", f"卡 {ref} 已在补制。 / card {ref} is already being re-made.")
     connection.execute("INSERT INTO changed_card VALUES (%s)", (ref,))
     connection.execute(
         "INSERT INTO changed_consignment SELECT consignment_id, '-infinity' FROM plastic_in_consignment"
@@ -54,6 +54,6 @@ def _plastic_in_custody(connection: Connection, card_ref: str) -> tuple[UUID, in
         raise Refused(
             "NOT_IN_CUSTODY",
             f"卡 {ref} 的状态是 {state}，只有已制成而未领取的卡可以补制。"
-            f" / card {ref} is {state}: only a card made and not collected is made again.",
+            f" / card {ref} is {state}: only a card that is made and not collected can be re-made.",
         )
     return ref, int(attempt)

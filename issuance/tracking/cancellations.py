@@ -1,4 +1,4 @@
-"""Which plastics may not live on, and why."""
+"""Which plastics have to be cancelled, and why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from issuance.words.lifecycle import in_states
 CANCEL_PLASTIC = Rule(
     "CANCEL_PLASTIC",
     f"""
--- what may not live on: beside the effective plastic, lost, undeliverable, expired, or of a withdrawn application
+-- to be cancelled: beside the effective plastic, lost, undeliverable, expired, or of a withdrawn application
 SELECT s.card_ref, s.attempt, CASE
            WHEN c.withdrawn IS NOT NULL THEN c.withdrawn
            WHEN s.state = 'REFUSED_BY_HOLDER' THEN 'REFUSED_BY_HOLDER'

@@ -17,7 +17,7 @@ HRSS = "%(hrss)s::text"
 
 @dataclass(frozen=True)
 class BreakRule:
-    """When a break of a kind stands: SQL over a plastic (plastic_snapshot s) and its card (card_snapshot k, card c).
+    """The condition of a kind of break: SQL over a plastic (plastic_snapshot s) and its card (card_snapshot k, card c).
 
     The texts `expected` and `actual` say what differs and nothing that moves on by itself, since another difference
     opens an explained break again.
@@ -89,7 +89,7 @@ DEAD_BEFORE = (
     + ", ".join(f"CASE WHEN s.ss_activated > s.{column} THEN '{name}' END" for column, name in ENDINGS.items())
     + ")"
 )
-"""After which milestones a plastic (plastic_snapshot s) was activated that must not be."""
+"""Milestones after which a plastic (plastic_snapshot s) must not be activated, but was."""
 
 
 SERIALS = (
@@ -108,7 +108,7 @@ BEYOND_ORDER = (
     " WHEN s.refused IS NOT NULL THEN 'made after it was refused'"
     " WHEN s.ordered_on IS NULL THEN 'made before it was ordered' END"
 )
-"""What a factory made beyond its order of a plastic (plastic_snapshot s); NULL: nothing."""
+"""What a factory made in excess of its order of a plastic (plastic_snapshot s); NULL: nothing."""
 
 
 BREAK_RULES = (
@@ -191,7 +191,7 @@ BREAK_RULES = (
 
 
 def settle_card_breaks(connection: Connection, day: date, values: Mapping[str, Any]) -> int:
-    """Open the breaks that stand for the cards in `work` and close those that no longer do; returns how many turned.
+    """Open and close the breaks of the cards in `work` by their conditions; returns how many changed.
 
     `values` are those of the city (day, hrss): while its HRSS is paused, cards are not overdue.
     """

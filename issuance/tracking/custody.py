@@ -1,6 +1,6 @@
-"""The chain of custody: every hand-over matched three ways, every letter posted, every mail event matched to a letter.
+"""The chain of custody: every hand-over matched three ways, every letter posted, every mail event assigned to a letter.
 
-Only consignments whose evidence changed, or whose day has come, are looked at (table changed_consignment).
+Only consignments whose evidence changed, or whose day has come, are examined (table changed_consignment).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from issuance.words.collection import keeper
 
 KINDS = ("HANDOVER_COUNT", "UNMATCHED_MAIL")
 NAMED = 10
-"""Plastics in question that a break names."""
+"""The maximum number of plastics in question that a break names."""
 
 DUE = "shanghai_day(mark_at({mark})) + %(handover_days)s < %(day)s"
 GONE = (
@@ -64,7 +64,7 @@ WHERE received > 0 AND (listed <> coalesce(given, -1) OR given <> given_most OR 
 """
 """A hand-over whose counts differ, signed and listed by either side; and one that nobody received in time.
 
-A plastic that an operator has decided was lost in it accounts for itself.
+A plastic that an operator has declared lost in it is accounted for.
 """
 
 SILENT_LETTERS = f"""
@@ -93,7 +93,7 @@ WHERE NOT EXISTS (SELECT FROM plastic_in_consignment a
   AND NOT EXISTS (SELECT FROM consignment b WHERE return_item(b.consignment_id, b.returned) = m.consignment_id)
 GROUP BY 1
 """
-"""Mail items with events that belong to no hand-over within six months, and to no return; with their first event."""
+"""Mail items whose events belong to no hand-over within six months and to no return; with their first event."""
 
 UNMATCHED_MAIL = f"""
 SELECT {
@@ -115,13 +115,13 @@ WHERE a.received_at_place IS NULL AND coalesce(a.posted, a.delivered, a.returned
   AND p.destroyed IS NULL AND a.handed_over IS NOT NULL AND NOT {GONE}
 UNION ALL {UNMATCHED}
 """
-"""What waits for the other side, and since when."""
+"""What waits for the receiver, and since when."""
 
 
 def watch_custody(connection: Connection, day: date, values: Mapping[str, Any]) -> int:
-    """Open and close the breaks of the consignments that are to be looked at; returns how many changed.
+    """Open and close the breaks of the consignments to be examined; returns how many changed.
 
-    `values` are those of the city; its days of patience (`handover_days`, calendar days) run from the hand-over or the
+    `values` are those of the city; its deadline (`handover_days`, calendar days) runs from the hand-over or the
     first mail event. Makes the table `look` and drops it.
     """
     connection.execute('CREATE TEMP TABLE look (consignment_id text COLLATE "C" PRIMARY KEY) ON COMMIT DROP')

@@ -1,6 +1,6 @@
 """The one set-based pass: reads changed cards and due clocks in key order, writes decisions, states and breaks.
 
-Run by dags/clocks every few minutes and by the demo's stepper once a day's evidence is in. Nothing here reads a
+Run by dags/clocks every few minutes and by the demo's stepper once all evidence of a day is in. Nothing here reads a
 message, and nothing that merges evidence decides.
 """
 
@@ -34,7 +34,7 @@ def decide(settings: Settings) -> int:
     """Decide until nothing has changed and no clock is due; returns how many decisions and state changes were written.
 
     Raises:
-        Broken: the decisions do not come to rest.
+        Broken: the decisions do not converge.
     """
     city = served_city(settings)
     written = 0
@@ -44,7 +44,7 @@ def decide(settings: Settings) -> int:
         written += wrote
         if not cards:
             return written
-    raise Broken("DECISIONS_RESTLESS", "the decisions do not come to rest")
+    raise Broken("DECISIONS_RESTLESS", "the decisions do not converge")
 
 
 def decide_batch(connection: Connection, city: City) -> tuple[int, int]:

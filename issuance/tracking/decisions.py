@@ -1,4 +1,4 @@
-"""The rules of decisions in their order: a later one may read what an earlier one decided."""
+"""The decision rules in order: a later one may read what an earlier one decided."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from issuance.tracking.requests import REQUEST
 from issuance.tracking.resends import RESEND
 
 PLASTIC_RULES = (REMAKE, RESEND, CANCEL_PLASTIC, REQUEST)
-"""Those about plastics; notices (tracking.notice_rules) come after new plastics are planned."""
+"""Rules about plastics; notices (tracking.notice_rules) come after new plastics are planned."""

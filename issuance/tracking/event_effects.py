@@ -1,6 +1,6 @@
-"""What holder events bring about on the card itself, before the decisions: part of the one pass `decide`.
+"""The effects of holder events on the card itself, before the decisions: part of the one pass `decide`.
 
-Before its plastic is ordered a card is planned anew with what has changed; afterwards the file lacks the change, and
+Before its plastic is ordered a card is planned again with what has changed; afterwards the file lacks the change, and
 tracking.decisions makes another plastic, cancels, or lets the change follow the card.
 """
 
@@ -24,7 +24,7 @@ EXISTS (SELECT FROM plastic q WHERE q.card_ref = c.card_ref
 OR {to_holder("c.collection_method")} AND EXISTS (
     SELECT FROM letter_news l WHERE l.card_ref = c.card_ref AND l.delivered IS NOT NULL)
 """
-"""Whether a card (c) is in its holder's hands."""
+"""Whether a card (c) has been collected."""
 
 OF_DUE = """
 e.card_ref IN (SELECT card_ref FROM holder_event JOIN work USING (card_ref)
@@ -48,7 +48,7 @@ WHERE c.card_ref = n.card_ref AND NOT ({IN_HAND}) AND ({SWITCHED} OR NOT {MADE})
 
 
 def follow_events(connection: Connection, registry: Registry, day: date) -> int:
-    """Follow the events of the cards in `work`; returns how many. Locks the waves that cards leave."""
+    """Apply the events of the cards in `work`; returns how many. Locks the waves that cards leave."""
     replanned = ", ".join(f"'{event}'" for event in REPLANNED)
     unplan_cards(
         connection,

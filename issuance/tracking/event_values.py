@@ -1,4 +1,4 @@
-"""The sealed values of a holder event: opened, judged by the rules of intake, split into what is kept where.
+"""The sealed values of a holder event: opened, validated by the rules of intake, split by where they are kept.
 
 Personal values go to the vault as an overlay; the terms of the order (bank, way to collect, place) stand in the ledger.
 """
@@ -22,7 +22,7 @@ from issuance.words.collection import METHODS
 
 
 class CardOrder(NamedTuple):
-    """What the ledger knows of a card's order, and where its person lies."""
+    """What the ledger knows of a card's order, and where its person is in the vault."""
 
     cohort_id: str
     city: str
@@ -65,7 +65,7 @@ def read_change(event: str, sealed: str | None, order: CardOrder, context: Conte
     keys = KeyService(context.settings.keys_dir)
     try:
         values = _texts(open_sealed(keys.opening_key(), sealed))
-    except (Broken, ValueError):  # the code says it; the text of the error could quote what was sealed
+    except (Broken, ValueError):  # the code is enough; the error's text could quote what was sealed
         return "SEALED_UNREADABLE"
     if not set(kind.needs) <= set(values):
         return "FIELD_MISSING"
@@ -84,7 +84,7 @@ def _texts(clear: bytes) -> dict[str, str]:
 
 
 def _row(order: CardOrder, person: Mapping[str, str]) -> dict[str, str]:
-    """The card as a row of a cohort file; what stands nowhere any more (papers, fee) was judged at intake."""
+    """The card as a row of a cohort file; what is no longer stored (documents, fee) was checked at intake."""
     place = {METHODS[order.method].place: order.place}
     terms = {"bank_code": order.bank, "collection_method": order.method}
     order_values = {"category": order.category, "kind": order.kind, "proof_ref": "judged at intake"}
@@ -93,7 +93,7 @@ def _row(order: CardOrder, person: Mapping[str, str]) -> dict[str, str]:
 
 def judge(row: Mapping[str, str], values: Mapping[str, str], city: str, context: Context) -> dict[str, str] | str:
     """The row with the new values normalised, or a code: the rules of intake that read a changed column must pass."""
-    import pandas as pd  # only this stage needs it, and seldom
+    import pandas as pd  # only this stage needs it, and rarely
 
     from issuance.intake.columns import NAMES
     from issuance.intake.normalise import normalise
@@ -116,7 +116,7 @@ def judge(row: Mapping[str, str], values: Mapping[str, str], city: str, context:
 
 
 def _split(row: Mapping[str, str], given: Mapping[str, str], keys: KeyService) -> Change:
-    """The vault's values and the card's terms out of a judged row."""
+    """The vault's values and the card's terms from a validated row."""
     from issuance.intake.accept import VAULT_FIELDS
 
     values = {name: row[name] for name in VAULT_FIELDS if name in given}

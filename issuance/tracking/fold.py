@@ -1,7 +1,7 @@
 """Folding facts into rows: the SQL of principle 6, generated from the milestones of each subject.
 
 A row keeps the least mark of a single milestone and the greatest of a repeatable one, so merging commutes,
-associates and is idempotent. A row that a correction touches is folded anew from its facts, now and ever after.
+associates and is idempotent. A row that a correction touches is always folded anew from its facts from then on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Fold:
     table: str
     keys: tuple[str, ...]
     creates_rows: bool
-    """Whether a first fact makes the row; plastics and jobs stand before their facts."""
+    """Whether a first fact creates the row; plastics and jobs exist before their facts."""
 
     @property
     def milestones(self) -> list[Milestone]:
@@ -51,7 +51,7 @@ class Fold:
         )
 
     def mark_corrected_sql(self) -> str:
-        """Remember for ever that a row has a correction, whichever comes first."""
+        """Mark a row as corrected for good, whichever of the two facts comes first."""
         return (
             f"UPDATE {self.table} t SET corrected = true FROM staged s"
             f" WHERE s.subject = '{self.subject}' AND s.corrects AND {self._on('t', 's')} AND NOT t.corrected"
@@ -77,7 +77,7 @@ class Fold:
         )
 
     def ensure_rows_sql(self) -> str:
-        """Make the rows of staged facts that do not stand yet."""
+        """Create the missing rows of staged facts."""
         keys = ", ".join(self.keys)
         return (
             f"INSERT INTO {self.table} ({keys}) SELECT DISTINCT {keys} FROM staged WHERE subject = '{self.subject}'"

@@ -1,4 +1,4 @@
-"""Gaps in partners' sequences: asked for once a day, and a break until they are filled."""
+"""Gaps in partners' sequences: requested once a day, and a break until they are filled."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ FROM partner_stream WHERE NOT isempty({GAPS})
 
 
 def watch_gaps(connection: Connection, day: date) -> int:
-    """Ask for gaps in partners' sequences, each once; a break stands until they are filled. Paused partners are not
-    asked. Returns how much was written."""
+    """Request the gaps in partners' sequences, each once; a break stays open until they are filled. Paused partners
+    are not asked. Returns how much was written."""
     rows = connection.execute(
         f"UPDATE partner_stream p SET asked = asked + gaps FROM ("
         f" SELECT partner, stream, {GAPS} AS gaps FROM partner_stream WHERE NOT {paused('partner')}) g"

@@ -1,6 +1,6 @@
 """Holder events: what happens to a holder or an application while its card is under way.
 
-The consumer only records: events, their values sealed in the vault, what the card itself keeps. What follows from them
+The consumer only records: events, their values sealed in the vault, what the card itself keeps. Their consequences
 is decided in tracking.event_effects and tracking.decisions.
 """
 
@@ -57,7 +57,7 @@ class Event(NamedTuple):
 
     @property
     def overlay(self) -> str:
-        """The name of its values in the vault, which tells nothing."""
+        """The opaque name of its values in the vault."""
         return hashlib.sha256(f"{self.source}|{self.event_id}".encode()).hexdigest()[:32]
 
 
@@ -128,7 +128,7 @@ def _card_ref(value: dict[str, Any]) -> UUID | None:
 
 
 def _keep(connection: Connection, event: Event) -> None:
-    """What the card itself keeps of an event; death outranks a withdrawal."""
+    """What an event changes on the card itself; a death outranks a withdrawal."""
     if event.event in WITHDRAWING:
         connection.execute(
             "UPDATE card SET withdrawn = CASE WHEN withdrawn = 'DEATH' THEN withdrawn ELSE %s END WHERE card_ref = %s",

@@ -1,4 +1,4 @@
-"""Jobs without an answer of their factory, and factories that are told what they owe."""
+"""Jobs that their factory has not answered, and reminders to factories."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ WHERE b.kind = 'OVERDUE' AND b.closed_on IS NULL AND p.job_id IS NOT NULL AND NO
 
 
 def watch_jobs(connection: Connection, city: City, day: date) -> int:
-    """A break for every job without an answer after the policy's working days; it closes when the answer comes.
+    """A break for every job without an answer after the policy's working days; it closes when the answer arrives.
 
-    The factory is told once of each job that it owes an answer to, and of each that holds overdue plastics.
+    The factory is reminded once of each unanswered job, and of each with overdue plastics.
     """
     sent = connection.execute(f"SELECT DISTINCT sent_on FROM sealed_job JOIN job USING (job_id) WHERE {UNANSWERED}")
     patience = city.policy.answer_days

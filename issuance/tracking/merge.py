@@ -84,9 +84,9 @@ def stage(connection: Connection, facts: Iterable[StagedFact]) -> None:
 
 
 def refuse_unrelated(connection: Connection, registry: Registry) -> list[ItemRefusal]:
-    """Take out of `staged` what concerns no plastic or job of ours, or one that is none of the partner's business.
+    """Remove from `staged` facts about unknown plastics or jobs, and those to which the partner has no relation.
 
-    Attempt 0 is made at an outlet without an order: its plastic stands from its first fact on, of a known card.
+    Attempt 0 is made at an outlet without an order: its plastic exists from its first fact on, of a known card.
     """
     connection.execute(
         "INSERT INTO plastic (card_ref, attempt, bank) SELECT DISTINCT c.card_ref, 0, c.bank FROM staged s"
@@ -155,11 +155,11 @@ SELECT f.consignment_id FROM fact f JOIN ({touched}) touched USING (consignment_
 WHERE f.subject = 'mail' OR f.milestone = 'HANDED_OVER'
 GROUP BY f.consignment_id HAVING NOT same_use(min(f.mark), max(f.mark))
 """
-"""Mail items whose facts lie more than six months apart; a function of the facts alone, whatever their order."""
+"""Mail items whose facts are more than six months apart; a function of the facts alone, whatever their order."""
 
 
 def note_used_again(connection: Connection) -> None:
-    """Mark the numbers that carriers have used again: their facts are told apart by their hand-overs."""
+    """Mark tracking numbers that carriers have reused: their facts are told apart by their hand-overs."""
     touched = "SELECT DISTINCT consignment_id FROM staged WHERE is_mail_item(consignment_id)"
     connection.execute(
         "INSERT INTO consignment (consignment_id, used_again) SELECT consignment_id, true FROM ("
@@ -172,7 +172,7 @@ def note_used_again(connection: Connection) -> None:
 def mark_changed(connection: Connection) -> None:
     """Mark cards and consignments whose evidence changed, cards behind mail items and jobs too; only inserts, no locks.
 
-    A returned letter travels back under a number of its own, which concerns the same plastics.
+    A returned letter travels back under a number of its own, which stands for the same plastics.
     """
     connection.execute(
         """
@@ -193,7 +193,7 @@ def mark_changed(connection: Connection) -> None:
 
 
 def insert_refused_items(connection: Connection, reports: Sequence[SoundReport], merged: Merged, day: date) -> None:
-    """Keep the refused items: report, position, code, and which plastic one was about that is none of theirs."""
+    """Record refused items: report, position, code, and the plastic of one to which the partner has no relation."""
     rows = [
         (reports[n].reporter.id, reports[n].value["report_id"], refusal.item, refusal.code, day,
          *_about(reports[n].value["items"][refusal.item], refusal.code))

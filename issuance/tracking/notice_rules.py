@@ -9,7 +9,7 @@ from issuance.words.lifecycle import in_states
 NOTICE = Rule(
     "NOTICE",
     f"""
--- what the holder expects to hear; nothing after a death, nor of a plastic that is to be cancelled
+-- what to tell the holder; nothing after a death, nor about a plastic that is to be cancelled
 SELECT k.card_ref, CASE told.template WHEN 'RECEIVED' THEN 0 ELSE coalesce(k.effective, 0) END AS attempt,
        concat_ws(':', told.template, told.consignment_id, told.detail) AS occasion, told.template AS reason,
        told.consignment_id

@@ -30,7 +30,7 @@ from issuance.words.codes import TEMPLATES
 
 
 def send_notices(settings: Settings) -> int:
-    """Send every decided notice that is in no batch yet; returns how many.
+    """Send every decided notice that is not in a batch yet; returns how many.
 
     A batch's id derives from cohort, template and day; the file is stored first, and a repeat replaces it.
     """
@@ -57,7 +57,7 @@ def send_notices(settings: Settings) -> int:
 
 
 class Told(NamedTuple):
-    """One holder to be told: what the text names, and where the person lies in the vault."""
+    """One holder to be notified: the values of the text, and where the person is in the vault."""
 
     card_ref: UUID
     carrier: str | None
@@ -84,7 +84,7 @@ class Batch(NamedTuple):
 def _unsent(connection: Connection) -> dict[tuple[str, str], list[Told]]:
     """Every unsent notice by (cohort, template), sorted by block.
 
-    Nobody can be told whose contact was erased: such a notice stays decided and unsent.
+    A holder whose contact was erased cannot be notified: such a notice stays decided and unsent.
     """
     rows = connection.execute(
         "SELECT cohort_id, d.reason, d.card_ref, carrier_of(d.consignment_id), tracking_no_of(d.consignment_id),"

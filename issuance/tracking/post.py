@@ -1,4 +1,4 @@
-"""Postal numbers and codes: what a tracking number must be, and which milestone a carrier's own code stands for."""
+"""Postal numbers and codes: the check of tracking numbers, and the milestone of a carrier's own code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def s10_check_digit(serial: str) -> int:
 
 
 def s10_contradicts(tracking_no: str) -> bool:
-    """Whether a number has the S10 shape and a wrong check digit; any other shape (domestic EMS) is left alone."""
+    """Whether a number has the S10 shape and a wrong check digit; any other format (domestic EMS) is not checked."""
     found = S10.fullmatch(tracking_no)
     return found is not None and s10_check_digit(found[1]) != int(found[2])
 

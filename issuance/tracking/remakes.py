@@ -13,7 +13,7 @@ LACKED = " OR ".join(f"e.event = '{e.name}' AND ({e.remakes})" for e in HOLDER_E
 REMAKE = Rule(
     "REMAKE",
     f"""
--- another plastic, when the newest cannot become a card in somebody's hands, is another bank's, or lacks a change
+-- another plastic, when the newest can no longer be collected, is another bank's, or lacks a change
 SELECT s.card_ref, s.attempt, coalesce(nullif(CASE s.state
            WHEN 'SPOILED' THEN mark_reason(spoiled) WHEN 'REFUSED' THEN mark_reason(refused)
            WHEN 'REFUSED_BY_HOLDER' THEN mark_reason(refused_by_holder) END, ''), lack.event, s.state) AS reason

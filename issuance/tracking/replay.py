@@ -1,4 +1,4 @@
-"""Dead letters that are put on their topic again."""
+"""Dead letters put back on their topic."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from issuance.wire.outbox import Outgoing, write_outbox
 
 
 def replay_message(connection: Connection, topic: str, partition: int, offset: int, day: date) -> None:
-    """Put a dead letter's original message on its topic again.
+    """Put a dead letter's original message back on its topic.
 
     Raises:
-        Refused: there is no such dead letter, or a report or event of its id is in the inbox: it was applied already.
+        Refused: no such dead letter, or a report or event with its id is in the inbox, so it was already applied.
     """
     place = f"{topic}/{partition}/{offset}"
     row = connection.execute("SELECT key, body, headers FROM outbox WHERE ce_id = %s", (f"dlq/{place}",)).fetchone()
     if row is None:
-        raise Refused("DEAD_LETTER_UNKNOWN", f"没有该死信。 / no dead letter {place}.")
+        raise Refused("DEAD_LETTER_UNKNOWN", f"没有该死信。 / no such dead letter: {place}.")
     letter = "UPDATE dead_letter SET replayed_on = %s, replays = replays + 1"
     partner, report_id, replays = one(
         connection,
@@ -29,7 +29,7 @@ def replay_message(connection: Connection, topic: str, partition: int, offset: i
     if _applied(connection, partner, report_id):
         raise Refused(
             "ALREADY_APPLIED",
-            f"编号为 {report_id} 的报文已被采用，无需重放。 / {report_id} of {partner} is applied already.",
+            f"编号为 {report_id} 的报文已被采用，无需重放。 / {report_id} of {partner} was already applied.",
             report_id=report_id,
         )
     headers = {name: value for name, value in row[2].items() if not name.startswith("issuance.dlq.")}

@@ -23,11 +23,11 @@ MOST_ITEMS = 1000
 """Items in a message (contract: CardReport)."""
 
 RECEIPT = ("card_count", "hash_total", "sha256")
-"""What a factory says of a job file it has received; tracking.merge holds it against the job."""
+"""A factory's receipt for a job file; tracking.merge checks it against the job."""
 
 
 PERSONAL = re.compile(r".*[^\x20-\x7e].*|[0-9]{17}[0-9Xx]|[0-9]{15}|1[3-9][0-9]{9}", re.DOTALL)
-"""A name, an ID number or a phone number: who took part is said by a reference of the partner's own."""
+"""A name, an ID number or a phone number: actors are named by the partner's own reference instead."""
 
 
 class StagedFact(NamedTuple):
@@ -48,7 +48,7 @@ class StagedFact(NamedTuple):
 
 
 class ItemRefusal(NamedTuple):
-    """An item that no later message can make right: the report's position in its batch, the item's, the code."""
+    """An item that no later message can make valid: the report's position in its batch, the item's, the code."""
 
     report: int
     item: int
@@ -57,7 +57,7 @@ class ItemRefusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Reporter:
-    """Who reports: the partner's id and kind."""
+    """The reporting partner: id and kind."""
 
     id: str
     kind: str
@@ -132,7 +132,7 @@ def _refuse_item(report: Json, item: Json, milestone: Milestone, reporter: Repor
 
 
 def _post_agrees(item: Json, milestone: Milestone) -> bool:
-    """Whether no number of S10's shape is wrong, and the carrier's own code, if known, says this milestone."""
+    """Whether S10 numbers have a correct check digit, and the carrier's own code, if known, matches the milestone."""
     if any(s10_contradicts(item[name] or "") for name in ("tracking_no", "return_tracking_no")):
         return False
     return milestone.subject != "mail" or MAIL_CODES.get(item["code"] or "", milestone.name) == milestone.name

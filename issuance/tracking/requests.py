@@ -1,4 +1,4 @@
-"""What we ask of partners about one plastic: who is asked what next, whether it is answered, and who is late."""
+"""Requests to partners about one plastic: who is asked what next, whether it is answered, and who is late."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def answered(request: str) -> str:
 UNANSWERED = (
     "NOT CASE d.request " + " ".join(f"WHEN '{request}' THEN {answered(request)}" for request in ANSWERS) + " END"
 )
-"""Whether a request (decision d) about plastic p stands without an answer."""
+"""Whether a request (decision d) about plastic p is unanswered."""
 
 REQUEST = Rule(
     "REQUEST",
     f"""
--- the enforced order: social security, then the account, then the plastic; the next is asked when one is reported
+-- the enforced order: social security, then the account, then the plastic; each is asked once the previous is reported
 SELECT s.card_ref, s.attempt, step.request AS occasion, step.request, NULL AS consignment_id, d.reason, step.partner,
        %(day)s + 7 AS due_on
 FROM plastic_snapshot s
@@ -109,8 +109,8 @@ WHERE b.kind = '{KIND}' AND b.closed_on IS NULL GROUP BY 1, 2, 3
 
 
 def send_requests(connection: Connection, day: date) -> None:
-    """Send the new requests about cards in `work`, up to 1,000 plastics a notice; a decision keeps the id under which
-    it was sent."""
+    """Send the new requests about cards in `work`, up to 1,000 plastics per notice; a decision keeps the id under
+    which it was sent."""
     for partner, request, reason, due_on, plastics in connection.execute(UNSENT).fetchall():
         for batch in in_batches([(ref, int(attempt)) for ref, attempt in plastics]):
             request_id = f"{day}.{request}.{reason}.{batch[0][0]}.{batch[0][1]}"
@@ -139,7 +139,7 @@ def request_notice(
 
 
 def watch_requests(connection: Connection, day: date) -> int:
-    """A break for every request that stands unanswered past its due day; it closes when the answer comes.
+    """A break for every request unanswered past its due day; it closes when the answer arrives.
 
     The partner is asked once more, under the same request_id.
     """

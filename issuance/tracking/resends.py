@@ -1,4 +1,4 @@
-"""Which plastics are handed over again: a returned letter, or what was sent back and applied for a second time."""
+"""Which plastics are handed over again: a returned letter, or one that was sent back and applied for a second time."""
 
 from __future__ import annotations
 

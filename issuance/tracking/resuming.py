@@ -1,4 +1,4 @@
-"""A paused partner is read again, and the clocks that ran out meanwhile are looked at again."""
+"""A paused partner is resumed, and the clocks that expired meanwhile are re-examined."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ WHERE next_due IS NULL AND ({in_states("state", "due_runs", "kept")} OR state = 
        SELECT FROM plastic p WHERE (p.card_ref, p.attempt) = (card.card_ref, card.effective)
        AND p.finance_activated IS NULL AND (p.bank = %(partner)s OR p.ss_activated IS NULL))
 """
-"""Cards whose clock ran out while it stood still: nobody would think of them again."""
+"""Cards whose clock expired while it was stopped: nothing else would look at them again."""
 
 
 def resume_partner(connection: Connection, partner: str, day: date) -> bool:
-    """Let a paused partner's messages be read again, with a new count; False when it was not paused.
+    """Resume a paused partner with new counts; False if it was not paused.
 
-    Clocks that ran out meanwhile are looked at again tomorrow, when what the partner had to say has been read.
+    Clocks that expired meanwhile are re-examined tomorrow, when the partner's backlog has been read.
     """
     if not lift_pause(connection, partner):
         return False

@@ -1,4 +1,4 @@
-"""A decision as data: who gets it, and why."""
+"""A decision rule as data: which plastics get it, and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OPTIONAL = {
     "request": "NULL::text",
     "consignment_id": "NULL::text",
 }
-"""Columns of a decision that a rule may leave out, and what they are then."""
+"""Columns of a decision that a rule may omit, with their defaults."""
 
 
 @dataclass(frozen=True)

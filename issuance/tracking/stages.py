@@ -18,7 +18,7 @@ from issuance.wire.refusals import Message, Outcome
 def apply_reports(
     connection: Connection, messages: Sequence[Message], context: Context
 ) -> tuple[list[Outcome], list[Outgoing]]:
-    """Merge a poll of card reports; a repeat of an inbox entry does nothing, other content under its id is refused."""
+    """Merge a poll of card reports; idempotent; other content under a known report_id is refused."""
     reports = [_sound(message, context) for message in messages]
     known = _known(connection, [report for report in reports if isinstance(report, SoundReport)])
     fresh: list[SoundReport] = []
@@ -71,7 +71,7 @@ def _known(connection: Connection, reports: Sequence[SoundReport]) -> dict[tuple
 
 
 def _against_inbox(report: SoundReport, known: dict[tuple[str, str], bytes]) -> SoundReport | str | None:
-    """The report itself when it is new, None when it is a repeat, a code when its id stands with other content."""
+    """The report itself if it is new, None if it is a repeat, a code if its id is known with other content."""
     applied = known.get((report.reporter.id, report.value["report_id"]))
     if applied is None:
         return report
@@ -83,7 +83,7 @@ def _size(message: Message) -> int:
 
 
 def _note_sequences(connection: Connection, reports: Sequence[SoundReport]) -> None:
-    """Keep which sequences of each stream were seen; gaps are asked for by the clocks."""
+    """Record which sequences of each stream were seen; the clocks request the gaps."""
     rows = sorted((r.reporter.id, r.value["stream"], r.value["sequence"]) for r in reports)
     with connection.cursor() as cursor:
         cursor.executemany(

@@ -1,5 +1,5 @@
-"""Personal data, sealed: blocks of persons, our keys and the partners', masking, photos. Whoever opens a person comes
-through here.
+"""Personal data, sealed: blocks of persons, our keys and the partners', masking, photos. All access to a
+person's data goes through here.
 
 Writes with others: partner_key.
 Called by: commands, conformance, dispatch, docpages, intake, membership, producers, reconcile, retention, stack,

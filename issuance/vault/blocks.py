@@ -16,7 +16,7 @@ from issuance.wire.avro import decode_body, encode_body
 
 BLOCK_ROWS = 1000
 ERASED = b""
-"""What stands in a block in place of a person who was erased."""
+"""The placeholder in a block for a person who was erased."""
 KEPT_BLOCKS = 256
 """About 100 MB at the most."""
 
@@ -32,11 +32,11 @@ def overlay_key(cohort_id: str, name: str) -> str:
 
 
 class PersonErased(Permanent):
-    """The person was erased on purpose: nothing is left to read."""
+    """The person was erased deliberately: nothing is left to read."""
 
 
 class Vault:
-    """Reads and writes one cohort's blocks; keeps what it has opened, so make one for each piece of work."""
+    """Reads and writes one cohort's blocks; caches what it has opened, so make one for each piece of work."""
 
     def __init__(self, store: ObjectStore, keys: KeyService, cohort_id: str) -> None:
         self._store = store
@@ -45,7 +45,7 @@ class Vault:
         self._opened: dict[int, list[bytes]] = {}
 
     def write_block(self, block: int, persons: Sequence[Mapping[str, Any]]) -> None:
-        """Seal and store one block; a repeat replaces it by the same persons in the same positions.
+        """Seal and store one block; repeating it writes the same persons to the same positions.
 
         Persons are encoded one by one inside it: a reader of one decodes one.
         """
@@ -71,7 +71,7 @@ class Vault:
             yield person
 
     def erase_persons(self, block: int, positions: Iterable[int]) -> None:
-        """Rewrite a block without these persons; the others stay byte for byte, at their positions. Again is once."""
+        """Rewrite a block without these persons; the others stay byte for byte, at their positions. Idempotent."""
         name, persons = block_key(self._cohort_id, block), list(self._open(block))
         for position in positions:
             persons[position] = ERASED
@@ -79,7 +79,7 @@ class Vault:
         self._opened[block] = persons
 
     def write_overlay(self, name: str, values: Mapping[str, str]) -> None:
-        """Seal and store changed values of one person under a name that tells nothing of it; again is once."""
+        """Seal and store changed values of one person under an opaque name. Idempotent."""
         key = overlay_key(self._cohort_id, name)
         self._store.put(key, self._keys.seal(self._cohort_id, key, json.dumps(dict(values)).encode()))
 
@@ -104,7 +104,7 @@ def _erased(cohort_id: str, block: int, position: int) -> PersonErased:
     return PersonErased(
         "PERSON_ERASED",
         f"批次 {cohort_id} 中此人的个人数据已清除，不能再使用；请撤回该卡。"
-        f" / the personal data of this person of cohort {cohort_id} was erased: withdraw the card.",
+        f" / the personal data of this person of cohort {cohort_id} was erased and cannot be used: withdraw the card.",
         block=block,
         position=position,
     )

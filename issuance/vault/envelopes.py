@@ -1,6 +1,6 @@
 """Envelopes between partners and us: JWE to the reader's key, JWS by the writer inside (RFC 7515, 7516).
 
-The key management algorithm is the registry's entry of the partner or follows from its key; content is A256GCM.
+The key management algorithm comes from the partner's registry entry or from its key; content is A256GCM.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ JWE.max_ciphertext_length = JWS.max_payload_length = 64 * 1024 * 1024
 
 
 class SealingKey(NamedTuple):
-    """The key of a partner that a file is sealed to."""
+    """A partner's key, to which files are sealed."""
 
     key_id: str
     algorithm: str
@@ -56,21 +56,21 @@ def seal_to(key: SealingKey, clear: bytes, **header: str) -> bytes:
     """A JWE (compact) to a partner's key, which its header names.
 
     Raises:
-        Misconfigured: the key's algorithm is none that this version knows.
+        Misconfigured: unknown algorithm.
     """
     if key.algorithm not in ALGORITHMS:
         raise Misconfigured(
-            "ALGORITHM_UNKNOWN", f"sealing algorithm {key.algorithm} is not known; known are {', '.join(ALGORITHMS)}"
+            "ALGORITHM_UNKNOWN", f"unknown sealing algorithm {key.algorithm}; known: {', '.join(ALGORITHMS)}"
         )
     protected = {"alg": key.algorithm, "enc": "A256GCM", "kid": key.key_id, **header}
     return jwe.encrypt_compact(protected, clear, key_of(key.pem), registry=JWE).encode()
 
 
 def open_sealed(private: NamedKey, sealed: bytes | str) -> bytes:
-    """What somebody sealed to a key.
+    """Open what was sealed to one of our keys.
 
     Raises:
-        Broken: it is no JWE, is sealed to another key or with an algorithm we do not take, or was altered.
+        Broken: not a valid JWE, sealed to another key or with an algorithm that we do not accept, or altered.
     """
     try:
         opened = jwe.decrypt_compact(sealed, key_of(private.pem), registry=JWE)
@@ -80,10 +80,10 @@ def open_sealed(private: NamedKey, sealed: bytes | str) -> bytes:
 
 
 def header_of(sealed: bytes) -> tuple[str, str]:
-    """(key id, algorithm) that a sealed file was sealed to, as anybody may read.
+    """(key id, algorithm) from a sealed file's header, which is readable without a key.
 
     Raises:
-        Broken: it is no such file.
+        Broken: it is not a sealed file.
     """
     try:
         header = json.loads(urlsafe_b64decode(sealed.split(b".", 1)[0] + b"=="))
@@ -100,5 +100,5 @@ def jwk_set(signing: Iterable[NamedKey], opening: Iterable[NamedKey]) -> bytes:
 
 
 def publish_keys(store: ObjectStore, service: KeyService) -> None:
-    """Put our public keys where partners find them; again replaces them by those of today."""
+    """Publish our current public keys to partners; idempotent."""
     store.put(OUR_KEYS, jwk_set(service.verification_keys(), service.opening_public_keys()))

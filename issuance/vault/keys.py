@@ -37,7 +37,7 @@ OPENING = "opening"
 
 
 class KeyDestroyed(Permanent):
-    """The key is gone on purpose: what it sealed cannot be opened by anybody."""
+    """The key was destroyed deliberately: nobody can open what it sealed."""
 
 
 class NamedKey(NamedTuple):
@@ -54,7 +54,7 @@ class KeyService:
         self._directory = directory
 
     def create_cohort_key(self, cohort_id: str) -> None:
-        """Make a cohort's key unless it stands; a destroyed one is not made again.
+        """Make a cohort's key unless it exists; a destroyed one is never made again.
 
         Raises:
             KeyDestroyed: the cohort was erased.
@@ -63,7 +63,7 @@ class KeyService:
         self._create(self._cohort_path(cohort_id))
 
     def destroy_cohort_key(self, cohort_id: str) -> None:
-        """Erase a cohort: its key is destroyed, the fact that it was remains. Drafts of a killed maker go, too."""
+        """Erase a cohort: its key is destroyed, the record of that remains. Drafts of a killed process go too."""
         tombstone, path = self._tombstone(cohort_id), self._cohort_path(cohort_id)
         tombstone.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         tombstone.touch(mode=0o600)
@@ -72,7 +72,7 @@ class KeyService:
             entry.unlink(missing_ok=True)
 
     def require_cohort_key(self, cohort_id: str) -> None:
-        """Ask before fetching what a cohort's key sealed: of an erased cohort nothing may be there any more.
+        """Check before fetching what a cohort's key sealed: for an erased cohort it may no longer exist.
 
         Raises:
             KeyDestroyed: the cohort was erased.
@@ -100,7 +100,7 @@ class KeyService:
             data_key = aes_key_unwrap(key, wrapped)
             return AESGCM(data_key).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], name.encode())
         except (InvalidUnwrap, InvalidTag, ValueError) as error:
-            raise Broken("OBJECT_ALTERED", f"the sealed object {name} was altered or is another one") from error
+            raise Broken("OBJECT_ALTERED", f"the sealed object {name} was altered, or is another object") from error
 
     def person_hash(self, id_type: str, id_number: str) -> bytes:
         """Keyed hash of a person's identity (HMAC-SHA-256): key version in the first byte, then 15 bytes."""
@@ -113,12 +113,12 @@ class KeyService:
         return PersonHasher(path.read_bytes(), 1)
 
     def signing_key(self, day: date) -> NamedKey:
-        """Our newest private signing key that is in use on a day."""
+        """The newest of our private signing keys in use on a day."""
         path = [path for first_day, path in self._signing_paths() if first_day <= str(day)][-1]
         return NamedKey(path.stem, self._read(path))
 
     def rotate_signing_key(self, first_day: date) -> NamedKey:
-        """Make our next signing key, in use from a day on; the same day again is the same key. Older ones verify on."""
+        """Make our next signing key, in use from a day on; idempotent for a day. Older keys still verify."""
         path = self._directory / f"signing-{first_day}.pem"
         private = ec.generate_private_key(ec.SECP256R1()).private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
@@ -157,10 +157,10 @@ class KeyService:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise Unavailable("KEY_UNAVAILABLE", f"the key service has no {path.name}") from error
+            raise Unavailable("KEY_UNAVAILABLE", f"the key service has no key {path.name}") from error
 
     def _create(self, path: Path, key: bytes | None = None) -> None:
-        """Write a new key, by default random, unless one stands; whole or not at all, also when two try at once."""
+        """Write a new key, by default random, unless one exists; atomic, also when two processes try at once."""
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -179,9 +179,9 @@ class KeyService:
 def _destroyed(cohort_id: str) -> KeyDestroyed:
     return KeyDestroyed(
         "KEY_DESTROYED",
-        f"批次 {cohort_id} 的个人数据已清除、密钥已销毁，不能再打开、封装或接收；确需制卡，请由数据来源提交到新的批次。"
+        f"批次 {cohort_id} 的个人数据已清除、密钥已销毁，不能再打开、密封或接收；确需制卡，请由数据来源提交到新的批次。"
         f" / the personal data of cohort {cohort_id} was erased and its key destroyed: nothing of it can be opened,"
-        " sealed or taken in; who needs a card is submitted anew, by the source, in another cohort.",
+        " sealed or taken in; people who still need a card must be submitted anew, in another cohort.",
         cohort_id=cohort_id,
     )
 

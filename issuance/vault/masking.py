@@ -1,4 +1,4 @@
-"""Masked text for people who must recognise a person without seeing one (domain.md, Law)."""
+"""Masked text by which staff recognise a person without seeing the full data (domain.md, Law)."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def mask_phone(phone: str) -> str:
 
 
 def mask_person(name: str, id_number: str) -> str:
-    """The masked text of a person, as it lies in the vault and is shown to operators and employers."""
+    """The masked text of a person, as stored in the vault and shown to operators and employers."""
     return f"{mask_name(name)} {mask_id_number(id_number)}"

@@ -15,7 +15,7 @@ from issuance.errors import Broken, Unavailable
 from issuance.settings import Settings
 
 DELETED_AT_ONCE = 1000
-"""What one request may name (S3 API, DeleteObjects)."""
+"""Objects that one request may name (S3 API, DeleteObjects)."""
 
 
 class ObjectStore:
@@ -61,7 +61,7 @@ class ObjectStore:
         return hashlib.sha256(content).hexdigest()
 
     def put_if_absent(self, key: str, content: bytes) -> bytes:
-        """Write an object unless it stands; returns the bytes that stand."""
+        """Write an object unless it exists; returns the bytes that are stored."""
         try:
             self._put(key, content, IfNoneMatch="*")
         except _Stands:
@@ -69,12 +69,12 @@ class ObjectStore:
         return content
 
     def link(self, key: str, seconds: int) -> str:
-        """An address under which anybody may read the object for so long."""
+        """A presigned URL that lets anybody read the object for a limited time."""
         values = {"Bucket": self._bucket, "Key": key}
         return str(self._client.generate_presigned_url("get_object", Params=values, ExpiresIn=seconds))
 
     def delete(self, key: str) -> None:
-        """Remove an object; an absent one is removed already."""
+        """Remove an object; idempotent."""
         try:
             self._client.delete_object(Bucket=self._bucket, Key=key)
         except (ClientError, BotoCoreError) as error:
@@ -115,11 +115,11 @@ class ObjectStore:
     def _explain(self, error: ClientError, key: str) -> Exception:
         code = error.response.get("Error", {}).get("Code", "")
         if code in ("NoSuchKey", "404"):
-            return Broken("OBJECT_MISSING", f"the object {key} is not there", object=key)
+            return Broken("OBJECT_MISSING", f"no such object: {key}", object=key)
         if code in ("AccessDenied", "403"):
             return Broken("OBJECT_FORBIDDEN", f"not allowed to touch {key}", object=key)
         return Unavailable("S3_UNAVAILABLE", f"{key}: {code}")
 
 
 class _Stands(Exception):
-    """The object is there already."""
+    """The object exists already."""

@@ -1,7 +1,7 @@
-"""Partners' public keys, to which files are sealed: two may be valid at a time, and a newer one takes over on its day.
+"""Partners' public keys, to which files are sealed: two may be valid at a time, the newer takes over on its first day.
 
 A partner's first key is the file that came with its credentials (key id = partner id, algorithm of the registry);
-every later one is a row of `partner_key`, added by an operator. A file already sealed stays as it is.
+every later one is a row of `partner_key`, added by an operator. Files already sealed are not sealed again.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ def add_key(
     connection: Connection, registry: Registry, partner: str, key_id: str, pem: bytes, valid_from: date, user: str,
     day: date,
 ) -> SealingKey:  # fmt: skip
-    """Take a partner's next key; the partner is told from which day files are sealed to it.
+    """Add a partner's next key; the partner is told from which day files are sealed to it.
 
     Raises:
-        Refused: no such partner, no usable public key, the id stands with another key, or the day is past.
+        Refused: no such partner, no usable public key, the id belongs to another key, or the day is past.
     """
     algorithm = _algorithm(registry, partner, pem)
     if valid_from < day or key_id == partner:
         raise Refused(
             "KEY_INVALID",
             f"密钥须有自己的编号，生效日不得早于今天（{day}）。"
-            f" / a key needs an id of its own and a first day not before today ({day}).",
+            f" / a key needs a unique id and a first day not before today ({day}).",
         )
     row = connection.execute(
         "INSERT INTO partner_key (partner, key_id, algorithm, pem, valid_from, added_by)"
@@ -73,7 +73,7 @@ def add_key(
         (partner, key_id, algorithm, pem.decode(), valid_from, user, pem.decode(), valid_from),
     ).fetchone()
     if row != (True,):
-        raise Refused("KEY_ID_REUSED", f"密钥编号已用于另一把密钥。 / {key_id} of {partner} is another key already.")
+        raise Refused("KEY_ID_REUSED", f"密钥编号已用于另一把密钥。 / key id {key_id} of {partner} is already in use.")
     audit(connection, user, "add key", f"{partner}/{key_id}", day, {"valid_from": str(valid_from)})
     values = {"key_id": key_id, "valid_on": valid_from}
     write_outbox(connection, [partner_notice(partner, "KEY_ROTATION", None, values, f"{key_id}/{valid_from}")], day)
@@ -104,7 +104,7 @@ def retire_key(connection: Connection, registry: Registry, partner: str, key_id:
         raise Refused(
             "KEY_NEEDED",
             f"没有该密钥，或 {on} 之后再无有效密钥：请先添加新密钥。"
-            f" / no such key, or none would be valid after {on}: add the next one first.",
+            f" / no such key, or no key would be valid after {on}: add the next one first.",
         )
     audit(connection, user, "retire key", f"{partner}/{key_id}", day, {"valid_until": str(on)})
 
@@ -112,7 +112,7 @@ def retire_key(connection: Connection, registry: Registry, partner: str, key_id:
 def announce_signing_key(
     connection: Connection, registry: Registry, key_id: str, object_key: str, first_day: date, user: str, day: date
 ) -> None:
-    """Tell every partner that gets sealed files from which day we sign with another key, and where it stands."""
+    """Tell every partner that gets sealed files from which day we sign with another key, and where to find it."""
     values = {"key_id": key_id, "valid_on": first_day, "object": object_key}
     partners = [partner.id for kind in SEALED_TO for partner in registry.of_kind(kind)]
     write_outbox(
@@ -144,22 +144,20 @@ def _algorithm(registry: Registry, partner: str, pem: bytes) -> str:
     try:
         key = key_of(pem)
     except (JoseError, ValueError) as error:
-        raise Refused("KEY_INVALID", "不是 RSA 或 EC 公钥（PEM）。 / no RSA or EC public key in PEM.") from error
+        raise Refused("KEY_INVALID", "不是 RSA 或 EC 公钥（PEM）。 / not an RSA or EC public key in PEM.") from error
     weak = isinstance(key, RSAKey) and key.raw_value.key_size < LEAST_RSA_BITS
     if key.is_private or weak:
         raise Refused(
             "KEY_INVALID",
             f"需要公钥，RSA 至少 {LEAST_RSA_BITS} 位；私钥请勿外传。"
-            f" / a public key is needed, RSA of {LEAST_RSA_BITS} bits at least; keep the private one to yourself.",
+            f" / a public key is needed, RSA with at least {LEAST_RSA_BITS} bits; never send a private key.",
         )
     return ALGORITHM_OF[type(key)]
 
 
 def _require_sealed_to(registry: Registry, partner: str) -> None:
     if partner not in registry.partners or registry.partners[partner].kind not in SEALED_TO:
-        raise Refused(
-            "PARTNER_UNKNOWN", f"没有接收密封文件的合作方 {partner}。 / no partner {partner} receives sealed files."
-        )
+        raise Refused("PARTNER_UNKNOWN", f"没有接收密封文件的合作方 {partner}。 / {partner} receives no sealed files.")
 
 
 def _first_path(settings: Settings, partner: str) -> Path:

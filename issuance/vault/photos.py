@@ -15,7 +15,7 @@ def read_photo(store: ObjectStore, keys: KeyService, cohort_id: str, sha256: str
     """A photo's bytes as they were submitted.
 
     Raises:
-        Broken: it is not there, or was altered.
+        Broken: it does not exist, or was altered.
         KeyDestroyed: the cohort was erased.
     """
     keys.require_cohort_key(cohort_id)

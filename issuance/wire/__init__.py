@@ -3,6 +3,6 @@ topics and partners, never a card.
 
 Writes alone: partner_state, topic_position.
 Writes with others: dead_letter, outbox.
-Called by: breaks, commands, conformance, consumers, dags, demo, dispatch, docpages, intake, membership, passes,
+Called by: breaks, commands, conformance, consumers, dags, demo, dispatch, docpages, intake, membership,
     producers, reconcile, retention, stack, tracking, vault.
 """

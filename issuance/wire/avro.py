@@ -32,7 +32,7 @@ def decode_body(record: str, body: bytes, writer: Schema | None = None) -> Any:
     """The value of a body, written with `writer` (by default our own schema) and read with ours.
 
     Raises:
-        ValueError: the bytes are not such a record, or bytes are left over.
+        ValueError: the bytes are not such a record, or there are trailing bytes.
     """
     buffer = io.BytesIO(body)
     own = schema_of(record)

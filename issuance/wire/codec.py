@@ -18,7 +18,7 @@ FRAME = struct.Struct(">bI")
 
 
 class Codec:
-    """Frames and unframes bodies; schema ids are looked up once. Auto-registration does not exist here."""
+    """Frames and unframes bodies; schema ids are cached. Schemas are never registered automatically."""
 
     def __init__(self, registry_url: str) -> None:
         self._client = SchemaRegistryClient({"url": registry_url})
@@ -49,7 +49,7 @@ class Codec:
         """The value of a framed message, read with our schema.
 
         Raises:
-            ValueError: the bytes are no framed message of this record.
+            ValueError: the bytes are not a framed message of this record.
             Unavailable: the registry does not answer.
         """
         if len(framed) < FRAME.size or framed[0] != 0:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage may know besides its messages; times are business time."""
+    """What a stage is given besides its messages; times are business time."""
 
     settings: Settings
     registry: Registry
@@ -54,7 +54,7 @@ class Stage:
 
     @property
     def pattern(self) -> str:
-        """Every topic of the family, dead letters not."""
+        """Every topic of the family except dead letters."""
         return rf"^issuance\.{self.family}(\.[A-Za-z0-9-]+)?\.v1$"
 
 
@@ -105,7 +105,7 @@ class StageConsumer:
 
     def _apply(self, messages: Sequence[Message]) -> tuple[int, set[str]]:
         """Apply a poll inside the open transaction; returns how many messages, and the partners set aside."""
-        # Partners come and go while we run; the registry is read again when its file has changed.
+        # Partners are added and removed while we run; the registry is reloaded when its file has changed.
         registry = load_registry(self._settings.partners_file)
         context = Context(self._settings, registry, business_now(self._connection), business_day(self._connection))
         paused = paused_partners(self._connection)
@@ -121,8 +121,8 @@ class StageConsumer:
         return len(kept), paused
 
     def _attempt(self, messages: list[Message], context: Context) -> tuple[list[Message], Message | None]:
-        """Apply messages under a savepoint. When one trips its partner's limit, nothing is kept of the attempt:
-        returned are the messages to try again (that one now refused, the partner's later ones left out) and it."""
+        """Apply messages under a savepoint. When one trips its partner's limit, the attempt is rolled back, and
+        the messages to retry (that one now refused, the partner's later ones left out) are returned with it."""
         try:
             with self._connection.transaction():
                 outcomes, answers = self._handle(messages, context)
@@ -190,7 +190,7 @@ class StageConsumer:
             self.seek_to_ledger(sorted(partitions))
 
     def _heed_pauses(self) -> None:
-        """Fetch again what was resumed by an operator."""
+        """Resume fetching for partners that an operator has resumed."""
         held = self._consumer.paused()
         if not held:
             return
@@ -201,7 +201,7 @@ class StageConsumer:
             self._consumer.resume(*resumed)
 
     def _recover(self) -> None:
-        """After an error: a live connection, and the ledger's positions."""
+        """Recover from an error: reconnect, and seek to the ledger's positions."""
         if self._connection.closed or self._connection.broken:
             self._connection = connect(self._settings.database_url)
         else:
@@ -215,7 +215,7 @@ class _SeekToLedger(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     def on_partitions_revoked(self, revoked: Any) -> None:
-        """Nothing is held between polls."""
+        """Nothing to close between polls."""
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         self._consumer.seek_to_ledger(sorted(assigned))

@@ -13,7 +13,7 @@ from issuance.settings import Settings
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who speaks to the broker."""
+    """A Kafka user and its credentials."""
 
     bootstrap_servers: str
     user: str
@@ -37,7 +37,7 @@ def our_credentials(settings: Settings) -> Credentials:
 
 
 def client_options(credentials: Credentials) -> dict[str, Any]:
-    """What every client of the adapter sets."""
+    """Settings common to all clients."""
     return {
         "bootstrap_servers": credentials.bootstrap_servers,
         "security_protocol": credentials.security_protocol,

@@ -27,12 +27,12 @@ class Loop:
         self._stopping.set()
 
     def rest(self, seconds: float) -> None:
-        """Wait, but not past a request to stop."""
+        """Sleep, but wake on a request to stop."""
         self._stopping.wait(seconds)
 
     def run(self, step: Callable[[], Any], recover: Callable[[], None]) -> None:
-        """Step until stopped. After a Retryable error no step is taken before `recover` has succeeded: a step on a half
-        recovered state could pass over what the failed one had read."""
+        """Step until stopped. After a Retryable error no step runs before `recover` has succeeded: a step on
+        half-recovered state could skip what the failed one had read."""
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
         wait, healthy = FIRST_WAIT, True

@@ -23,7 +23,7 @@ def tell_cohort(
     occasion: str = "",
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Publish an event of a cohort; its id is derived from what it tells."""
+    """Publish an event of a cohort; its id is derived from its content."""
     value = {
         "cohort_id": cohort_id,
         "event": event,

@@ -1,4 +1,4 @@
-"""Messages written with the facts they tell of; the relay sends them (producers/outbox).
+"""Messages written in the transaction of the facts they report; the relay sends them (producers/outbox).
 
 A row keeps the Avro body without its frame, so that writing one needs no registry; the relay frames it.
 """
@@ -50,6 +50,6 @@ ITEMS = 1000
 
 
 def in_batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Slices of at most 1,000, what one message carries."""
+    """Slices of at most 1,000, the limit of one message."""
     for start in range(0, len(items), ITEMS):
         yield items[start : start + ITEMS]

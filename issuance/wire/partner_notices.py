@@ -1,4 +1,4 @@
-"""Partner notices: every report is answered, and every request is asked, on the partner's own topic."""
+"""Partner notices: answers to every report, and our requests, on the partner's own topic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from issuance.wire.outbox import Outgoing
 def partner_notice(
     partner: str, kind: str, report_id: str | None, values: dict[str, Any], occasion: str = ""
 ) -> Outgoing:
-    """A notice; its id is derived from partner, kind, report and occasion, so that asking twice is asking once."""
+    """A notice; its id is derived from partner, kind, report and occasion, so that sending it is idempotent."""
     return Outgoing(
         ce_id=f"{partner}/{kind}/{report_id or ''}/{occasion}",
         topic=topic_of("partner-notices", partner),

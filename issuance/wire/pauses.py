@@ -1,4 +1,4 @@
-"""Paused partners: their counts since the last resume, the limits, and the SQL that lets clocks stand still."""
+"""Paused partners: their counts since the last resume, the limits, and the SQL that stops clocks meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from issuance.wire.refusals import Outcome
 
 @dataclass(frozen=True)
 class Limits:
-    """When a partner is paused: share of refused items once enough came, or refused messages in a row."""
+    """When a partner is paused: by the share of refused items once there are enough, or refused messages in a row."""
 
     enough: int = 200
     ratio: float = 0.5
@@ -35,7 +35,7 @@ class PartnerCount:
         self.run = self.run + 1 if whole or outcome.refused == outcome.items else 0
 
     def tripped(self, limits: Limits) -> str | None:
-        """The limit these counts are past (a code of lifecycle.PAUSES), or None."""
+        """The limit that these counts exceed (a code of lifecycle.PAUSES), or None."""
         if self.run >= limits.run:
             return "RUN"
         if self.received >= limits.enough and self.refused > limits.ratio * self.received:
@@ -71,7 +71,7 @@ def paused_partners(connection: Connection) -> set[str]:
 
 
 def pause_partner(connection: Connection, partner: str, reason: str, day: date) -> None:
-    """Pause a partner, in the ledger, over restarts."""
+    """Pause a partner, in the ledger, so that it survives restarts."""
     connection.execute(
         "INSERT INTO partner_state (partner, paused_on, reason) VALUES (%s, %s, %s)"
         " ON CONFLICT (partner) DO UPDATE SET paused_on = excluded.paused_on, reason = excluded.reason",
@@ -80,7 +80,7 @@ def pause_partner(connection: Connection, partner: str, reason: str, day: date) 
 
 
 def lift_pause(connection: Connection, partner: str) -> bool:
-    """Let a paused partner be read again, with a new count; False when it was not paused."""
+    """Resume a paused partner with new counts; False if it was not paused."""
     done = connection.execute(
         "UPDATE partner_state SET paused_on = NULL, reason = NULL, received = 0, refused = 0, run = 0"
         " WHERE partner = %s AND paused_on IS NOT NULL",
@@ -90,7 +90,7 @@ def lift_pause(connection: Connection, partner: str) -> bool:
 
 
 def paused(*partners: str) -> str:
-    """SQL: whether one of these partners (SQL expressions) is paused; deadlines that wait on it stand still."""
+    """SQL: whether one of these partners (SQL expressions) is paused; deadlines that depend on it do not run."""
     return (
         f"EXISTS (SELECT FROM partner_state z WHERE z.paused_on IS NOT NULL AND z.partner IN ({', '.join(partners)}))"
     )

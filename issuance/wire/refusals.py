@@ -1,4 +1,4 @@
-"""Refusing whole messages and pausing partners: what happens to a partner's poison.
+"""Refusing whole messages and pausing partners: how poison messages are handled.
 
 A refused message goes to its topic's dead letters with key, value and headers untouched; a partner past its limit is
 paused in the ledger until `issuance partner resume`, and the message that tripped it is dead-lettered.
@@ -34,7 +34,7 @@ class Message:
 
     @property
     def report_id(self) -> str | None:
-        """The sender's id of the report, statement or event, or a package's hash, as far as it is known."""
+        """The sender's id of the report, statement or event, or a package's hash, if known."""
         value = self.value or {}
         return next((str(value[n]) for n in ("report_id", "statement_id", "event_id", "sha256") if n in value), None)
 
@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage says of one message: refused whole with a code, or its items and how many of them were refused."""
+    """A stage's result for one message: refused whole with a code, or its items and how many were refused."""
 
     message: Message
     refusal: str | None = None
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def refuse_message(connection: Connection, message: Message, code: str, day: date) -> list[Outgoing]:
-    """Dead-letter a message and answer its sender; the ledger keeps where it was and why."""
+    """Dead-letter a message and answer its sender; the ledger records where it was and why."""
     connection.execute(
         "INSERT INTO dead_letter"
         " (topic, topic_partition, topic_offset, partner, cohort_id, report_id, code, arrived_on)"
@@ -93,7 +93,7 @@ def paused_notice(partner: str, reason: str, message: Message) -> Outgoing:
 
 
 def partner_of(topic: str) -> str | None:
-    """The partner a topic belongs to, or None for a topic of one."""
+    """The partner that a topic belongs to, or None if it is not a partner's."""
     parts = topic.split(".")
     known = len(parts) == 4 and topic == topic_of(parts[1], parts[2])
     return parts[2] if known else None

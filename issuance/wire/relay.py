@@ -37,12 +37,12 @@ class Relay:
         self._loop = Loop("relay")
 
     def run(self) -> None:
-        """Send until stopped; what was sent and not marked is sent again with the same id."""
+        """Send until stopped; what was sent but not marked is sent again with the same id."""
         self._loop.run(self._step, self._recover)
         self.close()
 
     def close(self) -> None:
-        """Leave Kafka, the registry and the ledger."""
+        """Close all connections."""
         self._producer.close()
         self._codec.close()
         self._connection.close()
@@ -77,7 +77,7 @@ class Relay:
         return self._producer.send(topic, self._codec.frame(topic, bytes(body)), key.encode(), event)
 
     def _recover(self) -> None:
-        """After an error: a live connection."""
+        """Reconnect after an error."""
         if self._connection.closed or self._connection.broken:
             self._connection = connect(self._settings.database_url)
 

@@ -21,7 +21,7 @@ SERVICE_GROUPS = ("issuance", "airflow")
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic as it is meant to be."""
+    """One topic as declared."""
 
     name: str
     family: str
@@ -72,7 +72,7 @@ def declared_families(path: Path = SCHEMAS / "topics.yaml") -> dict[str, dict[st
 
 
 def declared_topics(registry: Registry) -> list[Topic]:
-    """Every topic that stands for this registry of partners, dead letters included."""
+    """Every topic that this partner registry calls for, dead letters included."""
     topics: list[Topic] = []
     for family, entry in declared_families().items():
         owners: list[str | None] = [None]

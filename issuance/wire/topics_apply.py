@@ -1,6 +1,6 @@
 """Topics, users, ACLs and schemas brought in line with what is declared.
 
-Applying compares first and then sends what differs in one request of each kind, so doing it again changes nothing.
+Applying compares first and then sends the differences, one request of each kind; it is idempotent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from issuance.wire.topics import SERVICE_USER, Grant, Topic, declared_grants, de
 
 
 def apply_topics(settings: Settings, admin_user: str, admin_password: str) -> list[str]:
-    """Bring Kafka and the schema registry in line with what is declared; returns what was changed, in words.
+    """Bring Kafka and the schema registry in line with what is declared; returns the changes, in words.
 
     Raises:
         Unavailable: Kafka or the registry does not answer, or refuses us.
@@ -56,7 +56,7 @@ def apply_kafka(settings: Settings, admin_user: str, admin_password: str) -> lis
 
 
 def expel_user(settings: Settings, admin_user: str, admin_password: str, user: str) -> list[str]:
-    """Take a user's ACLs and password away; topics stay, what lies on them is evidence and expires by itself."""
+    """Revoke a user's ACLs and password; topics stay, their messages are evidence and expire by themselves."""
     kind = ScramMechanism[settings.kafka_sasl_mechanism.replace("-", "_")]
     with kafka_admin(settings, admin_user, admin_password) as admin:
         changes = _apply_grants(admin, set(), {user})
@@ -66,7 +66,7 @@ def expel_user(settings: Settings, admin_user: str, admin_password: str, user: s
 
 @contextmanager
 def kafka_admin(settings: Settings, admin_user: str, admin_password: str) -> Iterator[Any]:
-    """Kafka's admin client; what Kafka says against it is Unavailable."""
+    """Kafka's admin client; its errors become Unavailable."""
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
@@ -81,7 +81,7 @@ def kafka_admin(settings: Settings, admin_user: str, admin_password: str) -> Ite
         finally:
             admin.close()
     except KafkaError as error:
-        message = f"Kafka at {settings.kafka_bootstrap_servers} does not take the topics as {admin_user}: {error}"
+        message = f"Kafka at {settings.kafka_bootstrap_servers} refuses the topics to {admin_user}: {error}"
         raise Unavailable("KAFKA_REFUSES", f"{message}; check address, user and password") from error
 
 
@@ -116,7 +116,7 @@ def _apply_configs(admin: Any, topics: Sequence[Topic]) -> list[str]:
 
 
 def _apply_users(admin: Any, passwords: dict[str, str], mechanism: str) -> list[str]:
-    """Kafka does not show a password's hash, so that all are set each time; only users that were missing count."""
+    """Kafka does not show a password's hash, so all are set each time; only users that were missing are counted."""
     present = {user for user, entry in admin.describe_user_scram_credentials().items() if not entry["error"]}
     kind = ScramMechanism[mechanism.replace("-", "_")]
     upserts = [UserScramCredentialUpsertion(user, kind, password) for user, password in passwords.items()]

@@ -1,4 +1,4 @@
-"""Every name once: milestones, states, codes, ways to collect, derived references. Imports nothing of ours.
+"""Every name, defined once: milestones, states, codes, ways to collect, derived references. Imports no other room.
 
 Called by: city, commands, conformance, demo, dispatch, docpages, intake, membership, producers, reconcile, retention,
     tracking.

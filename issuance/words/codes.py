@@ -49,7 +49,7 @@ class HolderEvent:
     needs: tuple[str, ...] = ()
     """Columns that its sealed values must have."""
     may: tuple[str, ...] = ()
-    """Columns that they may have beside."""
+    """Columns that they may have as well."""
     remakes: str = ""
     """SQL over a sealed plastic (plastic_snapshot s) whose file lacks the values: when another one is made."""
 
@@ -79,13 +79,13 @@ HOLDER_EVENTS: dict[str, HolderEvent] = {
 }  # fmt: skip
 REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "UNDECODABLE": ("报文无法解码", "the bytes are not a message of this topic's schema"),
-    "NOT_YOURS": ("发送方与主题不符", "the partner named is not the owner of the topic"),
+    "NOT_YOURS": ("发送方与主题不符", "the partner named does not own the topic"),
     "COUNT_DIFFERS": ("件数与声明或任务不符", "declared_count differs from the items, or card_count from the job"),
     "HASH_DIFFERS": ("校验和不符", "hash_total differs from the items, or hash_total or sha256 from the job"),
     "EMPTY": ("无内容", "a report without items"),
     "TOO_MANY": ("超过一千项", "more than 1,000 items"),
     "JOB_INVALID": ("任务报告须恰有一项且不含卡号", "a report of kind JOB has exactly one item, without card_ref"),
-    "ID_REUSED": ("报告编号已用于其他内容", "the report_id stands with other content"),
+    "ID_REUSED": ("报告编号已用于其他内容", "the report_id was already used with other content"),
     "CHUNK_INVALID": ("对账单分片有误", "a chunk number outside 1..m, or chunks that disagree"),
     "MILESTONE_UNKNOWN": ("环节代码未知", "an unknown milestone"),
     "REASON_UNKNOWN": ("原因代码未知", "an unknown reason or action"),
@@ -96,11 +96,11 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "PLASTIC_UNKNOWN": ("卡片未曾下单", "a plastic that was never ordered"),
     "JOB_UNKNOWN": ("任务不存在", "a job that was never sent"),
     "NOT_CORRECTABLE": ("任务环节不可更正", "job milestones are not corrected"),
-    "FIELD_INVALID": ("字段值无效", "a field has a value that cannot be"),
+    "FIELD_INVALID": ("字段值无效", "a field has an impossible value"),
     "IN_FUTURE": ("发生时间在未来", "occurred_at lies in the future"),
     "PAUSED": ("报送已暂停", "the message that tripped the partner's limit"),
     "CARD_UNKNOWN": ("卡不存在", "no such card"),
-    "SEALED_UNREADABLE": ("密封内容无法打开", "the sealed values are no JWE to our key, or no JSON object of texts"),
+    "SEALED_UNREADABLE": ("密封内容无法打开", "the sealed values are not a JSON object of texts in a JWE to our key"),
     "EVENT_UNKNOWN": ("事件代码未知", "an unknown holder event"),
     "COHORT_WITHDRAWN": ("批次已撤销", "the cohort was withdrawn before it opened"),
     "CITY_NOT_SERVED": ("城市未开通", "no partner of the registry serves this city"),
@@ -114,17 +114,17 @@ ERASURE_GROUNDS: dict[str, tuple[str, str]] = {
     # why personal data is erased: the retention period, or a ground of PIPL, article 47 (1 to 5), that somebody names
     "RETENTION_ENDED": ("保存期限届满", "the retention period has ended"),
     "REQUESTED": ("本人要求，卡已办结", "the person asked, and the card has ended"),
-    "PURPOSE_ENDED": ("处理目的已实现或无法实现", "the purpose is reached or out of reach (47.1)"),
-    "SERVICE_ENDED": ("停止提供服务", "the service is provided no more (47.2)"),
+    "PURPOSE_ENDED": ("处理目的已实现或无法实现", "the purpose has been achieved or cannot be achieved (47.1)"),
+    "SERVICE_ENDED": ("停止提供服务", "the service is no longer provided (47.2)"),
     "CONSENT_WITHDRAWN": ("个人撤回同意", "consent was withdrawn (47.3)"),
-    "UNLAWFUL": ("违法或违约处理", "the data was processed against law or agreement (47.4)"),
-    "OTHER_LAW": ("法律、行政法规规定的其他情形", "another law demands it (47.5)"),
+    "UNLAWFUL": ("违法或违约处理", "the data was processed in breach of law or agreement (47.4)"),
+    "OTHER_LAW": ("法律、行政法规规定的其他情形", "another law requires it (47.5)"),
 }
 LEGAL_GROUNDS = tuple(ERASURE_GROUNDS)[2:]
 """The grounds on which a person is erased although the card is under way or live."""
 KEPT_REASONS: dict[str, tuple[str, str]] = {
     # why something of an erased person stays, for how long
     "LIVE_CARD": ("卡在使用中，防止重复发卡", "the card is live: the keyed hash guards against a second one"),
-    "JOB_NOT_ENDED": ("制卡任务未办结", "the job has not ended: its file goes with the cohort's"),
-    "NOTICE_RECENT": ("短信文件刚发出", "the contact file may not be fetched yet: it goes with the cohort's"),
+    "JOB_NOT_ENDED": ("制卡任务未办结", "the job has not ended: its file is removed with the cohort's"),
+    "NOTICE_RECENT": ("联系文件刚发出", "the contact file may not be fetched yet: it is removed with the cohort's"),
 }

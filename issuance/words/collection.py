@@ -21,7 +21,7 @@ class Method:
     kept_by_hrss: bool = False
     """HRSS signs for it and hands it out; otherwise the bank."""
     to_holder: bool = False
-    """It travels to the holder as a letter, or is brought."""
+    """It is posted to the holder, or delivered to the door."""
 
 
 METHODS: dict[str, Method] = {
@@ -29,7 +29,7 @@ METHODS: dict[str, Method] = {
     for method in (
         Method("outlet", "银行网点领取", "at a bank outlet", "outlet_code"),
         Method("mail", "邮寄", "by mail", "region_code", to_holder=True),
-        Method("home_delivery", "银行上门送卡", "brought home by the bank", "region_code", to_holder=True),
+        Method("home_delivery", "银行上门送卡", "delivered to the door by the bank", "region_code", to_holder=True),
         Method("employer", "单位代领", "at the employer", "employer_code", kept_by_hrss=True),
         Method("service_point", "街道服务点领取", "at a street service point", "region_code", kept_by_hrss=True),
     )

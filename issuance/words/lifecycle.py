@@ -167,11 +167,11 @@ REQUESTS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "DESTROY": (("DESTROYED",), "销毁卡片", "destroy the plastic"),
 }
 KEEPING = frozenset({"HOLD", "HAND_OUT"})
-"""Requests that fall away when the plastic is cancelled."""
+"""Requests that become void when the plastic is cancelled."""
 PAUSES: dict[str, tuple[str, str]] = {
     # codes of the notice PAUSED; the figures are wire.refusals.Limits
-    "RUN": ("连续多条报文未被采用", "too many messages in a row of which nothing was applied"),
-    "RATIO": ("被拒收的比例过高", "too large a share of the items was refused"),
+    "RUN": ("连续多条报文未被采用", "too many messages in a row with nothing applied"),
+    "RATIO": ("被拒收的比例过高", "too many of the items were refused"),
     "SUSPENDED": ("已停用", "the partner is suspended"),
 }
 
@@ -179,11 +179,11 @@ PAUSES: dict[str, tuple[str, str]] = {
 Flag = Literal["due_runs", "in_custody", "in_store", "kept", "in_hand", "ended"]
 FLAGS: dict[Flag, tuple[str, str]] = {
     "due_runs": ("制卡期限在计时", "the day by which the card is made is still ahead of it, or missed"),
-    "in_custody": ("已制成、未领取", "its plastic exists and is in nobody's hands yet"),
+    "in_custody": ("已制成、未领取", "its plastic exists and nobody has collected it yet"),
     "in_store": ("退回在库", "it came back uncollected and lies in store"),
-    "kept": ("保管期在计时", "it waits for its holder, and is cancelled when the days of keeping are over"),
+    "kept": ("保管期在计时", "it waits for its holder, and is cancelled when its keeping period ends"),
     "in_hand": ("在持卡人手中", "its holder has it"),
-    "ended": ("已办结", "nothing more has to happen for its cohort to close"),
+    "ended": ("已办结", "its cohort can close without anything more happening to it"),
 }
 
 
@@ -212,11 +212,11 @@ PLASTIC_STATES: tuple[State, ...] = (
     State("DESTROYED", "ended uncollected", "已销毁", "destroyed", ("ended",), "destroyed IS NOT NULL", "destroyed"),
     State("CANCELLED", "cancelled", "注销", "cancelled", ("ended",), "ss_cancelled IS NOT NULL", "ss_cancelled"),
     State(
-        "LOST_BY_HOLDER", "cancelled", "正式挂失", "lost for good", ("ended",), "loss_reported IS NOT NULL",
+        "LOST_BY_HOLDER", "cancelled", "正式挂失", "formally reported lost", ("ended",), "loss_reported IS NOT NULL",
         "loss_reported",
     ),
     State(
-        "SUSPENDED", "collected", "临时挂失", "reported lost for the time being", ("in_hand", "ended"),
+        "SUSPENDED", "collected", "临时挂失", "reported lost temporarily", ("in_hand", "ended"),
         "suspended IS NOT NULL", "suspended",
     ),
     State("ACTIVE", "collected", "正常", "active", ("in_hand", "ended"), "ss_activated IS NOT NULL", "ss_activated"),
@@ -333,7 +333,7 @@ CANCEL_REASONS: dict[str, tuple[str, str]] = {
     "REFUSED_BY_HOLDER": ("持卡人拒收", "the holder refused it"),
 }
 WITHDRAWALS: dict[str, tuple[str, str]] = {
-    # why a card is made no more: the values of card.withdrawn
+    # why a card is not made: the values of card.withdrawn
     "DEATH": ("死亡", "the holder died"),
     "WITHDRAWN": ("撤回申请", "the application was withdrawn"),
     "COHORT_WITHDRAWN": ("批次已撤销", "the cohort was withdrawn before it opened"),

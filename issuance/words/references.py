@@ -1,4 +1,4 @@
-"""References and control totals that tables and messages share, derived and never drawn."""
+"""References and control totals that tables and messages share; derived, never random."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _member(partner: Partner, registry: Registry, choices: Choices, props: Props
         case "notifier":
             return Member(Notifier(props.open_contacts(partner.id)), desk)
         case other:
-            raise ValueError(f"nobody plays a {other}")
+            raise ValueError(f"unknown kind {other}")
 
 
 def _schedule(registry: Registry, kind: str) -> Schedule:

@@ -1,4 +1,4 @@
-"""How often what happens, and how long it takes: the figures of the simulated world, in one place."""
+"""How often things happen, and how long they take: the figures of the simulated world, in one place."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ RATES: Mapping[str, float] = MappingProxyType(
         "revise": 0.0,  # of statements: sent again as the next revision
         # faults of a client that breaks the contract; a play is sound without them
         "miscount": 0.0,  # receipts of job files and hand-overs say one more
-        "unchecked": 0.0,  # job files are opened and believed, whatever they are
-        "make-twice": 0.0,  # an order that comes again is made again
+        "unchecked": 0.0,  # job files are accepted unchecked
+        "make-twice": 0.0,  # a repeated order is made again
         "ignore-cancel": 0.0,
         "leak": 0.0,  # the holder's name is written into a report
         "reuse-id": 0.0,  # a report gets the id of the one before
         "gap": 0.0,  # a sequence is left out
-        "deaf": 0.0,  # what is asked for is not sent again
-        "sulk": 0.0,  # once paused, nothing is reported any more
-        "old-keys": 0.0,  # files sealed to a new key are not opened
+        "deaf": 0.0,  # what is requested is not sent again
+        "sulk": 0.0,  # once paused, nothing more is reported
+        "old-keys": 0.0,  # files sealed to a new key cannot be opened
         "wrong-total": 0.0,  # statements say one more than they list
         "short-list": 0.0,  # statements leave one out
-        "early-account": 0.0,  # the account is cancelled before it is asked for
+        "early-account": 0.0,  # the account is cancelled before the request
         "one-witness": 0.0,
         "impostor": 0.0,  # reports name another partner
     }
 )
-"""Each can be set with `--fault NAME=RATE`; a rate lies in 0..1."""
+"""Each can be set with `--fault NAME=RATE`; a rate is in 0..1."""
 
 ACCEPT_DAYS = (0, 1)
 """From the receipt of a job to its acceptance, least and most; so below."""
@@ -145,13 +145,13 @@ def rates_with(faults: Iterable[str], base: Mapping[str, float] = RATES) -> dict
     """The rates with `NAME=RATE` settings on top.
 
     Raises:
-        ValueError: no such name, or a rate that is no number in 0..1.
+        ValueError: no such name, or a rate that is not a number in 0..1.
     """
     rates = dict(base)
     for fault in faults:
         name, _, text = fault.partition("=")
         if name not in rates:
-            raise ValueError(f"no fault is called {name!r}; known are {', '.join(sorted(rates))}")
+            raise ValueError(f"unknown fault {name!r}; known: {', '.join(sorted(rates))}")
         rate = float(text)
         if not 0 <= rate <= 1:
             raise ValueError(f"{fault}: a rate lies in 0..1")

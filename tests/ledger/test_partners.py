@@ -44,11 +44,11 @@ def test_a_bank_names_its_primary_and_may_name_its_backup() -> None:
         ("F-ABC: {capacity: 12000}", "F-ABC: {capacity: 0}", "F-ABC: capacity"),
         ("F-ABC: {capacity: 12000}", "F-ABC: {capacity: 9, maintenance: [2025-02-30]}", "2025-02-30"),
         ("F-ABC: {capacity: 12000}", "F-ABC: {capacity: 9, maintenance: [2025-03-02..2025-03-01]}", "F-ABC"),
-        ("ABC: {primary: F-ABC}", "ABC: {primary: F-NONE}", "F-NONE is no factory"),
+        ("ABC: {primary: F-ABC}", "ABC: {primary: F-NONE}", "F-NONE is not a factory"),
         ("ABC: {primary: F-ABC}", "ABC: {}", "ABC: "),
-        ("ABC: {primary: F-ABC}", "ABC: {primary: F-ABC, backup: ICBC}", "ICBC is no factory"),
+        ("ABC: {primary: F-ABC}", "ABC: {primary: F-ABC, backup: ICBC}", "ICBC is not a factory"),
         ("ABC: {primary: F-ABC}", "ABC: {primary: F-RESERVE}", "are one factory"),
-        ("backup_factory: F-RESERVE", "backup_factory: F-NOWHERE", "backup_factory is no factory"),
+        ("backup_factory: F-RESERVE", "backup_factory: F-NOWHERE", "backup_factory is not a factory"),
     ],
 )
 def test_a_mistake_is_named_by_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:

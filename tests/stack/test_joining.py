@@ -292,7 +292,7 @@ def test_the_shipped_registry_is_not_changed(tmp_path: Path) -> None:
 def test_what_would_be_wrong_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "partners.yaml"
     shutil.copy(SHIPPED, path)
-    with pytest.raises(Misconfigured, match="F-NONE is no factory"):
+    with pytest.raises(Misconfigured, match="F-NONE is not a factory"):
         change_registry(path, add_entries({"banks": {"NEWB": {"primary": "F-NONE"}}}))
     with pytest.raises(Refused, match="PARTNER_STANDS"):
         change_registry(path, add_entries({"banks": {"ICBC": {"primary": "F-ABC"}}}))
