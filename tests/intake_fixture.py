@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import boto3
 import numpy as np
 from ledger_fixture import OPENS, fresh_database
+from PIL import Image, ImageDraw
 from wire_fixture import Wire, wait_for
 
 from issuance.intake.accept import accept_part, finish_submission
@@ -123,3 +127,29 @@ class Intakes:
     def close(self) -> None:
         """End the consumer."""
         self.wire.close()
+
+
+def objects(settings: Settings) -> set[str]:
+    """Every key of the bucket."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=settings.s3_secret_key,
+        region_name="us-east-1",
+    )
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket)
+    return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
+
+
+def picture(size: tuple[int, int] = (358, 441), background: int = 255, kind: str = "JPEG") -> bytes:
+    """A dark head before a background of one grey value."""
+    image = Image.new("RGB", size, (background,) * 3)
+    ImageDraw.Draw(image).ellipse((80, 60, 280, 340), fill=(60, 40, 30))
+    out = io.BytesIO()
+    image.save(out, kind)
+    return out.getvalue()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

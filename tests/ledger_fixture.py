@@ -12,6 +12,7 @@ import psycopg
 from issuance.city.city import Cities
 from issuance.city.partners import load_registry
 from issuance.clock import end_of, instant_on
+from issuance.intake.accept import VAULT_FIELDS
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.settings import ROOT
 from issuance.tracking.custody import KINDS, watch_custody
@@ -161,3 +162,10 @@ def open_breaks(connection: Connection) -> list[tuple[str, str]]:
 def decided(connection: Connection, kind: str) -> list[str]:
     """The reasons of the decisions of a kind."""
     return [r for (r,) in connection.execute("SELECT reason FROM decision WHERE kind = %s", (kind,)).fetchall()]
+
+
+PERSON = dict.fromkeys((*VAULT_FIELDS, "card_ref", "masked"), "") | {
+    "name": "王建国", "id_type": "resident_id", "id_number": "11010519491231002X", "sex": "female",
+    "social_security_number": "11010519491231002X", "birth_date": "1949-12-31", "phone": "13800000000",
+    "region_code": "110105", "address": "北京市朝阳区一号", "postcode": "100020",
+}  # fmt: skip

@@ -10,9 +10,8 @@ from datetime import date, timedelta
 
 import fastavro
 import pyarrow as pa
-from intake_fixture import Intakes, Row, person
+from intake_fixture import Intakes, Row, person, picture, sha256
 from ledger_fixture import OPENS, REGISTRY, item, merge, report
-from test_photos import picture, sha256
 
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.plan import plan_wave

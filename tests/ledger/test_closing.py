@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
 from cohort_fixture import empty
 from ledger_fixture import CITIES, CITY, COHORT, OPENS, REGISTRY, decide_all, drop_temporary, item, merge, report
-from test_equations import live, state_list
+from life_fixture import divided, live
 
 from issuance.breaks.kinds import BREAK_KINDS
 from issuance.breaks.resolve import resolve_break
@@ -219,40 +218,6 @@ def test_what_is_no_break_is_refused(
 
 
 # Each partner's part
-
-
-def divided(connection: Connection) -> list[UUID]:
-    """Six cards: of two banks and factories, one handed out by HRSS, with breaks of every kind of partner."""
-    refs = live(connection, 6)
-    connection.execute(
-        "INSERT INTO job (job_id, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake)"
-        " SELECT 'J2', cohort_no, wave, 'ABC', 'F-ABC', due_on, start_on, 2, '', false FROM job"
-    )
-    connection.execute(
-        "INSERT INTO sealed_job (job_id, cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on)"
-        " SELECT 'J2', cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on FROM sealed_job"
-    )
-    of_abc = (refs[4:],)
-    connection.execute("UPDATE job_item SET job_id = 'J2' WHERE card_ref = ANY (%s)", of_abc)
-    connection.execute(
-        "UPDATE plastic SET job_id = 'J2', bank = 'ABC', factory = 'F-ABC' WHERE card_ref = ANY (%s)", of_abc
-    )
-    connection.execute("UPDATE card SET bank = 'ABC', factory = 'F-ABC' WHERE card_ref = ANY (%s)", of_abc)
-    connection.execute("UPDATE card SET collection_method = 'employer' WHERE card_ref = %s", (refs[3],))
-    merge(
-        connection,
-        report("F-ABC", "a", [item("JOB_ACCEPTED", None, 1)], kind="JOB", job_id="J2"),
-        report("HRSS-BJ", "u", [item("OLD_CARD_USED", refs[0], 9)]),
-        report("F-ABC", "m", [item("MADE", refs[4], 3)]),
-        report("F-ICBC", "n", [item("MADE", refs[5], 3)]),
-        report(
-            "HRSS-BJ", "d", [item("DESTROYED", refs[1], 5, actors=[{"role": "WITNESS", "reference": n} for n in "ab"])]
-        ),
-    )
-    state_list(connection, "ICBC", "finance", refs[:4], 2)
-    state_list(connection, "ABC", "finance", refs[4:], 2)
-    decide_all(connection)
-    return refs
 
 
 def parts(connection: Connection) -> dict[str, PartnerStatement]:

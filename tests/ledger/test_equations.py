@@ -8,68 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ledger_fixture import CITIES, COHORT, OPENS, decide_all, drop_temporary, item, make_cohort, merge, report
-from psycopg.types.json import Jsonb
+from ledger_fixture import CITIES, COHORT, OPENS, drop_temporary, item, merge, report
+from life_fixture import live, state_list
 
-from issuance.clock import instant_on
 from issuance.ledger.connection import Connection
 from issuance.reconcile.closing import ClosingStatement, read_statement
 from issuance.reconcile.equations import Balance
-from issuance.reconcile.statements import count_cohorts
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
-
-
-def live(connection: Connection, cards: int = 4) -> list[UUID]:
-    """A cohort that has come to its end: made, handed over, collected, activated, in both statements."""
-    refs = make_cohort(connection, cards)
-    connection.execute(
-        "INSERT INTO part (cohort_no, submission, part, object, file, lines, rows)"
-        " VALUES (1, 0, 1, 'o', 'f.csv', %s::int4multirange, %s)",
-        (f"{{[2,{cards + 2})}}", cards),
-    )
-    connection.execute("INSERT INTO tally SELECT 1, state, count(*) FROM card GROUP BY state")
-    place = {"handover_id": "H1", "handover_count": cards, "to_place": "ICBC-001"}
-    merge(
-        connection,
-        report("F-ICBC", "1", [item("JOB_ACCEPTED", None, 1)], kind="JOB", job_id="J1"),
-        report("F-ICBC", "2", [item(name, ref, 2) for ref in refs for name in ("MADE", "BANK_KEYED")]),
-        report("HRSS-BJ", "3", [item("SS_KEYED", ref, 3) for ref in refs]),
-        report("F-ICBC", "4", [item("HANDED_OVER", ref, 4) for ref in refs], **place),
-        report("ICBC", "5", [item("RECEIVED_AT_PLACE", ref, 5, place="ICBC-001") for ref in refs], **place),
-        report("ICBC", "6", [item("COLLECTED", ref, 6, place="ICBC-001", actors=HOLDER) for ref in refs]),
-        report("HRSS-BJ", "7", [item("SS_ACTIVATED", ref, 7) for ref in refs]),
-        report("ICBC", "8", [item("FINANCE_ACTIVATED", ref, 8) for ref in refs]),
-    )
-    for partner, function in (("HRSS-BJ", "ss"), ("ICBC", "finance")):
-        state_list(connection, partner, function, refs)
-    decide_all(connection)
-    connection.execute("UPDATE cohort SET state = 'DISPATCHED'")
-    return refs
-
-
-def state_list(connection: Connection, partner: str, function: str, refs: list[UUID], number: int = 1) -> None:
-    """A complete statement of one chunk."""
-    day = OPENS + timedelta(days=8 + 7 * number)
-    values = {
-        "p": partner,
-        "s": f"S{number}",
-        "f": function,
-        "d": day,
-        "a": instant_on(day, 20),
-        "n": len(refs),
-        "refs": refs,
-        "attempts": [1] * len(refs),
-    }
-    connection.execute(
-        "INSERT INTO statement_chunk VALUES (%(p)s, %(s)s, 1, %(f)s, %(d)s, %(a)s, 1, 1, %(n)s, '', '', %(refs)s,"
-        " %(attempts)s)",
-        values,
-    )
-    values["cohorts"] = Jsonb(count_cohorts(connection, refs))
-    connection.execute(
-        "INSERT INTO statement VALUES (%(p)s, %(s)s, %(f)s, %(d)s, %(a)s, 1, %(n)s, %(cohorts)s, %(d)s)", values
-    )
 
 
 def statement_of(connection: Connection) -> ClosingStatement:

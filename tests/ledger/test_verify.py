@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 from ledger_fixture import CITIES, OPENS, decide_all, drop_temporary, item, merge, report
+from life_fixture import live
 from psycopg.types.json import Jsonb
-from test_equations import live
 
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.proof.numbers import PROOFS

@@ -20,6 +20,7 @@ from findings_fixture import (
     read_all,
     reasons_of,
     refusal_of_file,
+    settings_of,
     wire_value,
 )
 from intake_fixture import person
@@ -216,7 +217,7 @@ def test_a_file_whose_name_is_no_utf8_is_refused(tmp_path: Path) -> None:
     path.write_text(csv_text([person(1)]), encoding="utf-8")
     package = Package("named", "110000", "retiree", OPENS, 1)
     with pytest.raises(Refused) as caught:
-        submit_package(None, package, [path], "submitter")  # type: ignore[arg-type]  # refused before any is needed
+        submit_package(settings_of("nowhere"), package, [path], "submitter")  # refused before any is needed
     assert caught.value.message.encode(), "the refusal can be written"
 
 

@@ -29,6 +29,7 @@ def test_a_sound_bank_passes_every_case(running: Running, tmp_path: Path) -> Non
     assert {name: result.why for name, result in results.items() if result.outcome != "passed"} == {}
 
 
+@pytest.mark.slow
 def test_a_bank_whose_client_also_plays_its_factory_is_left_to_it(running: Running, tmp_path: Path) -> None:
     with client(tmp_path / "factory", "factory", "F-CCB"):
         results = check(running, tmp_path / "bank", "bank", "CCB", patience=40.0, also=("F-CCB",))
@@ -89,7 +90,15 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("faults", "expected"), BROKEN, ids=[" ".join(faults) for faults, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [
+        pytest.param(
+            faults, expected, id=" ".join(faults), marks=() if faults[0] == "one-witness" else pytest.mark.slow
+        )
+        for faults, expected in BROKEN
+    ],
+)
 def test_a_broken_bank_gets_exactly_the_right_findings(
     running: Running, tmp_path: Path, faults: tuple[str, ...], expected: dict[str, set[str]]
 ) -> None:

@@ -63,7 +63,13 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("faults", "expected"), BROKEN, ids=[" ".join(faults) for faults, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [
+        pytest.param(faults, expected, id=" ".join(faults), marks=() if faults[0] == "reuse-id" else pytest.mark.slow)
+        for faults, expected in BROKEN
+    ],
+)
 def test_a_broken_factory_gets_exactly_the_right_findings(
     running: Running, tmp_path: Path, faults: tuple[str, ...], expected: dict[str, set[str]]
 ) -> None:

@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from intake_fixture import SUBMITTER, Intakes, Row, number, person
+from intake_fixture import SUBMITTER, Intakes, Row, number, objects, person
 from wire_fixture import wait_for
 
 from issuance.errors import Refused
@@ -67,19 +66,6 @@ def open_lines(intakes: Intakes, cohort: str, everything: bool = False) -> list[
 
 def correction(cohort: str, line: int, row: Row, file: str = "rows.csv") -> Row:
     return row | {"file": f"{cohort}-{file}", "line": str(line)}
-
-
-def objects(settings: Settings) -> set[str]:
-    """Every key of the bucket."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint_url,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=settings.s3_secret_key,
-        region_name="us-east-1",
-    )
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket)
-    return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
 
 
 def test_quarantined_rows_go_back_corrected_and_every_row_stays_accounted_for(intakes: Intakes, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from cohort_fixture import empty
 from ledger_fixture import CITIES, COHORT, OPENS
-from test_closing import divided
+from life_fixture import divided
 
 from issuance.breaks.kinds import BREAK_KINDS
 from issuance.cli import cli

@@ -13,7 +13,19 @@ import fastavro
 import pytest
 from joserfc import jwe, jws
 from joserfc.jwk import RSAKey
-from ledger_fixture import COHORT, OPENS, REGISTRY, decide_all, fresh_database, item, make_cohort, merge, report, states
+from ledger_fixture import (
+    COHORT,
+    OPENS,
+    PERSON,
+    REGISTRY,
+    decide_all,
+    fresh_database,
+    item,
+    make_cohort,
+    merge,
+    report,
+    states,
+)
 from wire_fixture import Wire
 
 from issuance.clock import end_of, instant_on
@@ -30,12 +42,6 @@ from issuance.vault.objects import ObjectStore
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
 from issuance.wire.refusals import Message
-
-PERSON = dict.fromkeys((*VAULT_FIELDS, "card_ref", "masked"), "") | {
-    "name": "王建国", "id_type": "resident_id", "id_number": "11010519491231002X", "sex": "female",
-    "social_security_number": "11010519491231002X", "birth_date": "1949-12-31", "phone": "13800000000",
-    "region_code": "110105", "address": "北京市朝阳区一号", "postcode": "100020",
-}  # fmt: skip
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ def not_passed(results: dict[str, Result]) -> dict[str, str]:
     return {name: f"{one.outcome} {one.findings} {one.why}" for name, one in results.items() if one.outcome != "passed"}
 
 
+@pytest.mark.slow  # in small: the next test
 def test_the_client_passes_every_case_as_factory_and_as_bank_though_it_is_killed(
     running: Running, jar: Path, tmp_path: Path
 ) -> None:

@@ -440,11 +440,14 @@ def balanced(connection: Connection, equation: Any) -> Any:
     return found
 
 
-def test_any_order_and_repetition_of_answers_sends_and_moves(ledger_url: str, store: ObjectStore) -> None:
+@pytest.mark.parametrize("examples", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_any_order_and_repetition_of_answers_sends_and_moves(
+    ledger_url: str, store: ObjectStore, examples: int
+) -> None:
     JobLife.url, JobLife.store = ledger_url, store
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         JobLife,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

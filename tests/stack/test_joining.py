@@ -142,6 +142,7 @@ class Traffic:
         self._consumer.close()
 
 
+@pytest.mark.slow  # in small: the tests below, one act each
 def test_a_bank_with_its_factory_comes_rotates_is_suspended_and_goes_while_another_goes_on(
     desk: Desk, tmp_path: Path
 ) -> None:
@@ -246,8 +247,8 @@ def test_a_partner_with_something_open_does_not_go_and_it_is_named(desk: Desk) -
     with connect(desk.settings.database_url) as connection:
         add_cohort(connection, "c1", [("ICBC", TODAY)])
         connection.execute(
-            "INSERT INTO break (break_id, cohort_no, kind, reference, opened_on)"
-            " VALUES (gen_random_uuid(), 1, 'SEQUENCE_GAP', 'ICBC/main', %s)", (TODAY,)
+            "INSERT INTO break (break_id, cohort_no, kind, reference, answers_for, opened_on)"
+            " VALUES (gen_random_uuid(), 1, 'SEQUENCE_GAP', 'ICBC/main', 'ICBC', %s)", (TODAY,)
         )  # fmt: skip
     refused = desk.fail("remove", "ICBC", "--note", "x")
     assert refused.code == "PARTNER_BUSY"

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from intake_fixture import Intakes, Row, person
-from PIL import Image, ImageDraw
+from intake_fixture import Intakes, Row, person, picture, sha256
+from PIL import Image
 
 from issuance.errors import Refused
 from issuance.intake.photos import MAX_BYTES, judge_photo
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
-
-
-def picture(size: tuple[int, int] = (358, 441), background: int = 255, kind: str = "JPEG") -> bytes:
-    """A dark head before a background of one grey value."""
-    image = Image.new("RGB", size, (background,) * 3)
-    ImageDraw.Draw(image).ellipse((80, 60, 280, 340), fill=(60, 40, 30))
-    out = io.BytesIO()
-    image.save(out, kind)
-    return out.getvalue()
 
 
 def with_border(share: float) -> bytes:
@@ -35,10 +25,6 @@ def with_border(share: float) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=100)
     return out.getvalue()
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize(

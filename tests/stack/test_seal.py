@@ -14,7 +14,7 @@ import fastavro
 import pytest
 from cohort_fixture import TODAY, add_cohort, changed, empty
 from joserfc import jws
-from test_holder_events import PERSON
+from ledger_fixture import PERSON
 
 from issuance.city.partners import GRANTABLE, load_registry
 from issuance.city.policy import load_policy

@@ -16,10 +16,10 @@ from typing import Any
 import openpyxl
 import pytest
 from click.testing import CliRunner
-from intake_fixture import Intakes, person
+from intake_fixture import Intakes, objects, person
 from ledger_fixture import OPENS
-from test_corrections import objects
 
+from issuance.city.partners import load_registry
 from issuance.cli import cli
 from issuance.commands.submit import read_package
 from issuance.docpages.partners import REGISTRY
@@ -199,7 +199,7 @@ def test_bombs_are_refused_in_little_memory(tmp_path: Path) -> None:
 def test_the_state_of_a_submission_is_written_as_that_of_a_cohort(
     intakes: Intakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = generate_cohort(tmp_path, 5, 3, OPENS, REGISTRY)
+    made = generate_cohort(tmp_path, 5, 3, OPENS, load_registry(REGISTRY))
     monkeypatch.setenv("DATABASE_URL", intakes.url)
     monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "submitter")  # there is no Airflow here
     words = ["--cohort", "written", "--city", "110000", "--category", "retiree", "--opens", OPENS.isoformat()]
