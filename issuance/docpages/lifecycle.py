@@ -207,8 +207,8 @@ STATES_TEXT = """\
 
 The first condition that holds gives a plastic's state. Columns are those of `plastic`, `c_…` those of its newest
 consignment; `taken` means collected, issued instantly, or delivered to the holder. The next columns are its buckets in
-the order and making equations (what is cancelled or destroyed before a hand-over has buckets of its own there), the last
-one its groups (below).
+the order and making equations (what is cancelled or destroyed before a hand-over has buckets of its own there), the
+last one its groups (below).
 """
 CARD_STATES_TEXT = """\
 卡取其有效实体卡的状态：先看最早启用社保功能的，其次最早领取的，再次最新的一张。此外还有：
