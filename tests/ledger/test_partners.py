@@ -47,7 +47,7 @@ def test_a_bank_names_its_primary_and_may_name_its_backup() -> None:
         ("ABC: {primary: F-ABC}", "ABC: {primary: F-NONE}", "F-NONE is not a factory"),
         ("ABC: {primary: F-ABC}", "ABC: {}", "ABC: "),
         ("ABC: {primary: F-ABC}", "ABC: {primary: F-ABC, backup: ICBC}", "ICBC is not a factory"),
-        ("ABC: {primary: F-ABC}", "ABC: {primary: F-RESERVE}", "are one factory"),
+        ("ABC: {primary: F-ABC}", "ABC: {primary: F-RESERVE}", "are the same factory"),
         ("backup_factory: F-RESERVE", "backup_factory: F-NOWHERE", "backup_factory is not a factory"),
     ],
 )
