@@ -21,7 +21,7 @@ NOWHERE = dict.fromkeys(
     ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_USER", "KAFKA_PASSWORD", "S3_ENDPOINT_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY",
      "SCHEMA_REGISTRY_URL", "AIRFLOW_API_URL"), "http://127.0.0.1:9"
 )  # fmt: skip
-PORT_ABOVE_STACK = 20
+PORT_ABOVE_STACK = 10
 """Beside the PostgreSQL of the same process's stack."""
 
 
@@ -60,7 +60,7 @@ def _start(place: Place, password: str) -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
         )
-    wait_for(lambda: postgres.is_ready(place, password), 60)
+    assert wait_for(lambda: postgres.is_ready(place, password), 60), f"see {place.logs}"
     return process
 
 

@@ -33,6 +33,7 @@ def test_a_sound_client_passes(running: Running, tmp_path: Path, kind: str, part
     assert {name for name, result in results.items() if result.outcome == "not shown"} == unseen
 
 
+@pytest.mark.slow
 def test_a_broken_hrss_gets_exactly_the_right_findings(running: Running, tmp_path: Path) -> None:
     only = ("keyed", "received", "cancelled", "sequence", "missing", "taken")
     results = check(running, tmp_path, "hrss", "HRSS-BJ", ("miscount", "gap", "deaf"), patience=10.0, only=only)
@@ -43,6 +44,7 @@ def test_a_broken_hrss_gets_exactly_the_right_findings(running: Running, tmp_pat
     }
 
 
+@pytest.mark.slow
 def test_a_broken_carrier_gets_exactly_the_right_findings(running: Running, tmp_path: Path) -> None:
     results = check(running, tmp_path, "carrier", "EMS", ("gap", "deaf", "fail"), patience=10.0)
     assert failed(results) == {"missing": {"NOT_SENT_AGAIN"}, "sequence": {"SEQUENCE_GAP"}}

@@ -495,7 +495,7 @@ def test_a_certificate_that_was_altered_or_taken_away_is_found(intakes: Intakes)
         connection.rollback()
     assert said[0] == f"certificate {first} was altered"
     assert said[1].startswith(f"certificate {second} of audit entry ")
-    assert said[1].endswith("is gone")
+    assert said[1].endswith("is missing")
     assert len(said) == 2
 
 

@@ -127,7 +127,7 @@ def test_a_factory_with_fewer_fields_gets_fewer(own: Own, tmp_path: Path, stack:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"), [({"name": ""}, "without a purpose"), ({"pin": "to print"}, "no field that can be granted")]
+    ("fields", "said"), [({"name": ""}, "without a purpose"), ({"pin": "to print"}, "not a field that can be granted")]
 )
 def test_a_grant_has_a_purpose_and_is_one_of_the_record(tmp_path: Path, fields: Mapping[str, str], said: str) -> None:
     text = (ROOT / "policies" / "partners.demo.yaml").read_text(encoding="utf-8")
