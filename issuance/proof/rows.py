@@ -14,10 +14,12 @@ EVERY_USED_AGAIN = USED_AGAIN.format(
 
 
 def all_keys(fold: Fold) -> str:
+    """SQL: the keys of every row of a fold's table."""
     return f"SELECT {', '.join(fold.keys)} FROM {fold.table}"
 
 
 def wrong_rows(connection: Connection) -> Iterator[str]:
+    """The rows of every fold that differ from their facts, and the facts whose row is missing."""
     for fold in FOLDS:
         columns = ", ".join([*fold.keys, *(m.column for m in fold.milestones), "conflict"])
         expected = f"SELECT {columns} FROM ({fold.expected_sql(all_keys(fold))}) AS expected"
