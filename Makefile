@@ -33,8 +33,9 @@ up: install ## start the local stack
 down: $(BIN)/issuance ## stop the local stack
 	$(BIN)/issuance stack down
 
+# The longest files first, so that both processes end together.
 test: install ## all tests but the slow ones
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" tests/demo tests/stack tests/ledger tests/pure $(ARGS)
 
 test-pure: install ## tests that need no server: under a minute
 	$(PYTEST) -m "not slow" tests/pure $(ARGS)

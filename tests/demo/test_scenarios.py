@@ -12,8 +12,8 @@ from demo_fixture import Run, run_demo, stop
 from issuance.demo.scenarios import SCENARIOS
 
 CARDS = 30
-FEW = ("turned-up", "death", "gap", "bank-switch")
-"""A small form of the whole: a lost letter that turns up, an event, a fault of the wire, a change in flight."""
+FEW = ("turned-up", "death", "returned", "bank-switch")
+"""A small form of the whole: a lost letter that turns up, an event, a letter that comes back, a change in flight."""
 
 
 @pytest.fixture(scope="module", params=["few", pytest.param("all", marks=pytest.mark.slow)])
