@@ -63,8 +63,12 @@ def test_the_command_says_it_as_text_json_and_junit(
         assert len(acts.fetchall()) == 2
         row = connection.execute("SELECT state FROM cohort WHERE cohort_id = %s", (found["cohort_id"],)).fetchone()
         assert row == ("WITHDRAWN",)
-        left = "SELECT cohort_no, kind, reference FROM break WHERE closed_on IS NULL ORDER BY 1, 2, 3"
-        assert connection.execute(left).fetchall() == []
+        # of its own cohort: what the client says late of an earlier one is judged by the passes of the next check
+        left = (
+            "SELECT kind, reference FROM break b JOIN cohort USING (cohort_no)"
+            " WHERE cohort_id = %s AND b.closed_on IS NULL"
+        )
+        assert connection.execute(left, (found["cohort_id"],)).fetchall() == []
 
 
 BROKEN = [
