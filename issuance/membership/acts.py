@@ -114,7 +114,7 @@ def remove_partner(settings: Settings, partner_id: str, note: str, user: str) ->
     partner = registry.partner(partner_id)
     access = Access.of(settings)
     with transaction(settings.database_url) as connection:
-        _refuse_open(partner, obstacles(connection, partner, registry.hrss))
+        _refuse_open(partner, obstacles(connection, partner))
     change_registry(settings.partners_file, remove_entry(partner_id))
     with transaction(settings.database_url) as connection:
         day = business_day(connection)

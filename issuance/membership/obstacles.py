@@ -19,7 +19,7 @@ class Obstacle(NamedTuple):
     reference: str
 
 
-def obstacles(connection: Connection, partner: Partner, hrss: str) -> list[Obstacle]:
+def obstacles(connection: Connection, partner: Partner) -> list[Obstacle]:
     """All unfinished business of a partner, by kind and reference."""
     jobs = [Obstacle("job", job["job_id"]) for job in list_jobs(connection)
             if job["factory"] == partner.id and job["state"] not in ENDED]  # fmt: skip
@@ -27,7 +27,7 @@ def obstacles(connection: Connection, partner: Partner, hrss: str) -> list[Obsta
         *jobs,
         *_plastics(connection, partner),
         *_requests(connection, partner),
-        *_breaks(connection, partner, hrss),
+        *_breaks(connection, partner),
     ]
 
 
@@ -65,13 +65,13 @@ def _requests(connection: Connection, partner: Partner) -> list[Obstacle]:
     return [Obstacle("request", f"{ref}/{attempt} {occasion}") for ref, attempt, occasion in rows]
 
 
-def _breaks(connection: Connection, partner: Partner, hrss: str) -> list[Obstacle]:
+def _breaks(connection: Connection, partner: Partner) -> list[Obstacle]:
     """Open breaks for which the partner is responsible, and those of cards that concern it."""
     mine = MINE[partner.kind] if partner.kind in ("factory", "bank") else "false"
     rows = connection.execute(
         "SELECT b.kind, b.reference FROM break b WHERE b.closed_on IS NULL"
         " AND (b.answers_for = %(partner)s OR b.card_ref IN (SELECT c.card_ref FROM card c"
         f" LEFT JOIN plastic p ON (p.card_ref, p.attempt) = (c.card_ref, c.last_attempt) WHERE {mine})) ORDER BY 1, 2",
-        {"partner": partner.id, "hrss": hrss},
+        {"partner": partner.id},
     ).fetchall()
     return [Obstacle("break", f"{kind} {reference}") for kind, reference in rows]

@@ -49,5 +49,5 @@ def show(connection: Connection, settings: Settings, registry: Registry, partner
         "capacity": partner.capacity or None,
         "banks": list(partner.banks),
         "fields": dict(partner.fields),
-        "open": dict(Counter(one.kind for one in obstacles(connection, partner, registry.hrss))),
+        "open": dict(Counter(one.kind for one in obstacles(connection, partner))),
     }

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from issuance.breaks.kinds import HOLDING_KINDS
-from issuance.city.city import load_city
+from issuance.city.city import load_cities
 from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.connection import Connection, business_day
 from issuance.settings import Settings
@@ -57,9 +57,9 @@ def list_retention(connection: Connection, settings: Settings, cohort_id: str | 
     """The status of every cohort, or of one, on the business day."""
     today = business_day(connection)
     rows = connection.execute(COHORTS, {"cohort": cohort_id, "holding": list(HOLDING_KINDS)}).fetchall()
-    found = []
+    found, cities = [], load_cities(settings)
     for no, name, city, state, ended_on, breaks, begun_on, erased_on, certificate in rows:
-        days = load_city(settings, city).policy.retention_days
+        days = cities[city].policy.retention_days
         due_on = ended_on + timedelta(days=days) if ended_on else None
         status = _status(due_on, today, breaks, begun_on, erased_on)
         found.append(Retention(no, name, state, ended_on, due_on, breaks, begun_on, erased_on, certificate, status))

@@ -161,10 +161,10 @@ def test_mail_that_matches_no_hand_over_is_a_break_until_it_does(ledger: Connect
 def test_a_carrier_does_not_leave_over_mail_that_matches_nothing(ledger: Connection) -> None:
     make_cohort(ledger, 1, "mail")
     merge(ledger, mail("POSTED", 4))
-    assert obstacles(ledger, REGISTRY.partner("EMS"), REGISTRY.hrss) == []
+    assert obstacles(ledger, REGISTRY.partner("EMS")) == []
     custody_breaks(ledger, 5 + POLICY.handover_days)
-    assert obstacles(ledger, REGISTRY.partner("EMS"), REGISTRY.hrss) == [("break", f"UNMATCHED_MAIL M:EMS:{ONE}")]
-    assert obstacles(ledger, REGISTRY.partner("SF"), REGISTRY.hrss) == []
+    assert obstacles(ledger, REGISTRY.partner("EMS")) == [("break", f"UNMATCHED_MAIL M:EMS:{ONE}")]
+    assert obstacles(ledger, REGISTRY.partner("SF")) == []
 
 
 def test_a_letter_that_nobody_posts_is_a_break_on_its_day_without_any_other_news(ledger: Connection) -> None:
