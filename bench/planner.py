@@ -21,7 +21,7 @@ from issuance.city.partners import Registry, load_registry
 from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.forecast import forecast
 from issuance.dispatch.schedule import Demand, schedule
-from issuance.ledger.connection import migrate, set_business_day, transaction
+from issuance.ledger.connection import migrate, set_business_day
 from issuance.settings import ROOT, load_settings
 
 FIRST_DAY = date(2025, 3, 3)
@@ -82,7 +82,7 @@ def measure_ledger(registry: Registry, cards: int) -> None:
     try:
         url = f"{base}/bench_planner"
         fill_ledger(registry, url, cards)
-        with transaction(url) as connection:
+        with psycopg.connect(url) as connection:
             started = time.perf_counter()
             found = forecast(connection, Cities(registry, ROOT / "policies"))
             seconds = time.perf_counter() - started
@@ -90,7 +90,7 @@ def measure_ledger(registry: Registry, cards: int) -> None:
             print(f"{'forecast from the ledger':<34}{seconds:7.2f} s  {planned:,} cards, {len(found.cohorts)} cohorts")
     finally:
         with psycopg.connect(settings.database_url, autocommit=True) as admin:
-            admin.execute("DROP DATABASE bench_planner WITH (FORCE)")
+            admin.execute("DROP DATABASE bench_planner")  # by force it may not end an autovacuum
 
 
 def fill_ledger(registry: Registry, url: str, cards: int) -> None:

@@ -12,17 +12,13 @@ from demo_fixture import Run, run_demo, stop
 from issuance.demo.scenarios import SCENARIOS
 
 CARDS = 30
-FEW = ("turned-up", "death", "returned", "bank-switch")
-"""A small form of the whole: a lost letter that turns up, an event, a letter that comes back, a change in flight."""
 
 
-@pytest.fixture(scope="module", params=["few", pytest.param("all", marks=pytest.mark.slow)])
-def played(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Scenarios, played once; the stack stays up."""
-    names = FEW if request.param == "few" else tuple(SCENARIOS)
-    words = [word for name in names for word in ("--scenario", name)]
-    run = run_demo(tmp_path_factory.mktemp("scenarios") / "stack", *words, "--cards", str(CARDS))
-    assert set(run.result) == {f"demo-{name}" for name in names}, "the JSON is by cohort"
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Every scenario, played once side by side; the stack stays up."""
+    run = run_demo(tmp_path_factory.mktemp("scenarios") / "stack", "--scenario", "all", "--cards", str(CARDS))
+    assert set(run.result) == {f"demo-{name}" for name in SCENARIOS}, "the JSON is by cohort"
     yield run
     stop(run)
 
@@ -33,12 +29,14 @@ def results(played: Run) -> Iterator[tuple[str, dict[str, Any]]]:
         yield cohort_id.removeprefix("demo-"), result
 
 
+@pytest.mark.slow
 def test_every_scenario_closes_and_every_equation_holds(played: Run) -> None:
     for name, result in results(played):
         assert (name, result["state"]) == (name, "closed")
         assert (name, [equation["name"] for equation in result["equations"] if not equation["holds"]]) == (name, [])
 
 
+@pytest.mark.slow
 def test_what_was_planted_is_what_was_found(played: Run) -> None:
     for name, result in results(played):
         assert (name, result["differences"]) == (name, 0)
@@ -47,6 +45,7 @@ def test_what_was_planted_is_what_was_found(played: Run) -> None:
             assert counts["planted"] == counts["found"] > 0, (name, outcome.en)
 
 
+@pytest.mark.slow
 def test_what_the_operator_sees_is_printed(played: Run) -> None:
     for name, _ in results(played):
         section = played.output.split(f"== {name}: ", 1)[1].split("\n== ", 1)[0]
@@ -55,6 +54,7 @@ def test_what_the_operator_sees_is_printed(played: Run) -> None:
         assert f"demo-{name}" in section
 
 
+@pytest.mark.slow
 def test_the_ledger_verifies_and_rebuilds_to_the_same(played: Run) -> None:
     digest = played.issuance("ledger", "digest").stdout.strip()
     assert played.issuance("ledger", "verify").stdout.strip() == "(无 / none)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -16,7 +17,7 @@ from wire_fixture import credentials_of
 from issuance.city.partners import Partner, topic_of
 from issuance.settings import Settings, environment, read_env_file
 from issuance.vault.objects import ObjectStore
-from issuance.wire.kafka import client_options, make_consumer, make_producer
+from issuance.wire.kafka import Credentials, client_options, make_consumer, make_producer
 from issuance.wire.topics import declared_topics
 from issuance.wire.topics_apply import apply_topics
 
@@ -51,11 +52,17 @@ def others(kind: str) -> list[Partner]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_writing_and_reading_anothers_topic_is_refused(stack: Settings, kind: str) -> None:
     credentials = credentials_of(stack, KINDS[kind].id)
-    producer = make_producer(credentials)
-    consumer = make_consumer(credentials, None)
     own = {topic for topic, _ in KINDS[kind].topics()}
+    foreign = sorted({topic for other in others(kind) for topic, _ in other.topics()} - own)
+    with ThreadPoolExecutor(max_workers=4) as pool:  # each refusal is waited for, and clients have one thread
+        assert len(list(pool.map(lambda few: refuse(credentials, few), [foreign[n::4] for n in range(4)]))) == 4
+
+
+def refuse(credentials: Credentials, topics: list[str]) -> None:
+    """Writing to and reading from these topics is refused."""
+    producer, consumer = make_producer(credentials), make_consumer(credentials, None)
     try:
-        for topic in {topic for other in others(kind) for topic, _ in other.topics()} - own:
+        for topic in topics:
             with pytest.raises(TopicAuthorizationFailedError):
                 producer.send(topic, b"x").get(timeout=10)
             with pytest.raises(TopicAuthorizationFailedError):

@@ -354,7 +354,7 @@ def test_a_job_that_has_not_ended_keeps_its_file_and_an_unsealed_one_refuses(int
         erase_person(intakes.settings, Named(str(cohort.refs[2])), "UNLAWFUL", "clerk")
 
 
-@pytest.mark.parametrize("step", ["_drop_lines", "_finish"])
+@pytest.mark.parametrize("step", [pytest.param("_drop_lines", marks=pytest.mark.slow), "_finish"])
 def test_a_persons_erasure_that_broke_off_is_ended(
     intakes: Intakes, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
