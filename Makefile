@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two processes, each with a stack of its own; a file's tests stay together.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo up down test test-pure test-ledger test-stack test-demo test-slow test-down check fix docs bench java-bank
+.PHONY: help install demo up down test test-pure test-ledger test-stack test-demo test-slow test-down check fix docs fuzz bench java-bank
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -68,6 +68,9 @@ fix: install ## let ruff put right what it can
 
 docs: install ## write every generated page anew
 	$(BIN)/python -m issuance.docpages
+
+fuzz: install ## hostile messages of every partner on a stack of its own; ARGS="--messages 20000 --seed 7"
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
 bench: $(BIN)/issuance ## a measurement: WHAT=intake ARGS="--rows 200000"
 	$(BIN)/python -m bench.$(or $(WHAT),journal) $(ARGS)

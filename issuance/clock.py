@@ -16,6 +16,22 @@ def day_of(instant: datetime) -> date:
     return instant.astimezone(SHANGHAI).date()
 
 
+def milliseconds(instant: datetime) -> int:
+    """UTC milliseconds of an aware instant, exactly."""
+    delta = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000
+
+
+def instant_of(milliseconds: int) -> datetime:
+    """The instant of UTC milliseconds, as inbound records hold them."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def date_of(days: int) -> date:
+    """The day of days since 1970-01-01, as inbound records hold them."""
+    return date(1970, 1, 1) + timedelta(days=days)
+
+
 def end_of(day: date) -> datetime:
     """The last millisecond of a Shanghai day, in UTC."""
     following = datetime.combine(day + timedelta(days=1), time(), SHANGHAI)

@@ -38,6 +38,8 @@ class Settings:
     s3_secret_key: str = field(repr=False, default="")
     kafka_security_protocol: str = "SASL_PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-256"
+    kafka_replication: int | None = None
+    """Copies of a topic at most, where there are fewer brokers than topics.yaml asks for."""
     part_rows: int = 200_000
 
 
@@ -89,5 +91,6 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         policies_dir=Path(values.get("ISSUANCE_POLICIES_DIR", ROOT / "policies")),
         kafka_security_protocol=values.get("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
         kafka_sasl_mechanism=values.get("KAFKA_SASL_MECHANISM", "SCRAM-SHA-256"),
+        kafka_replication=int(values["KAFKA_REPLICATION"]) if values.get("KAFKA_REPLICATION") else None,
         part_rows=int(values.get("ISSUANCE_PART_ROWS", "200000")),
     )

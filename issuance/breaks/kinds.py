@@ -144,6 +144,46 @@ BREAK_KINDS: dict[str, BreakKind] = {
                     "read the failed task's log in Airflow, fix the cause, clear the task"),
         ),
         BreakKind(
+            "CORRECTION_UNMET", "更正未对应到事实", "a correction that meets no fact of its reporter", holds=False,
+            remedy=("请报送方核对环节与 occurred_at，另报正确的更正",
+                    "the reporter checks milestone and occurred_at, and reports the correction that it meant"),
+        ),
+        BreakKind(
+            "UNPROCESSABLE", "我方无法处理的报文", "a message within its bounds that we can't process",
+            severity="high", holds=False,
+            remedy=("我方排除原因后 issuance dlq replay --code UNPROCESSABLE",
+                    "ours to mend; then issuance dlq replay --code UNPROCESSABLE"),
+        ),
+        BreakKind(
+            "TOPIC_CHANGED", "主题已非原来的主题",
+            "a topic that is another one, or whose log does not reach to our position",
+            severity="high", holds=False,
+            remedy=("核实是否换了 Kafka 或重建了主题、报送方补报缺失后：issuance topics goon TOPIC",
+                    "find out whether Kafka or the topic was made anew, have what is missing sent again; then"
+                    " issuance topics goon TOPIC"),
+        ),
+        BreakKind(
+            "PARTNER_HELD", "合作方的报文多条无法处理，已停读",
+            "too many messages of a partner can't be processed: it is not read",
+            severity="high", holds=False,
+            remedy=("我方排除原因后 issuance topics goon TOPIC", "ours to mend; then issuance topics goon TOPIC"),
+        ),
+        BreakKind(
+            "STAGE_STOPPED", "一个环节停止", "a stage stopped: the fault is ours", severity="high", holds=False,
+            remedy=("看该环节的日志，排除原因；其自行重试", "read the stage's log, mend it; it tries again by itself"),
+        ),
+        BreakKind(
+            "WATCH_FAILED", "定时检查失败", "a timed watch failed; the others run", severity="high", holds=False,
+            remedy=("看 clocks 的日志，排除原因；下次运行成功即关闭",
+                    "read the log of clocks and mend it; it closes with the next run that succeeds"),
+        ),
+        BreakKind(
+            "NOT_SENT", "消息无法发出，已搁置", "a message that Kafka does not take, set aside", severity="high",
+            holds=False,
+            remedy=("排除原因（如主题的消息上限）后重启 relay，将再次发送",
+                    "mend it (the topic's limit, for example) and restart the relay, which tries again"),
+        ),
+        BreakKind(
             "UNMATCHED_MAIL", "邮件号未对应到卡", "a mail item that matches no plastic",
             remedy=("请寄出方报送该邮件号的交接", "ask the sender for the hand-over with this tracking number"),
         ),

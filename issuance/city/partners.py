@@ -76,6 +76,17 @@ def topic_of(family: str, partner: str | None = None) -> str:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """When a partner is paused: by the share of refused items once there are enough, or refused messages in a row."""
+
+    enough: int = 200
+    ratio: float = 0.5
+    run: int = 10
+    window: int = 20_000
+    """Items after which what came before weighs half."""
+
+
+@dataclass(frozen=True)
 class Registry:
     """All partners of one city, and the settings that they share."""
 
@@ -90,6 +101,13 @@ class Registry:
     """The backup factory of banks that name one of their own."""
     suspended: Mapping[str, str] = field(default_factory=dict)
     """Partners that are suspended, and why."""
+    limits: Limits = Limits()
+    own_limits: Mapping[str, Limits] = field(default_factory=dict)
+    """Limits of partners that have their own."""
+
+    def limits_of(self, partner_id: str) -> Limits:
+        """When this partner is paused."""
+        return self.own_limits.get(partner_id, self.limits)
 
     def partner(self, partner_id: str) -> Partner:
         """One partner.
@@ -182,6 +200,10 @@ def _read_registry(path: Path, changed: int) -> Registry:
         },
         backup_of_bank=backup,
         suspended=suspended,
+        limits=Limits(**data.get("limits", {})),
+        own_limits={
+            name: Limits(**{**data.get("limits", {}), **own}) for name, own in data.get("partner_limits", {}).items()
+        },
     )
 
 
@@ -225,6 +247,7 @@ def _mistakes(marked: Marked) -> Iterator[tuple[int, str]]:
         if named["primary"] == (named["backup"] or marked.data["backup_factory"]):
             yield line, f"{bank}: 主厂与备用厂相同 / its primary and its backup are the same factory"
     yield from _wrong_suspensions(marked)
+    yield from _wrong_limits(marked)
     if marked.data["backup_factory"] not in factories:
         yield marked.line_of(("backup_factory",)), "backup_factory 不是制卡厂 / backup_factory is not a factory"
 
@@ -245,6 +268,20 @@ def _wrong_suspensions(marked: Marked) -> Iterator[tuple[int, str]]:
         if both <= set(suspended):
             line = marked.line_of(("suspended", min(map(str, both))))
             yield line, f"{bank}: 主厂与备用厂均已暂停 / its primary and its backup are both suspended"
+
+
+def _wrong_limits(marked: Marked) -> Iterator[tuple[int, str]]:
+    """What is wrong in `limits` and `partner_limits`: known names, positive figures, a ratio up to 1."""
+    entries = [("limits", None, marked.data.get("limits") or {})]
+    entries += [("partner_limits", name, own or {}) for name, own in (marked.data.get("partner_limits") or {}).items()]
+    for section, partner, figures in entries:
+        line = marked.line_of((section, partner) if partner else (section,))
+        for name, figure in figures.items():
+            known = name in Limits.__dataclass_fields__
+            number = isinstance(figure, int | float) and not isinstance(figure, bool) and figure > 0
+            shaped = number and (figure <= 1 if name == "ratio" else figure == int(figure))
+            if not known or not shaped:
+                yield line, f"{section}: {name}: {figure} 无效 / not a limit: enough, run, window > 0, ratio in (0, 1]"
 
 
 def _wrong_fields(fields: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from issuance.commands.output import emit
+from issuance.commands.values import NOTE
 from issuance.ledger.audit import audit
 from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.connection import migrate as migrate_ledger
@@ -76,6 +77,22 @@ def apply() -> None:
     for change in changes:
         click.echo(change)
     click.echo(f"{len(changes)} changes")
+
+
+@topics.command()
+@click.argument("topic")
+@NOTE
+def goon(topic: str, note: str) -> None:
+    """继续。 Read a held topic again; one that was made anew from its beginning: what was applied does nothing."""
+    from issuance.airflow.login import current_user
+    from issuance.wire.positions import go_on
+
+    settings = load_settings()
+    user = current_user(settings)
+    with transaction(settings.database_url) as connection:
+        kinds = go_on(connection, topic)
+        audit(connection, user, "read on", topic, business_day(connection), {"held": kinds, "note": note})
+    click.echo(f"{user}: {topic} 继续读取 / is read again ({', '.join(kinds)})")
 
 
 @topics.command(name="list")

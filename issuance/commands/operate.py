@@ -222,21 +222,29 @@ def list_dead_letters(as_json: bool) -> None:
 
 
 @dlq.command()
-@click.argument("topic")
-@click.argument("partition", type=int)
-@click.argument("offset", type=int)
-def replay(topic: str, partition: int, offset: int) -> None:
+@click.argument("topic", required=False)
+@click.argument("partition", type=int, required=False)
+@click.argument("offset", type=int, required=False)
+@click.option("--code", help="All that were refused with this code and not replayed yet, instead of one.")
+def replay(topic: str | None, partition: int | None, offset: int | None, code: str | None) -> None:
     """Put a dead-lettered message back on its topic; since it is not in the inbox, it will be applied."""
     from issuance.airflow.login import current_user
-    from issuance.tracking.replay import replay_message
+    from issuance.tracking.replay import replay_code, replay_message
 
+    if (code is None) == (topic is None or partition is None or offset is None):
+        raise click.UsageError("请给 TOPIC PARTITION OFFSET，或 --code。 / give TOPIC PARTITION OFFSET, or --code.")
     settings = load_settings()
     user = current_user(settings)
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
-        replay_message(connection, topic, partition, offset, day)
-        audit(connection, user, "replay", f"{topic}/{partition}/{offset}", day)
-    click.echo(f"{user}: replayed")
+        if code is None:
+            places = [f"{topic}/{partition}/{offset}"]
+            replay_message(connection, str(topic), int(partition or 0), int(offset or 0), day)
+        else:
+            places = replay_code(connection, code, day)
+        for place in places:
+            audit(connection, user, "replay", place, day)
+    click.echo(f"{user}: {len(places)} replayed")
 
 
 COMMANDS = (card, job, break_, dlq)

@@ -15,9 +15,9 @@ import yaml
 from issuance.commands.output import emit
 from issuance.errors import Refused, unknown_cohort
 from issuance.intake.columns import CODES
-from issuance.intake.regions import known_regions
 from issuance.ledger.checks import CHECKS
 from issuance.settings import Settings, load_settings
+from issuance.words.regions import known_regions
 
 if TYPE_CHECKING:
     from issuance.intake.submit import Package

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from issuance.clock import milliseconds
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.persons import telling_values
 from issuance.conformance.watch import REPORTS, Seen
 from issuance.conformance.workbench import Bench
 from issuance.tracking.reports import MOST_ITEMS, check_structure
 from issuance.tracking.reports import Reporter as Partner
+from issuance.wire.avro import inbound_form
 from issuance.wire.codec import FRAME
 from issuance.words.codes import REFUSAL_CODES
 
@@ -111,7 +113,8 @@ def check_batches(bench: Bench) -> Verdicts:
         yield NotShown("对方未发报告 / the client has sent no card report")
     for seen in reports:
         value = seen.value or {}
-        code = check_structure(value, Partner(bench.partner.id, bench.partner.kind))
+        read, now = inbound_form("card_report", value), milliseconds(seen.at)
+        code = check_structure(read, Partner(bench.partner.id, bench.partner.kind), now)
         if code:
             shown = f"{len(value['items'])}/{value['declared_count']}, {MOST_ITEMS}"
             yield Finding(code, f"{seen.name} {_said(code)} ({shown})")
@@ -127,7 +130,7 @@ def check_times(bench: Bench) -> Verdicts:
     for one in told:
         written_at = one.report["reported_at"]
         if written_at > one.seen.at + CLOCKS_APART or one.at > written_at + CLOCKS_APART:
-            yield Finding("IN_FUTURE", f"{one.seen.name} {one.item['milestone']} 的时间在未来 / lies in the future")
+            yield Finding("TIME_AHEAD", f"{one.seen.name} {one.item['milestone']} 的时间在未来 / lies in the future")
         if one.plastic in ours and one.at < began:
             yield Finding(
                 "BEFORE_ORDER", f"{one.seen.name} {one.item['milestone']} 早于下单 / lies before it could happen"

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from issuance.clock import day_of
 from issuance.conformance.case import Case, Finding, NotShown, Verdicts
 from issuance.conformance.common import CLOCKS_APART
 from issuance.conformance.watch import Seen
 from issuance.conformance.workbench import Bench
 from issuance.reconcile.activation import active_at
+from issuance.reconcile.statements import is_of_day
 from issuance.words.references import hash_total
 
 STATING = frozenset({"bank", "hrss"})
@@ -80,8 +80,8 @@ def check_drawn(bench: Bench) -> Verdicts:
         if value and value["function"] not in functions:
             yield Finding("NOT_AUTHORISED", f"{seen.name} {value['function']}")
         if value and value["as_of"] > seen.at + CLOCKS_APART:
-            yield Finding("IN_FUTURE", f"{seen.name} as_of 在未来 / is in the future")
-        if value and day_of(value["as_of"]) != value["business_day"]:
+            yield Finding("TIME_AHEAD", f"{seen.name} as_of 在未来 / is in the future")
+        if value and not is_of_day(value["business_day"], value["as_of"]):
             yield Finding("DAY_DIFFERS", f"{seen.name} as_of 不在 {value['business_day']} / is not on its business day")
 
 

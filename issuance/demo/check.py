@@ -11,12 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from issuance.clock import milliseconds
 from issuance.demo.plays import Play, card_refs_of
 from issuance.demo.scenarios import ANNULLED, Outcome
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import cohort_number
 from issuance.reconcile.equations import FACT_STANDS
-from issuance.tracking.marks import milliseconds
 
 BY_MILESTONE = {
     "refused by the factory": ("ITEM_REFUSED", "JOB_REFUSED"),

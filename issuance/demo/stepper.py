@@ -16,9 +16,9 @@ from issuance.passes import run_clocks
 from issuance.reconcile.activation import reconcile_activation
 from issuance.reconcile.closing import close_cohorts
 from issuance.settings import Settings
-from issuance.wire.consumer import read_positions
 from issuance.wire.kafka import make_consumer, our_credentials
 from issuance.wire.pauses import paused_partners
+from issuance.wire.positions import read_positions
 from issuance.wire.refusals import partner_of
 from issuance.wire.relay import unsent_count
 

@@ -15,6 +15,7 @@ import yaml
 
 from issuance.city.partners import PARTNER_TOPICS
 from issuance.settings import ROOT
+from issuance.wire.bounds import table
 from issuance.wire.kafka import cloud_event_headers
 from issuance.wire.topics import MS_PER_DAY, SCHEMAS, declared_families
 from issuance.words.codes import HOLDER_EVENTS
@@ -112,7 +113,7 @@ def _channel(family: str, entry: Json) -> Json:
 
 def _topic(entry: Json) -> Json:
     settings = {"cleanup.policy": [entry["cleanup"]], "retention.ms": entry["retention_days"] * MS_PER_DAY}
-    return {"partitions": entry["partitions"], "topicConfiguration": settings}
+    return {"partitions": entry["partitions"], "replicas": entry["replication"], "topicConfiguration": settings}
 
 
 def _operation(family: str, entry: Json, kinds: list[str]) -> Json:
@@ -130,6 +131,7 @@ def _operation(family: str, entry: Json, kinds: list[str]) -> Json:
     if family == "partner-notices":
         operation["x-requests"] = {request: list(answers) for request, (answers, _, _) in REQUESTS.items()}
     if family == "holder-events":
+        operation["x-sealed-bounds"] = table()["sealed"]
         operation["x-sealed-values"] = {e.name: {"needs": [*e.needs], "may": [*e.may]} for e in HOLDER_EVENTS.values()}
     return operation
 
@@ -156,6 +158,7 @@ def _message(record: str, file: str) -> Json:
         "contentType": "application/avro",
         "traits": [{"$ref": "#/components/messageTraits/cloudEvents"}],
         "payload": {"schemaFormat": AVRO, "schema": {"$ref": f"./{file}"}},
+        **({"x-bounds": bounds} if (bounds := table()["records"].get(record)) else {}),
         "bindings": {
             "kafka": {
                 "key": {"type": "string"},

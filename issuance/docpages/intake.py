@@ -10,9 +10,9 @@ from issuance.intake.columns import CODES, COLUMNS, CONDITIONS
 from issuance.intake.duplicates import STANDINGS, STATES, VERDICTS
 from issuance.intake.normalise import NOTES
 from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
-from issuance.intake.regions import FILE
 from issuance.intake.rules import ROW_RULES, SET_RULES, Rule
 from issuance.settings import ROOT
+from issuance.words.regions import FILE
 
 
 def _rule_row(rule: Rule) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def rules_markdown() -> str:
         "## Codes",
         "",
         *table(("Column", "Code", "Chinese aliases"), _code_rows()),
-        f"Region codes: `issuance/intake/{FILE.name}`, GB/T 2260 with abolished codes; its header names the source.",
+        f"Region codes: `issuance/words/{FILE.name}`, GB/T 2260 with abolished codes; its header names the source.",
         "",
         "## Row rules",
         "",

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from issuance.clock import milliseconds
 from issuance.dispatch.seal import Job, SealedFile, order_message
 from issuance.stack.credentials import env_values
 from issuance.tracking.reports import Reporter, check_items, check_structure
-from issuance.wire.avro import encode_body
+from issuance.wire.avro import encode_body, inbound_form
 from issuance.wire.codec import FRAME
 from issuance.wire.kafka import cloud_event_headers
 from issuance.wire.partner_notices import partner_notice
@@ -76,22 +77,13 @@ def report(reporter: Reporter, sequence: int, items: list[Json], **head: Any) ->
     return value
 
 
-ITEM_DEFAULTS: Json = dict.fromkeys(
-    ("card_ref", "attempt", "tracking_no", "place", "reason", "action", "code", "serial", "return_tracking_no")
-)
-HEAD_DEFAULTS: Json = dict.fromkeys(
-    ("job_id", "handover_id", "handover_count", "to_place", "hash_total", "card_count", "sha256")
-)
-
-
 def refusals(value: Json, reporter: Reporter) -> list[str]:
     """The codes for which the pipeline refuses a report or its items, as far as the message alone shows it."""
-    whole = [{**ITEM_DEFAULTS, "actors": [], "corrects": False, **item} for item in value["items"]]
-    full = {**HEAD_DEFAULTS, **value, "items": whole}
-    code = check_structure(full, reporter)
+    read, now = inbound_form("card_report", value), milliseconds(NOW)
+    code = check_structure(read, reporter, now)
     if code:
         return [code]
-    return sorted({refusal.code for refusal in check_items(full, 0, reporter, NOW)[1]})
+    return sorted({refusal.code for refusal in check_items(read, 0, reporter, now)[1]})
 
 
 def item(milestone: str, card: int = 0, **values: Any) -> Json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from issuance.docpages.lifecycle import NEEDS, RELATIONS
 from issuance.settings import ROOT
 from issuance.tracking.reports import MOST_ITEMS
 from issuance.vault.envelopes import ALGORITHMS
+from issuance.wire.bounds import bounds_of, shown
 from issuance.words.codes import REFUSAL_CODES
 from issuance.words.lifecycle import KEEPING, MILESTONES, PAUSES, REASONS, REQUESTS, Milestone
 from issuance.words.references import hash_total
@@ -52,9 +53,19 @@ MISTAKES: tuple[Mistake, ...] = (
         lambda r: r["items"][0].update(actors=[{"role": "FRIEND", "reference": "visit-8841"}]),
     ),
     (
-        "occurred_at 在未来", "occurred_at in the future",
-        lambda r: r["items"][0].update(occurred_at=examples.NOW + timedelta(days=1)),
+        "occurred_at 超前两天", "occurred_at two days ahead",
+        lambda r: r["items"][0].update(occurred_at=examples.NOW + timedelta(days=2)),
     ),
+    (
+        "occurred_at 超前两小时", "occurred_at two hours ahead",
+        lambda r: r["items"][0].update(occurred_at=examples.NOW + timedelta(hours=2)),
+    ),
+    (
+        "occurred_at 以秒代毫秒", "occurred_at in seconds",
+        lambda r: r["items"][0].update(occurred_at=datetime.fromtimestamp(examples.NOW.timestamp() / 1000, UTC)),
+    ),
+    ("place 中有 U+0000", "U+0000 in place", lambda r: r["items"][0].update(place="ICBC\0")),
+    ("report_id 有 200 位", "a report_id of 200 characters", lambda r: r.update(report_id="R" * 200)),
     (
         "参与人写姓名", "a name for an actor's reference",
         lambda r: r["items"][0].update(actors=[{"role": "HOLDER", "reference": "\u5f20\u4e09"}]),
@@ -92,7 +103,14 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "PLASTIC_UNKNOWN": ("核对 card_ref 与 attempt", "check card_ref and attempt"),
     "JOB_UNKNOWN": ("核对 job_id", "check the job_id"),
     "NOT_CORRECTABLE": ("联系经办人员", "contact the operators"),
-    "IN_FUTURE": ("校准时钟；`occurred_at` 为发生时间", "correct your clock; `occurred_at` is when it happened"),
+    "BEFORE_ORDER": ("检查单位：毫秒，不是秒", "check the unit: milliseconds, not seconds"),
+    "TIME_AHEAD": (
+        "校准时钟，以原 report_id 重发；`seconds` 为超前秒数",
+        "correct your clock and send it again under the same report_id; `seconds` says by how many",
+    ),
+    "HANDOVER_GIVER_NEEDED": ("填 `handover_giver`，一份报告一个交出方", "give `handover_giver`, one giver a report"),
+    "BATCH_TOO_LARGE": ("减小生产者的批，再请经办人员恢复", "send smaller batches, and ask the operators to resume"),
+    "UNPROCESSABLE": ("无需处理，我方重放", "nothing: we replay it"),
     "PAUSED": ("排除原因后请经办人员恢复", "remove the cause and ask the operators to resume"),
     "CARD_UNKNOWN": ("核对 cohort_id 与 application_id", "check cohort_id and application_id"),
     "SEALED_UNREADABLE": ("以我方现用公钥重新密封", "seal the values again to our current key"),
@@ -156,6 +174,12 @@ def mistakes(language: Language) -> str:
     return table(said(language, "错误 代码", "Mistake Code").split(), rows)
 
 
+def bounds(language: Language, record: str) -> str:
+    """What each field of a record, or each sealed value, may be."""
+    rows = ([f"`{path}`", shown(bound, language == "zh")] for path, bound in bounds_of(record).items())
+    return table(said(language, "字段|界限", "Field|Bound").split("|"), rows)
+
+
 def codes(language: Language, entries: dict[str, tuple[str, str]]) -> str:
     """Codes and what they mean."""
     rows = ([f"`{code}`", said(language, zh, en)] for code, (zh, en) in entries.items())
@@ -207,6 +231,8 @@ def block(name: str, language: Language) -> str:
     Raises:
         KeyError: there is no such block.
     """
+    if name.startswith("bounds-"):
+        return bounds(language, name.removeprefix("bounds-"))
     if name.startswith("milestones-"):
         return milestones(language, name.removeprefix("milestones-"))
     tables: dict[str, Callable[[], str]] = {

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
+from issuance.wire.bounds import most_bytes
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class PartStore:
             KeyDestroyed: the cohort was erased.
         """
         self._keys.require_cohort_key(self._cohort_id)
-        clear = self._keys.open(self._cohort_id, key, self._store.get(key))
+        clear = self._keys.open(self._cohort_id, key, self._store.get(key, most_bytes("part")))
         with pa.ipc.open_stream(clear) as reader:
             frame: pd.DataFrame = reader.read_all().to_pandas()
         return frame

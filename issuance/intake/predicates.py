@@ -30,7 +30,7 @@ from issuance.intake.identifiers import (
     real_days,
     texts,
 )
-from issuance.intake.regions import abolished_regions, known_regions
+from issuance.words.regions import abolished_regions, known_regions
 
 
 @dataclass(frozen=True)

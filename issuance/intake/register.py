@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from issuance.city.city import load_city
+from issuance.clock import date_of, milliseconds
 from issuance.errors import Refused
 from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import one
 from issuance.vault.objects import ObjectStore
+from issuance.wire.bounds import head_refusal, most_bytes
 from issuance.wire.consumer import Context, Stage
 from issuance.wire.news import tell_cohort
 from issuance.wire.outbox import Outgoing
@@ -26,13 +27,14 @@ def register_submissions(
     return [Outcome(message, _register(connection, message.value or {}, context)) for message in messages], []
 
 
-COHORT_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-STAGE = Stage("submissions", "cohort-submissions", "cohort_submission", register_submissions)
+RECORD = "cohort_submission"
+STAGE = Stage("submissions", "cohort-submissions", RECORD, register_submissions)
 
 
-def _register(connection: Connection, value: Any, context: Context) -> str | None:
-    if not COHORT_ID.fullmatch(value["cohort_id"]):
+def _register(connection: Connection, announced: Any, context: Context) -> str | None:
+    if head_refusal(RECORD, announced, milliseconds(context.now)):
         return "FIELD_INVALID"
+    value = {**announced, "opens_on": date_of(announced["opens_on"])}
     try:
         city = load_city(context.settings, value["city"])
         if not value["amends"]:
@@ -99,7 +101,7 @@ def register_parts(connection: Connection, store: ObjectStore, cohort_id: str, n
     ).fetchone()
     if row is None:
         raise LookupError(f"no submission {number} of cohort {cohort_id}")
-    parts = json.loads(store.get(row[1]))["parts"]
+    parts = json.loads(store.get(row[1], most_bytes("manifest")))["parts"]
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO part (cohort_no, submission, part, object, file, lines, rows)"

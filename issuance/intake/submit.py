@@ -19,12 +19,13 @@ from issuance.intake.corrections import check_correction, lines_named
 from issuance.intake.parts import Part, PartStore, line_ranges, package_hash
 from issuance.intake.photo_store import Photo, PhotoStore, photos_named
 from issuance.intake.read import read_rows
-from issuance.intake.register import COHORT_ID, may_not_submit
+from issuance.intake.register import RECORD, may_not_submit
 from issuance.ledger.connection import transaction
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.avro import encode_body
+from issuance.wire.bounds import bounds_of
 from issuance.wire.codec import Codec
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
 
@@ -93,7 +94,7 @@ def _check_city(settings: Settings, package: Package) -> None:
 
 
 def _check_names(package: Package, files: Sequence[Path]) -> None:
-    if not COHORT_ID.fullmatch(package.cohort_id):
+    if not bounds_of(RECORD)["cohort_id"].admits(package.cohort_id):
         raise Refused(
             "COHORT_ID_INVALID",
             f"批次编号只能用字母、数字、_ . -，最多 64 个字符：{package.cohort_id}。"

@@ -162,8 +162,9 @@ def find_cards(connection: Connection, words: str) -> list[dict[str, Any]]:
         connection,
         "SELECT card_ref, cohort_id, application_id, card.state, since, bank, due_on FROM card"
         " JOIN cohort USING (cohort_no) WHERE application_id = %(w)s"
-        " OR card_ref IN (SELECT card_ref FROM plastic_in_consignment WHERE consignment_id = hand_over_id(%(w)s)"
-        " OR consignment_id IN (SELECT mail_item_id(partner, %(w)s) FROM partner_state)"
+        " OR card_ref IN (SELECT card_ref FROM plastic_in_consignment WHERE consignment_id IN ("
+        " SELECT hand_over_id(partner, %(w)s) FROM partner_state UNION SELECT mail_item_id(partner, %(w)s)"
+        " FROM partner_state)"
         " UNION SELECT card_ref FROM job_item WHERE job_id = %(w)s"
         " UNION SELECT card_ref FROM plastic WHERE mark_content(made) ->> 'serial' = %(w)s) ORDER BY 2, 3",
         {"w": words},
@@ -175,7 +176,7 @@ def list_partners(connection: Connection) -> list[dict[str, Any]]:
     return rows_of(
         connection,
         "SELECT partner, received, refused, paused_on, reason, (SELECT count(*) FROM partner_stream g WHERE"
-        " g.partner = s.partner AND NOT isempty(int8multirange(int8range(1, upper(seen))) - seen)) AS streams_with_gaps"
+        " g.partner = s.partner AND NOT isempty(sequence_gaps(seen))) AS streams_with_gaps"
         " FROM partner_state s ORDER BY partner",
     )
 

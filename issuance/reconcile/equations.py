@@ -83,14 +83,8 @@ PLASTIC = "card_ref || '/' || attempt"
 IN_CONSIGNMENT = "card_ref || '/' || attempt || ' ' || consignment_id"
 
 
-def _fact_key(fact: str) -> str:
-    """A fact's identity as text: subject, milestone and occurred_at; the subject says which references are there."""
-    names = ("subject", "job_id", "card_ref", "attempt", "consignment_id", "milestone")
-    return f"concat_ws('|', {', '.join(f'{fact}.{name}' for name in names)}, left({fact}.mark, 13))"
-
-
-FACT_STANDS = f"NOT f.corrects AND {_fact_key('f')} NOT IN (SELECT {_fact_key('k')} FROM fact k WHERE k.corrects)"
-"""A fact of the journal (f) not annulled by a correction."""
+FACT_STANDS = "NOT f.corrects AND fact_key(f) NOT IN (SELECT fact FROM annulled_fact)"
+"""A fact of the journal (f) that not every reporter of it has annulled."""
 
 OF_COHORT = "JOIN card c USING (card_ref) LEFT JOIN plastic p USING (card_ref, attempt) WHERE c.cohort_no = %(cohort)s"
 KEEPER = f"coalesce(carrier_of(consignment_id), {keeper('p.bank', column='c.collection_method')})"

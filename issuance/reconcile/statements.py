@@ -7,21 +7,23 @@ count or hash is refused and not kept, so that the chunk sent again, or the next
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from issuance.clock import SHANGHAI, date_of, instant_of, milliseconds
 from issuance.ledger.connection import Connection
-from issuance.wire.codec import FRAME
+from issuance.wire.bounds import head_refusal, invalid_items, seconds_ahead
 from issuance.wire.consumer import Context, Stage
 from issuance.wire.outbox import Outgoing
 from issuance.wire.partner_notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
 from issuance.words.references import hash_total
 
+RECORD = "statement"
 COLUMNS = (
     "partner", "statement_id", "chunk", "function", "business_day", "as_of", "revision", "chunks", "total",
     "hash_total", "sha256", "cards", "attempts",
@@ -37,7 +39,7 @@ def apply_statements(
     for message in messages:
         code, new = _keep_chunk(connection, message, context)
         value = message.value or {}
-        outcomes.append(Outcome(message, code))
+        outcomes.append(Outcome(message, code, seconds=_seconds(value, context) if code == "TIME_AHEAD" else 0))
         if code is None and new:
             occasion = f"{value['chunk']}/{value['revision']}"
             counts = {"applied": len(value["items"]), "refused": 0}
@@ -45,25 +47,18 @@ def apply_statements(
     return outcomes, answers
 
 
-STAGE = Stage("statements", "statements", "statement", apply_statements)
+STAGE = Stage("statements", "statements", RECORD, apply_statements)
 
 
 def _keep_chunk(connection: Connection, message: Message, context: Context) -> tuple[str | None, bool]:
     """(refusal code or None, whether the chunk is new)."""
     value: dict[str, Any] = dict(message.value or {})
-    partner = context.registry.partners.get(message.partner or "")
-    rule = context.registry.statements.get(value.get("function", ""))
-    if partner is None or value["partner"] != partner.id:
-        return "NOT_YOURS", False
-    if rule is None or rule["partner_kind"] != partner.kind:
-        return "NOT_AUTHORISED", False
-    if not 1 <= value["chunk"] <= value["chunks"] or value["as_of"] > context.now:
-        return "CHUNK_INVALID", False
-    try:
-        cards = [UUID(item["card_ref"]) for item in value["items"]]
-    except ValueError:
-        return "UNDECODABLE", False
-    sha256 = hashlib.sha256(message.raw[FRAME.size :]).digest()
+    if code := refusal_of(value, message.partner or "", context):
+        return code, False
+    value |= {"business_day": date_of(value["business_day"]), "as_of": instant_of(value["as_of"])}
+    cards = [UUID(item["card_ref"]) for item in value["items"]]
+    partner = context.registry.partners[value["partner"]]
+    sha256 = hashlib.sha256(message.body).digest()
     known = connection.execute(
         "SELECT sha256 FROM statement_chunk WHERE (partner, statement_id, revision, chunk) = (%s, %s, %s, %s)",
         (partner.id, value["statement_id"], value["revision"], value["chunk"]),
@@ -81,6 +76,34 @@ def _keep_chunk(connection: Connection, message: Message, context: Context) -> t
             row,
         )
     return code, code is None
+
+
+def refusal_of(value: Mapping[str, Any], owner: str, context: Context) -> str | None:
+    """The code for which a chunk on the topic of `owner` is refused by what it says alone, or None."""
+    partner = context.registry.partners.get(owner)
+    rule = context.registry.statements.get(value.get("function", ""))
+    if partner is None or value["partner"] != partner.id:
+        return "NOT_YOURS"
+    if rule is None or rule["partner_kind"] != partner.kind:
+        return "NOT_AUTHORISED"
+    if code := head_refusal(RECORD, value, milliseconds(context.now)):
+        return code
+    if invalid_items(RECORD, value["items"]):
+        return "FIELD_INVALID"
+    if value["chunk"] > value["chunks"]:
+        return "CHUNK_INVALID"
+    return None if is_of_day(date_of(value["business_day"]), instant_of(value["as_of"])) else "FIELD_INVALID"
+
+
+def is_of_day(business_day: date, as_of: datetime) -> bool:
+    """Whether a statement drawn at `as_of` may speak for a day: its Shanghai day, or before noon the day before."""
+    drawn = as_of.astimezone(SHANGHAI)
+    days_before = (drawn.date() - business_day).days
+    return days_before == 0 or (days_before == 1 and drawn.hour < 12)
+
+
+def _seconds(value: Mapping[str, Any], context: Context) -> int:
+    return seconds_ahead([value["as_of"]], milliseconds(context.now))
 
 
 def _disagrees(connection: Connection, partner: str, value: dict[str, Any]) -> bool:

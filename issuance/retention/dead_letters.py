@@ -25,7 +25,7 @@ def erase_letters(connection: Connection, concerns: Callable[[UUID], bool], unde
     ).fetchall()
     gone = []
     for number, body, day in rows:
-        card_ref = _card_of(bytes(body))
+        card_ref = _card_of(bytes(body or b""))
         if concerns(card_ref) if card_ref else undecodable_until is not None and day <= undecodable_until:
             gone.append(number)
     return connection.execute("DELETE FROM outbox WHERE id = ANY (%s)", (gone,)).rowcount

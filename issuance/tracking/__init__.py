@@ -5,5 +5,5 @@ Writes alone: fact, partner_stream, plastic_in_consignment, refused_item, report
 Writes with others: acceptance, card, changed_card, changed_consignment, consignment, dead_letter, decision,
     holder_event, job, plastic, tally.
 Makes for one transaction: card_snapshot, look, plastic_snapshot, staged, work.
-Called by: commands, conformance, consumers, demo, docpages, membership, passes, producers, proof, reconcile.
+Called by: commands, conformance, consumers, docpages, membership, passes, producers, proof, reconcile.
 """

@@ -6,6 +6,7 @@ message, and nothing that merges evidence decides.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,7 +160,7 @@ def _statuses(rows: Sequence[Any]) -> Iterator[Outgoing]:
         by_cohort[cohort_id].append({"card_ref": str(card_ref), "state": state, "since": since, "version": version})
     for cohort_id, items in by_cohort.items():
         for batch in in_batches(sorted(items, key=lambda item: item["card_ref"])):
-            first = batch[0]
-            ce_id = f"{cohort_id}/status/{first['card_ref']}/{first['version']}"
+            told = "".join(f"{item['card_ref']}/{item['version']}" for item in batch)
+            ce_id = f"{cohort_id}/status/{hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()}"
             value = {"cohort_id": cohort_id, "items": list(batch)}
             yield Outgoing(ce_id, topic_of("card-status"), cohort_id, "card_status", value)

@@ -5,9 +5,10 @@ Personal values go to the vault as an overlay; the terms of the order (bank, way
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import NamedTuple
+
+import orjson
 
 from issuance.city.city import load_city
 from issuance.errors import Broken
@@ -16,6 +17,7 @@ from issuance.vault.envelopes import open_sealed
 from issuance.vault.keys import KeyService
 from issuance.vault.masking import mask_person
 from issuance.vault.objects import ObjectStore
+from issuance.wire.bounds import sealed_are_within
 from issuance.wire.consumer import Context
 from issuance.words.codes import HOLDER_EVENTS
 from issuance.words.collection import METHODS
@@ -77,7 +79,7 @@ def read_change(event: str, sealed: str | None, order: CardOrder, context: Conte
 
 
 def _texts(clear: bytes) -> dict[str, str]:
-    values = json.loads(clear)
+    values = orjson.loads(clear)
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise ValueError("not an object of texts")
     return values
@@ -93,6 +95,8 @@ def _row(order: CardOrder, person: Mapping[str, str]) -> dict[str, str]:
 
 def judge(row: Mapping[str, str], values: Mapping[str, str], city: str, context: Context) -> dict[str, str] | str:
     """The row with the new values normalised, or a code: the rules of intake that read a changed column must pass."""
+    if not sealed_are_within(values):
+        return "FIELD_INVALID"
     import pandas as pd  # only this stage needs it, and rarely
 
     from issuance.intake.columns import NAMES

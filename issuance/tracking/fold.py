@@ -85,10 +85,10 @@ class Fold:
         )
 
     def _valid(self, touched: str) -> str:
-        """The pivot of the journal's facts of `touched` keys without annulled ones."""
+        """The pivot of the journal's facts of `touched` keys without those that their own reporter has annulled."""
         annulled = (
             "SELECT FROM fact k WHERE k.corrects AND k.milestone = f.milestone"
-            f" AND left(k.mark, 13) = left(f.mark, 13) AND {self._on('k', 'f')}"
+            f" AND left(k.mark, 13) = left(f.mark, 13) AND {self._on('k', 'f')} AND reporter_of(k) = reporter_of(f)"
         )
         keys = " AND ".join(f"f.{key} = t.{key}" for key in self.keys)
         source = (

@@ -11,7 +11,7 @@ from issuance.wire.partner_notices import partner_notice
 from issuance.wire.pauses import paused
 
 KIND = "SEQUENCE_GAP"
-GAPS = "(int8multirange(int8range(1, upper(seen))) - seen)"
+GAPS = "sequence_gaps(seen)"
 OPEN = f"""
 SELECT {
     difference(

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, timedelta
 from typing import Any
 
 from issuance.city.partners import Registry
+from issuance.clock import instant_of
 from issuance.ledger.connection import Connection
 from issuance.tracking.fold import fold_staged
 from issuance.tracking.reports import ItemRefusal, Reporter, StagedFact, check_items
+from issuance.wire.bounds import mail_days
 from issuance.wire.outbox import Outgoing
 from issuance.wire.partner_notices import partner_notice
 
@@ -25,7 +27,11 @@ CREATE TEMP TABLE IF NOT EXISTS staged (
     milestone text NOT NULL, mark text COLLATE "C" NOT NULL, corrects boolean NOT NULL
 ) ON COMMIT DELETE ROWS
 """
-TYPES = ("int4", "int4", "text", "text", "text", "text", "uuid", "int2", "text", "text", "text", "bool")
+TYPES = ("int4", "int4", "text", "text", "text", "text", "bytea", "int2", "text", "text", "text", "bool")
+"""A uuid travels as its 16 bytes."""
+
+
+CARD_REF = StagedFact._fields.index("card_ref")
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,10 @@ class Merged:
 
 
 def merge_reports(
-    connection: Connection, reports: Sequence[SoundReport], registry: Registry, now: datetime, day: date
+    connection: Connection, reports: Sequence[SoundReport], registry: Registry, now: int, day: date
 ) -> Merged:
-    """Merge reports that are new to the inbox; the caller has refused repeats and commits.
+    """Merge reports that are new to the inbox; the caller has refused repeats and commits. `now` is business time in
+    UTC milliseconds.
 
     Every report is answered with APPLIED, and ITEM_REFUSED where items were refused.
     """
@@ -62,7 +69,7 @@ def merge_reports(
         facts.extend(found)
         _note_refused(merged, refused)
     stage(connection, facts)
-    _note_refused(merged, refuse_unrelated(connection, registry))
+    _note_refused(merged, refuse_unrelated(connection, registry, day))
     numbers = insert_reports(connection, reports, merged)
     journal_staged(connection, numbers, day)
     fold_staged(connection, {fact.subject for fact in facts})
@@ -80,11 +87,17 @@ def stage(connection: Connection, facts: Iterable[StagedFact]) -> None:
     with connection.cursor().copy(f"COPY staged ({', '.join(StagedFact._fields)}) FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(TYPES)
         for fact in facts:
-            copy.write_row(fact)
+            card_ref = bytes.fromhex(fact.card_ref.replace("-", "")) if fact.card_ref else None
+            copy.write_row((*fact[:CARD_REF], card_ref, *fact[CARD_REF + 1 :]))
 
 
-def refuse_unrelated(connection: Connection, registry: Registry) -> list[ItemRefusal]:
-    """Remove from `staged` facts about unknown plastics or jobs, and those to which the partner has no relation.
+ANY_TIME = ["OLD_CARD_LAPSED", "OLD_CARD_USED", "ECARD_SIGNED"]
+"""Milestones that may lie before the order: those of the old card, and of a card that has no plastic."""
+
+
+def refuse_unrelated(connection: Connection, registry: Registry, day: date) -> list[ItemRefusal]:
+    """Remove from `staged` facts about unknown plastics or jobs, those to which the partner has no relation, and those
+    before their window (contract: Bounds).
 
     Attempt 0 is made at an outlet without an order: its plastic exists from its first fact on, of a known card.
     """
@@ -110,15 +123,21 @@ def refuse_unrelated(connection: Connection, registry: Registry) -> list[ItemRef
                     WHEN 'bank_of_plastic' THEN p.bank <> s.partner
                     WHEN 'hrss_of_city' THEN s.partner <> %(hrss)s
                     ELSE false END THEN 'NO_RELATION'
+                WHEN NOT s.milestone = ANY (%(any_time)s) AND mark_at(s.mark) < begin_of(coalesce(CASE
+                    WHEN s.subject = 'mail' THEN (
+                        SELECT min(h.sealed_on) FROM plastic_in_consignment x JOIN plastic q USING (card_ref, attempt)
+                        JOIN sealed_job h ON h.job_id = q.job_id WHERE x.consignment_id = s.consignment_id)
+                    WHEN s.attempt = 0 THEN (SELECT c.applied_on FROM card c WHERE c.card_ref = s.card_ref)
+                    ELSE f.sealed_on END - 1, %(eldest)s)) THEN 'BEFORE_ORDER'
                 END AS code
             FROM staged s
             LEFT JOIN plastic p ON p.card_ref = s.card_ref AND p.attempt = s.attempt
             LEFT JOIN job j ON s.subject = 'job' AND j.job_id = s.job_id
-            LEFT JOIN sealed_job f ON f.job_id = j.job_id
+            LEFT JOIN sealed_job f ON f.job_id = coalesce(j.job_id, p.job_id)
         ) checked WHERE staged.ctid = checked.row AND checked.code IS NOT NULL
         RETURNING staged.report, staged.item, checked.code
         """,
-        {"hrss": registry.hrss},
+        {"hrss": registry.hrss, "any_time": ANY_TIME, "eldest": day - timedelta(days=mail_days())},
     ).fetchall()
     return [ItemRefusal(*row) for row in rows]
 
@@ -213,7 +232,7 @@ def _about(item: dict[str, Any], code: str) -> tuple[Any, ...]:
     """(card_ref, attempt, milestone, corrects, reported_at) of an item that is sound by itself: references only."""
     if code not in ("PLASTIC_UNKNOWN", "NO_RELATION"):
         return (None,) * 5
-    return item["card_ref"], item["attempt"], item["milestone"], item["corrects"], item["occurred_at"]
+    return item["card_ref"], item["attempt"], item["milestone"], item["corrects"], instant_of(item["occurred_at"])
 
 
 def _note_refused(merged: Merged, refusals: Iterable[ItemRefusal]) -> None:

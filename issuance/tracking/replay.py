@@ -7,7 +7,8 @@ from datetime import date
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import one
-from issuance.wire.outbox import Outgoing, write_outbox
+from issuance.wire.faults import clear_faults
+from issuance.wire.outbox import Letter, letter_parts, write_outbox
 
 
 def replay_message(connection: Connection, topic: str, partition: int, offset: int, day: date) -> None:
@@ -32,9 +33,28 @@ def replay_message(connection: Connection, topic: str, partition: int, offset: i
             f"编号为 {report_id} 的报文已被采用，无需重放。 / {report_id} of {partner} was already applied.",
             report_id=report_id,
         )
-    headers = {name: value for name, value in row[2].items() if not name.startswith("issuance.dlq.")}
-    again = Outgoing(f"replay/{place}/{replays}", topic, row[0], None, bytes(row[1]), headers)
+    clear_faults(connection, "UNPROCESSABLE", place)
+    key, headers = letter_parts(row[0], [header for header in row[2] if not header[0].startswith("issuance.dlq.")])
+    again = Letter(f"replay/{place}/{replays}", topic, key, None if row[1] is None else bytes(row[1]), headers)
     write_outbox(connection, [again], day)
+
+
+def replay_code(connection: Connection, code: str, day: date) -> list[str]:
+    """Put back all dead letters of a code that were not replayed yet, in their topics' order; returns their places.
+
+    Those whose report was applied since are left where they are.
+    """
+    letters = connection.execute(
+        "SELECT topic, topic_partition, topic_offset, partner, report_id FROM dead_letter"
+        " WHERE code = %s AND replayed_on IS NULL ORDER BY 1, 2, 3",
+        (code,),
+    ).fetchall()
+    places = []
+    for topic, partition, offset, partner, report_id in letters:
+        if not _applied(connection, partner, report_id):
+            replay_message(connection, topic, partition, offset, day)
+            places.append(f"{topic}/{partition}/{offset}")
+    return places
 
 
 def _applied(connection: Connection, partner: str | None, report_id: str | None) -> bool:

@@ -7,27 +7,25 @@ the partner has its relation to it) is checked set-based in tracking.merge.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from issuance.tracking.marks import CONTENT_FIELDS, mark_of
+from issuance.tracking.marks import CONTENT_FIELDS, mark_end
 from issuance.tracking.post import milestone_of, s10_contradicts
+from issuance.wire.bounds import ahead, head_refusal, invalid_items, judge_time, seconds_ahead, since
 from issuance.words.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
-from issuance.words.references import hand_over_id, hash_total, mail_item_id
+from issuance.words.references import hand_over_id, mail_item_id
 
 Json = Mapping[str, Any]
+RECORD = "card_report"
 MOST_ITEMS = 1000
 """Items in a message (contract: CardReport)."""
 
 RECEIPT = ("card_count", "hash_total", "sha256")
 """A factory's receipt for a job file; tracking.merge checks it against the job."""
-
-
-PERSONAL = re.compile(r".*[^\x20-\x7e].*|[0-9]{17}[0-9Xx]|[0-9]{15}|1[3-9][0-9]{9}", re.DOTALL)
-"""A name, an ID number or a phone number: actors are named by the partner's own reference instead."""
 
 
 class StagedFact(NamedTuple):
@@ -39,7 +37,8 @@ class StagedFact(NamedTuple):
     relation: str
     subject: str
     job_id: str | None
-    card_ref: UUID | None
+    card_ref: str | None
+    """As PostgreSQL writes it: in lower case."""
     attempt: int | None
     consignment_id: str | None
     milestone: str
@@ -63,57 +62,160 @@ class Reporter:
     kind: str
 
 
-def check_structure(report: Json, reporter: Reporter) -> str | None:
-    """The code for which the whole report is refused, or None."""
+def check_structure(report: Json, reporter: Reporter, now: int) -> str | None:
+    """The code for which the whole report is refused, or None; `now` is business time in UTC milliseconds."""
     items = report["items"]
     if report["partner"] != reporter.id:
         return "NOT_YOURS"
     if not items:
         return "EMPTY"
-    if report["declared_count"] != len(items):
-        return "COUNT_DIFFERS"
     if len(items) > MOST_ITEMS:
         return "TOO_MANY"
+    if report["declared_count"] != len(items):
+        return "COUNT_DIFFERS"
+    if code := head_refusal(RECORD, report, now):
+        return code
     if report["kind"] == "UNKNOWN":
         return "UNDECODABLE"
     if report["kind"] == "JOB" and (len(items) != 1 or items[0]["card_ref"] is not None):
         return "JOB_INVALID"
     if report["kind"] != "JOB" and report["hash_total"] is not None and not _hash_agrees(report):
         return "HASH_DIFFERS"
-    return None
+    return "TIME_AHEAD" if seconds_ahead(instants(report), now) else None
+
+
+def instants(report: Json) -> Iterator[int]:
+    """When the facts of a report happened, in UTC milliseconds."""
+    return (item["occurred_at"] for item in report["items"])
 
 
 def _hash_agrees(report: Json) -> bool:
+    """Whether a report's items have the hash total that it names (words.references.hash_total)."""
     try:
-        listed = hash_total([item["card_ref"] for item in report["items"] if item["card_ref"]])
+        listed = sum(_low_bits(item["card_ref"]) for item in report["items"] if item["card_ref"])
     except ValueError:
         return False
-    return listed == str(report["hash_total"])
+    return f"{listed % 2**64:016x}" == str(report["hash_total"])
+
+
+USUAL_REF = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def _low_bits(card_ref: str) -> int:
+    """The low 64 bits of a card_ref, read from its digits: to make a UUID of each takes several times as long.
+
+    Raises:
+        ValueError: it is none, in whatever form UUIDs may be written.
+    """
+    if USUAL_REF.fullmatch(card_ref):
+        return int(card_ref[19:23] + card_ref[24:], 16)
+    return UUID(card_ref).int & 0xFFFFFFFFFFFFFFFF
 
 
 def check_items(
-    report: Json, position: int, reporter: Reporter, now: datetime
+    report: Json, position: int, reporter: Reporter, now: int
 ) -> tuple[list[StagedFact], list[ItemRefusal]]:
-    """The items of a sound report as facts, and the refused ones; `now` is business time."""
-    facts: list[StagedFact] = []
-    refused: list[ItemRefusal] = []
-    for number, item in enumerate(report["items"]):
-        milestone = MILESTONES.get(milestone_of(item["milestone"], item["code"]))
-        code = "MILESTONE_UNKNOWN" if milestone is None else _refuse_item(report, item, milestone, reporter, now)
-        if milestone is None or code:
-            refused.append(ItemRefusal(position, number, code or "MILESTONE_UNKNOWN"))
-        else:
-            facts.append(_fact(report, item, milestone, position, number, reporter))
-    return facts, refused
+    """The items of a sound report as facts, and the refused ones; `now` is business time in UTC milliseconds."""
+    return _Items(report, position, reporter, now).check()
 
 
-def _refuse_item(report: Json, item: Json, milestone: Milestone, reporter: Reporter, now: datetime) -> str | None:
+_alike = itemgetter(
+    *("milestone", "code", "corrects", "reason", "action", "place", "tracking_no", "return_tracking_no", "attempt")
+)
+"""With the time's verdict and whether a card is named: all by which an item without actors is judged, and all of its
+fact but card, time and serial."""
+
+
+class _Items:
+    """The items of one report. Most of a report's items are alike, so each kind of item is judged once."""
+
+    def __init__(self, report: Json, position: int, reporter: Reporter, now: int) -> None:
+        self._report, self._position, self._reporter, self._now = report, position, reporter, now
+        self._since, self._taken = since("fact"), now + ahead()[0]
+        self._judged: dict[Any, _Judged] = {}
+
+    def check(self) -> tuple[list[StagedFact], list[ItemRefusal]]:
+        """Facts and refused items."""
+        facts: list[StagedFact] = []
+        refused: list[ItemRefusal] = []
+        items = self._report["items"]
+        invalid = invalid_items(RECORD, items)
+        for number, item in enumerate(items):
+            judged = self._judge(item, number in invalid)
+            if judged.code:
+                refused.append(ItemRefusal(self._position, number, judged.code))
+            else:
+                facts.append(self._fact(number, item, judged))
+        return facts, refused
+
+    def _judge(self, item: Json, invalid: bool) -> _Judged:
+        at = item["occurred_at"]
+        untimely = None if self._since <= at <= self._taken else judge_time(at, self._now, self._since)
+        if item["actors"]:
+            return _judge_item(self._report, item, self._reporter, invalid, untimely)
+        kind = (invalid, untimely, item["card_ref"] is None, _alike(item))
+        judged = self._judged.get(kind)
+        if judged is None:
+            judged = self._judged[kind] = _judge_item(self._report, item, self._reporter, invalid, untimely)
+        return judged
+
+    def _fact(self, number: int, item: Json, judged: _Judged) -> StagedFact:
+        own = item["serial"] or item["actors"]
+        end = _mark_end(self._report, item, MILESTONES[judged.milestone]) if own else judged.end
+        card_ref = item["card_ref"].lower() if judged.about_plastic else None
+        mark = f"{item['occurred_at']:013d}{end}"
+        return StagedFact(
+            self._position, number, self._reporter.id, judged.relation, judged.subject, judged.job_id, card_ref,
+            judged.attempt, judged.consignment_id, judged.milestone, mark, item["corrects"],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The code for which items of a kind are refused, or what their facts have in common."""
+
+    code: str | None
+    relation: str = ""
+    subject: str = ""
+    job_id: str | None = None
+    about_plastic: bool = False
+    attempt: int | None = None
+    consignment_id: str | None = None
+    milestone: str = ""
+    end: str = ""
+    """Of the mark of an item without serial and actors."""
+
+
+def _judge_item(report: Json, item: Json, reporter: Reporter, invalid: bool, untimely: str | None) -> _Judged:
+    milestone = MILESTONES.get(milestone_of(item["milestone"], item["code"]))
+    if milestone is None:
+        return _Judged("MILESTONE_UNKNOWN")
+    code = "FIELD_INVALID" if invalid else _refuse_item(report, item, milestone, reporter, untimely)
+    if code:
+        return _Judged(code)
+    about_plastic = milestone.subject in ("plastic", "plastic_in_consignment")
+    return _Judged(
+        None,
+        milestone.reporters[reporter.kind],
+        milestone.subject,
+        report["job_id"] if milestone.subject == "job" else None,
+        about_plastic,
+        item["attempt"] if about_plastic else None,
+        _consignment_id(report, item, milestone, reporter),
+        milestone.name,
+        _mark_end(report, item, milestone),
+    )
+
+
+def _refuse_item(
+    report: Json, item: Json, milestone: Milestone, reporter: Reporter, untimely: str | None
+) -> str | None:
     if reporter.kind not in milestone.reporters:
         return "NOT_AUTHORISED"
     if milestone.subject == "job" and item["corrects"]:
         return "NOT_CORRECTABLE"
-    if item["occurred_at"] > now:
-        return "IN_FUTURE"
+    if untimely:
+        return untimely
     if not item["corrects"] and any(not _given(report, item, name) for name in milestone.needs):
         return "FIELD_MISSING"
     if not item["corrects"] and _witnesses(item) < milestone.witnesses:
@@ -126,8 +228,6 @@ def _refuse_item(report: Json, item: Json, milestone: Milestone, reporter: Repor
         return "REASON_UNKNOWN"
     if any(actor["role"] not in ROLES for actor in item["actors"]):
         return "ROLE_UNKNOWN"
-    if any(PERSONAL.fullmatch(actor["reference"]) for actor in item["actors"]):
-        return "FIELD_INVALID"
     return None if _post_agrees(item, milestone) else "FIELD_INVALID"
 
 
@@ -163,36 +263,16 @@ def _subject_named(report: Json, item: Json, milestone: Milestone) -> bool:
 
 
 def _plastic_named(item: Json) -> bool:
-    if item["card_ref"] is None or item["attempt"] is None or not 0 <= item["attempt"] < 1000:
-        return False
-    try:
-        UUID(item["card_ref"])
-    except ValueError:
-        return False
-    return True
+    return item["card_ref"] is not None and item["attempt"] is not None
 
 
-def _fact(report: Json, item: Json, milestone: Milestone, position: int, number: int, reporter: Reporter) -> StagedFact:
+def _mark_end(report: Json, item: Json, milestone: Milestone) -> str:
     content = {name: item[name] for name in CONTENT_FIELDS}
     if milestone.subject == "plastic_in_consignment":
         content |= {"handover_count": report["handover_count"], "to_place": report["to_place"]}
     if milestone.name == "JOB_RECEIVED":
         content |= {name: report[name] for name in RECEIPT}
-    about_plastic = milestone.subject in ("plastic", "plastic_in_consignment")
-    return StagedFact(
-        position,
-        number,
-        reporter.id,
-        milestone.reporters[reporter.kind],
-        milestone.subject,
-        report["job_id"] if milestone.subject == "job" else None,
-        UUID(item["card_ref"]) if about_plastic else None,
-        item["attempt"] if about_plastic else None,
-        _consignment_id(report, item, milestone, reporter),
-        milestone.name,
-        mark_of(item["occurred_at"], item["reason"], content),
-        item["corrects"],
-    )
+    return mark_end(item["reason"], content)
 
 
 def _consignment_id(report: Json, item: Json, milestone: Milestone, reporter: Reporter) -> str | None:
@@ -201,5 +281,10 @@ def _consignment_id(report: Json, item: Json, milestone: Milestone, reporter: Re
     if milestone.subject != "plastic_in_consignment":
         return None
     if report["handover_id"]:
-        return hand_over_id(report["handover_id"])
+        return hand_over_id(giver_of(report, milestone.name, reporter), report["handover_id"])
     return mail_item_id(report["to_place"], item["tracking_no"])
+
+
+def giver_of(report: Json, milestone: str, reporter: Reporter) -> str:
+    """Who gave a hand-over: the reporter, but for a receipt whom it names (stages.note_givers fills that in)."""
+    return str(report["handover_giver"]) if milestone == "RECEIVED_AT_PLACE" else reporter.id

@@ -41,15 +41,18 @@ class ObjectStore:
         """The pipeline's own store."""
         return cls(settings.s3_endpoint_url, settings.s3_access_key, settings.s3_secret_key, settings.s3_bucket)
 
-    def get(self, key: str) -> bytes:
-        """An object's bytes.
+    def get(self, key: str, most: int | None = None) -> bytes:
+        """An object's bytes; `most`: how many it may have (wire.bounds.most_bytes), of one that others put.
 
         Raises:
-            Broken: there is no such object.
+            Broken: there is no such object, or it is larger.
             Unavailable: S3 does not answer.
         """
         try:
-            return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+            if most is not None and found["ContentLength"] > most:
+                raise Broken("OBJECT_TOO_LARGE", f"{key} has more than {most} bytes", object=key)
+            return bytes(found["Body"].read())
         except ClientError as error:
             raise self._explain(error, key) from error
         except BotoCoreError as error:

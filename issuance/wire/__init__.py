@@ -1,8 +1,8 @@
 """Messages: topics and their ACLs, Avro, the one consumer loop, the outbox and its relay, refusals and pauses. Knows
 topics and partners, never a card.
 
-Writes alone: partner_state, topic_position.
+Writes alone: fault, outbox_schema, partner_state, topic_position.
 Writes with others: dead_letter, outbox.
 Called by: breaks, commands, conformance, consumers, dags, demo, dispatch, docpages, intake, membership,
-    producers, reconcile, retention, stack, tracking, vault.
+    passes, producers, reconcile, retention, stack, tracking, vault.
 """

@@ -1,30 +1,54 @@
-"""The one consumer loop: a poll becomes one transaction, and the position lies in the ledger (principle 6).
+"""The one consumer loop: what is polled becomes transactions, and the position lies in the ledger (principle 6).
 
 A stage only says which topics and record it reads and what to do with a batch. On assignment the loop seeks to the
-ledger's position, so a restored ledger reads every later message again; Kafka's own offsets are not used.
+ledger's position, so a restored ledger reads every later message again; Kafka's own offsets are not used. Behind the
+stage's checks lies the net of principle 13: wire.isolation finds the message in which an error lies, and what is ours
+stops the stage, loudly, and is tried again.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from issuance.city.partners import Registry, load_registry
+from issuance.errors import Retryable, Unavailable
 from issuance.ledger.connection import Connection, business_day, business_now, connect, retryable
 from issuance.settings import Settings
 from issuance.wire.codec import Codec
-from issuance.wire.kafka import make_consumer, our_credentials
+from issuance.wire.faults import clear_faults, held_partitions, note_fault
+from issuance.wire.isolation import Culprits, Recent, isolate, where
+from issuance.wire.kafka import make_consumer, our_credentials, topic_ids
 from issuance.wire.loop import Loop
-from issuance.wire.outbox import Outgoing, write_outbox
-from issuance.wire.pauses import Limits, pause_partner, paused_partners, read_counts, write_counts
+from issuance.wire.outbox import Letter, Outgoing, write_outbox
+from issuance.wire.pauses import pause_partner, paused_partners, read_counts, write_counts
+from issuance.wire.positions import (
+    changed_topics,
+    lock_positions,
+    name_topics,
+    read_positions,
+    write_positions,
+)
 from issuance.wire.refusals import Message, Outcome, partner_of, paused_notice, refuse_message
+from issuance.wire.unpacking import Unread
 
 log = logging.getLogger(__name__)
+
+MOST_ITEMS = 20_000
+"""Items in a transaction: below 5,000 the merge is slower, above it only grows in memory (principle 6)."""
+MOST_BYTES = 16 * 1024 * 1024
+"""Bytes in a transaction, as unpacked."""
+RECORDS = 20
+"""Messages taken from the client at once: a transaction goes past its bound by less than these."""
+HEED_SECONDS = 1.0
+"""How often resumed partners, held partitions and the topics' ids are looked at, whatever the traffic."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,7 @@ class Context:
 
 
 Apply = Callable[[Connection, Sequence[Message], Context], tuple[list[Outcome], list[Outgoing]]]
+Answers = list[Outgoing | Letter]
 
 
 @dataclass(frozen=True)
@@ -51,6 +76,8 @@ class Stage:
     family: str
     record: str
     apply: Apply
+    weight: int = 1
+    """Items that a message counts for beside those it holds: one that opens sealed values is as slow as many."""
 
     @property
     def pattern(self) -> str:
@@ -61,35 +88,74 @@ class Stage:
 class StageConsumer:
     """One process of one stage. Not safe across fork or threads."""
 
-    def __init__(self, settings: Settings, stage: Stage, limits: Limits | None = None) -> None:
+    def __init__(self, settings: Settings, stage: Stage) -> None:
         self._settings = settings
         self._stage = stage
-        self._limits = limits or Limits()
         self._codec = Codec(settings.schema_registry_url)
         self._connection = connect(settings.database_url)
-        self._consumer = make_consumer(our_credentials(settings), f"issuance-{stage.name}")
+        self._consumer = make_consumer(our_credentials(settings), f"issuance-{stage.name}", "none")
         self._consumer.subscribe(pattern=stage.pattern, listener=_SeekToLedger(self))
         self._loop = Loop(f"stage={stage.name}")
+        self._recent = Recent()
+        self._assigned = False
+        self._stopped = True  # until a first transaction has shown that it is not
+        self._heeded = 0.0
+        self._ids: dict[str, Any] = {}
+        self._written: dict[Any, int] = {}
 
     def run(self) -> None:
-        """Consume until stopped; a Retryable error rolls back, seeks to the ledger's positions and tries again."""
-        self._loop.run(lambda: self.step(500), self._recover)
+        """Consume until stopped; after an error of ours seek to the ledger's positions and try again."""
+        self._loop.run(self._guarded_step, self._recover)
         self._consumer.close()
         self._codec.close()
 
-    def step(self, timeout_ms: int, max_records: int = 500) -> int:
-        """One poll into one transaction; returns the number of messages whose position moved."""
-        polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
-        records = [record for partition in sorted(polled) for record in polled[partition]]
-        if not records:
-            self._heed_pauses()
+    def _guarded_step(self) -> None:
+        """A step whose errors are Retryable, whatever they are: what is ours stops the stage but ends no process."""
+        try:
+            self.step(500)
+        except OffsetOutOfRangeError:
+            self._verify_topics(sorted(self._consumer.assignment()))
+        except KafkaError as error:
+            raise Unavailable("KAFKA_UNAVAILABLE", type(error).__name__) from error
+        except Retryable:
+            raise
+        except Exception as error:
+            self._stop(error)
+            raise Retryable("STAGE_STOPPED", f"{self._stage.name}: {where(error)}") from error
+
+    def step(self, timeout_ms: int) -> int:
+        """Some polls into one transaction; returns the number of messages whose position moved."""
+        if self._assigned:
+            self._take_over()
+        messages = self._gather(timeout_ms)
+        if time.monotonic() - self._heeded > HEED_SECONDS:
+            self._heed()
+        if not messages:
+            self._note_positions()
             return 0
-        messages = [self._decode(record) for record in records]
         with retryable(), self._connection.transaction():
-            done, paused = self._apply(messages)
-        self._set_aside(paused, messages)
+            done, aside = self._apply(messages)
+        self._set_aside(aside, messages)
         log.info("stage=%s messages=%d", self._stage.name, done)
         return done
+
+    def _gather(self, timeout_ms: int) -> list[Message]:
+        """Decoded messages up to a transaction's bound, as long as the client has some at hand."""
+        messages: list[Message] = []
+        items = size = 0
+        while items < MOST_ITEMS and size < MOST_BYTES:
+            polled = self._consumer.poll(timeout_ms=0 if messages else timeout_ms, max_records=RECORDS)
+            if not polled:
+                break
+            for partition in sorted(polled):
+                for record in polled[partition]:
+                    messages.append(self._decode(record))
+                    items += self._weight(messages[-1])
+                    size += len(record.value or b"")
+        return messages
+
+    def _weight(self, message: Message) -> int:
+        return self._stage.weight + len((message.value or {}).get("items", ()))
 
     def seek_to_ledger(self, partitions: Sequence[Any]) -> None:
         """Move to the ledger's positions; a partition without one starts at its earliest message."""
@@ -103,101 +169,171 @@ class StageConsumer:
             else:
                 self._consumer.seek_to_beginning(partition)
 
+    def note_assigned(self, partitions: Sequence[Any]) -> None:
+        """Newly assigned partitions stand at the ledger's positions and are not fetched before the next step: Kafka
+        can't be asked anything in the middle of a rebalance."""
+        self._assigned = True
+        self.seek_to_ledger(partitions)
+        self._consumer.pause(*partitions)
+
+    def _take_over(self) -> None:
+        """Begin with what is assigned; a partition whose log is not that of its position is held."""
+        partitions = sorted(self._consumer.assignment())
+        self._written, self._assigned = {}, False
+        try:
+            self._verify_topics(partitions)
+        except KafkaError as error:
+            raise Unavailable("KAFKA_UNAVAILABLE", type(error).__name__) from error
+        self.seek_to_ledger(partitions)
+
+    def _verify_topics(self, partitions: Sequence[Any]) -> None:
+        """Hold partitions whose topic is another than the one that the ledger read (another Kafka, a topic made anew),
+        or whose log does not reach to the position: a person says how it goes on."""
+        if not partitions:
+            return
+        ids = self._ids = topic_ids(self._consumer, self._topics())
+        begins = self._consumer.beginning_offsets(list(partitions))
+        ends = self._consumer.end_offsets(list(partitions))
+        logs = {partition: (begins[partition], ends[partition]) for partition in partitions}
+        with retryable(), self._connection.transaction():
+            day = business_day(self._connection)
+            for place, detail in changed_topics(self._connection, logs, ids):
+                log.error("stage=%s holds %s: %s", self._stage.name, place, detail)
+                note_fault(self._connection, "TOPIC_CHANGED", place, detail, day)
+            name_topics(self._connection, ids)
+        self._heed()
+
+    def _topics(self) -> set[str]:
+        return {partition.topic for partition in self._consumer.assignment()}
+
     def _apply(self, messages: Sequence[Message]) -> tuple[int, set[str]]:
-        """Apply a poll inside the open transaction; returns how many messages, and the partners set aside."""
+        """Apply messages inside the open transaction; returns how many, and the partners set aside."""
         # Partners are added and removed while we run; the registry is reloaded when its file has changed.
         registry = load_registry(self._settings.partners_file)
         context = Context(self._settings, registry, business_now(self._connection), business_day(self._connection))
-        paused = paused_partners(self._connection)
-        positions = lock_positions(self._connection, {(m.topic, m.partition) for m in messages})
-        due = [m for m in messages if m.partner not in paused and m.offset >= positions.get((m.topic, m.partition), 0)]
+        aside, held = paused_partners(self._connection), held_partitions(self._connection)
+        positions = lock_positions(self._connection, {(m.topic, m.partition) for m in messages}, self._ids)
+        due = [
+            m for m in messages
+            if m.partner not in aside and f"{m.topic}/{m.partition}" not in held
+            and m.offset >= positions.get((m.topic, m.partition), 0)
+        ]  # fmt: skip
         while True:
-            kept, tripping = self._attempt(due, context)
-            if tripping is None:
+            try:
+                with self._connection.transaction():
+                    self._attempt(due, context)
                 break
-            paused.add(tripping.partner or "")
-            due = kept
-        self._write_positions(kept)
-        return len(kept), paused
+            except _Tripped as trip:
+                aside.add(trip.message.partner or "")
+                due = _without_later(due, trip)
+            except Culprits as many:
+                aside.add(many.partner)
+                self._hold(many, messages, context.day)
+                due = [m for m in due if m.partner != many.partner]
+        write_positions(self._connection, {(m.topic, m.partition): m.offset + 1 for m in due})
+        if self._stopped:
+            clear_faults(self._connection, "STAGE_STOPPED", self._stage.name)
+            self._stopped = False
+        return len(due), aside
 
-    def _attempt(self, messages: list[Message], context: Context) -> tuple[list[Message], Message | None]:
-        """Apply messages under a savepoint. When one trips its partner's limit, the attempt is rolled back, and
-        the messages to retry (that one now refused, the partner's later ones left out) are returned with it."""
-        try:
-            with self._connection.transaction():
-                outcomes, answers = self._handle(messages, context)
-                tripped = self._count(outcomes)
-                if tripped is None:
-                    write_outbox(self._connection, answers, context.day)
-                    return messages, None
-                raise _Tripped(*tripped)
-        except _Tripped as trip:
-            partner = trip.message.partner or ""
-            pause_partner(self._connection, partner, trip.limit, context.day)
-            write_outbox(self._connection, [paused_notice(partner, trip.limit, trip.message)], context.day)
-            return _without_later(messages, trip.message), trip.message
-
-    def _handle(self, messages: list[Message], context: Context) -> tuple[list[Outcome], list[Outgoing]]:
+    def _attempt(self, messages: Sequence[Message], context: Context) -> None:
+        """Apply, count and answer. Raises `_Tripped` at the first message that trips its partner's limit, and
+        `Culprits` when too many of a partner can't be processed; both undo the attempt."""
         sound = [message for message in messages if message.refusal is None]
-        outcomes, answers = self._stage.apply(self._connection, sound, context) if sound else ([], [])
+        stage, ledger = self._stage, self._connection
+        outcomes, answers = isolate(ledger, sound, lambda some: stage.apply(ledger, some, context))
+        self._recent.judge(messages, outcomes)
         by_message = {id(outcome.message): outcome for outcome in outcomes}
         ordered = [by_message.get(id(m)) or Outcome(m, m.refusal) for m in messages]
+        self._count(ordered, context.registry)
+        told: Answers = [*answers]
         for outcome in ordered:
             if outcome.refusal:
-                answers.extend(refuse_message(self._connection, outcome.message, outcome.refusal, context.day))
-        return ordered, answers
+                told += refuse_message(self._connection, outcome.message, outcome.refusal, context.day, outcome.seconds)
+            if outcome.message.trips:
+                told.append(self._pause(outcome.message, context.day))
+        write_outbox(self._connection, told, context.day)
+        self._recent.add(messages, outcomes)
 
-    def _count(self, outcomes: list[Outcome]) -> tuple[Message, str] | None:
-        """Count outcomes per partner; the first message past a limit and the limit, or None."""
-        partners = {o.message.partner for o in outcomes if o.message.partner}
-        counts = read_counts(self._connection, partners)
+    def _count(self, outcomes: Sequence[Outcome], registry: Registry) -> None:
+        """Count outcomes per partner; raises `_Tripped` at the first message past its partner's limit."""
+        counts = read_counts(self._connection, {o.message.partner for o in outcomes if o.message.partner})
         for outcome in outcomes:
             count = counts.get(outcome.message.partner or "")
-            if count is None or outcome.message.refusal == "PAUSED":
+            if count is None:
                 continue
-            count.add(outcome)
-            limit = count.tripped(self._limits)
-            if limit:
-                return outcome.message, limit
+            limit = count.add(outcome, registry.limits_of(outcome.message.partner or ""))
+            if limit and not outcome.message.trips:
+                raise _Tripped(outcome, limit)
         write_counts(self._connection, counts)
-        return None
 
-    def _write_positions(self, messages: Sequence[Message]) -> None:
-        newest = {(m.topic, m.partition): m.offset + 1 for m in messages}
-        with self._connection.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE topic_position SET next_offset = %s WHERE topic = %s AND topic_partition = %s",
-                [(offset, *place) for place, offset in sorted(newest.items())],
-            )
+    def _pause(self, message: Message, day: date) -> Outgoing:
+        partner = message.partner or ""
+        pause_partner(self._connection, partner, message.trips, day)
+        return paused_notice(partner, message.trips, message)
+
+    def _hold(self, many: Culprits, messages: Sequence[Message], day: date) -> None:
+        """Hold a partner's partitions: so many messages that can't be processed are a fault of ours."""
+        log.error("stage=%s holds %s: %s", self._stage.name, many.partner, many)
+        for place in sorted({f"{m.topic}/{m.partition}" for m in messages if m.partner == many.partner}):
+            note_fault(self._connection, "PARTNER_HELD", place, str(many), day)
+
+    def _stop(self, error: Exception) -> None:
+        """Say that the stage stands, with what is known of the error but no value; it is tried again."""
+        log.error("stage=%s stopped: %s", self._stage.name, where(error))
+        self._stopped = True
+        with connect(self._settings.database_url) as connection:
+            note_fault(connection, "STAGE_STOPPED", self._stage.name, where(error), business_day(connection))
 
     def _decode(self, record: Any) -> Message:
-        raw = record.value or b""
         message = Message(
-            record.topic, record.partition, record.offset, partner_of(record.topic), record.key, raw,
+            record.topic, record.partition, record.offset, partner_of(record.topic), record.key, record.value,
             tuple(record.headers or ()), None,
         )  # fmt: skip
+        if isinstance(record.value, Unread):
+            return replace(message, raw=None, refusal=record.value.decode())
         try:
-            value = self._codec.decode(self._stage.record, raw)
+            value = self._codec.read_inbound(self._stage.record, record.value or b"")
         except ValueError:
             return replace(message, refusal="UNDECODABLE")
         return replace(message, value=value)
 
-    def _set_aside(self, paused: set[str], messages: Sequence[Message]) -> None:
-        """Stop fetching paused partners' partitions and go back to what was not applied of them."""
-        partitions = {TopicPartition(m.topic, m.partition) for m in messages if m.partner in paused}
+    def _note_positions(self) -> None:
+        """Nothing is left to apply: move positions past what is no message, the markers of transactions."""
+        assigned = self._consumer.assignment() - self._consumer.paused()
+        reached = {p: self._consumer.position(p, timeout_ms=0) for p in sorted(assigned)}
+        moved = {p: offset for p, offset in reached.items() if offset is not None and self._written.get(p) != offset}
+        if moved:
+            with retryable(), self._connection.transaction():
+                places = {(p.topic, p.partition): offset for p, offset in moved.items()}
+                stand = lock_positions(self._connection, set(places), self._ids)
+                ahead = {place: offset for place, offset in places.items() if offset > stand[place]}
+                write_positions(self._connection, ahead)
+            self._written |= moved
+
+    def _set_aside(self, partners: set[str], messages: Sequence[Message]) -> None:
+        """Stop fetching partitions of partners that are set aside, and go back to what was not applied of them."""
+        partitions = {TopicPartition(m.topic, m.partition) for m in messages if m.partner in partners}
         if partitions:
             self._consumer.pause(*partitions)
             self.seek_to_ledger(sorted(partitions))
 
-    def _heed_pauses(self) -> None:
-        """Resume fetching for partners that an operator has resumed."""
-        held = self._consumer.paused()
-        if not held:
-            return
+    def _heed(self) -> None:
+        """Stop fetching what is held, and go on from the ledger's position with what a person has resumed."""
+        self._heeded = time.monotonic()
+        if topic_ids(self._consumer, self._topics()) != self._ids:
+            self._verify_topics(sorted(self._consumer.assignment()))
         with retryable(), self._connection.transaction():
-            paused = paused_partners(self._connection)
-        resumed = [partition for partition in held if partner_of(partition.topic) not in paused]
-        if resumed:
+            paused, held = paused_partners(self._connection), held_partitions(self._connection)
+        waiting = {
+            p
+            for p in self._consumer.assignment()
+            if partner_of(p.topic) in paused or f"{p.topic}/{p.partition}" in held
+        }
+        if stop := waiting - self._consumer.paused():
+            self._consumer.pause(*stop)
+        if resumed := self._consumer.paused() - waiting:
+            self.seek_to_ledger(sorted(resumed))
             self._consumer.resume(*resumed)
 
     def _recover(self) -> None:
@@ -207,7 +343,7 @@ class StageConsumer:
         else:
             with retryable():
                 self._connection.rollback()
-        self.seek_to_ledger(sorted(self._consumer.assignment()))
+        self._take_over()
 
 
 class _SeekToLedger(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -218,41 +354,18 @@ class _SeekToLedger(ConsumerRebalanceListener):  # type: ignore[misc]
         """Nothing to close between polls."""
 
     def on_partitions_assigned(self, assigned: Any) -> None:
-        self._consumer.seek_to_ledger(sorted(assigned))
+        self._consumer.note_assigned(sorted(assigned))
 
 
 class _Tripped(Exception):
-    def __init__(self, message: Message, limit: str) -> None:
+    def __init__(self, outcome: Outcome, limit: str) -> None:
         super().__init__(limit)
-        self.message = message
-        self.limit = limit
+        self.message = outcome.message
+        self.refused = replace(outcome.message, refusal=outcome.refusal or "PAUSED", trips=limit)
 
 
-def _without_later(messages: list[Message], tripping: Message) -> list[Message]:
-    """The messages up to the tripping one of its partner, that one refused as PAUSED, and all of the others."""
-    place = messages.index(tripping)
-    later = [m for m in messages[place + 1 :] if m.partner != tripping.partner]
-    return [*messages[:place], replace(tripping, refusal="PAUSED"), *later]
-
-
-def read_positions(connection: Connection, partitions: Sequence[Any]) -> dict[Any, int]:
-    """The ledger's next offsets of these partitions."""
-    rows = connection.execute("SELECT topic, topic_partition, next_offset FROM topic_position").fetchall()
-    known = {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
-    return {partition: known[partition] for partition in partitions if partition in known}
-
-
-def lock_positions(connection: Connection, places: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """Lock the positions of these partitions, in key order, and return them; a second process waits here."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO topic_position (topic, topic_partition, next_offset) VALUES (%s, %s, 0)"
-            " ON CONFLICT DO NOTHING",
-            sorted(places),
-        )
-    rows = connection.execute(
-        "SELECT topic, topic_partition, next_offset FROM topic_position WHERE (topic, topic_partition) IN"
-        " (SELECT unnest(%s::text[]), unnest(%s::int[])) ORDER BY 1, 2 FOR UPDATE",
-        ([topic for topic, _ in sorted(places)], [partition for _, partition in sorted(places)]),
-    )
-    return {(topic, partition): offset for topic, partition, offset in rows}
+def _without_later(messages: Sequence[Message], trip: _Tripped) -> list[Message]:
+    """The messages up to the tripping one of its partner, that one refused as a whole, and all of the others."""
+    place = next(n for n, message in enumerate(messages) if message is trip.message)
+    later = [m for m in messages[place + 1 :] if m.partner != trip.message.partner]
+    return [*messages[:place], trip.refused, *later]

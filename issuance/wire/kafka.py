@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from issuance.settings import Settings
+from issuance.wire.unpacking import limit_batches
+
+MOST_REQUEST = 32 * 1024 * 1024
+"""Bytes of a message before it is packed: a dead letter is as large as what others could unpack here."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +53,42 @@ def client_options(credentials: Credentials) -> dict[str, Any]:
     }
 
 
-def make_consumer(credentials: Credentials, group: str | None) -> Any:
-    """A consumer that commits nothing, starts at the earliest offset and reads committed records only."""
-    return KafkaConsumer(
+def make_consumer(
+    credentials: Credentials, group: str | None, beyond_log: Literal["earliest", "none"] = "earliest"
+) -> Any:
+    """A consumer that commits nothing and reads committed records only, in batches of every codec up to a bound.
+
+    `beyond_log`: where to go on when a position lies outside the log; "none" raises OffsetOutOfRangeError. Topics have
+    few partitions, so they are spread one by one: by range one process would get partition 0 of every topic.
+    """
+    consumer = KafkaConsumer(
         **client_options(credentials),
         group_id=group,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        auto_offset_reset=beyond_log,
         allow_auto_create_topics=False,
         isolation_level="read_committed",
         metadata_max_age_ms=30_000,
-        fetch_max_bytes=32 * 1024 * 1024,
+        fetch_max_bytes=8 * 1024 * 1024,
+        partition_assignment_strategy=(RoundRobinPartitionAssignor,),
     )
+    limit_batches(consumer)
+    return consumer
+
+
+def topic_ids(consumer: Any, topics: Iterable[str]) -> dict[str, UUID | None]:
+    """The ids that a consumer's Kafka gives to topics; one made anew under the same name has another."""
+    return {topic: consumer._client._manager.cluster.topic_id(topic) for topic in topics}
 
 
 def make_producer(credentials: Credentials) -> Any:
     """An idempotent producer that waits for all replicas."""
     return KafkaProducer(
-        **client_options(credentials), allow_auto_create_topics=False, compression_type="gzip", linger_ms=5
+        **client_options(credentials),
+        allow_auto_create_topics=False,
+        compression_type="gzip",
+        linger_ms=5,
+        max_request_size=MOST_REQUEST,
     )
 
 

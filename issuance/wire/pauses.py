@@ -1,4 +1,4 @@
-"""Paused partners: their counts since the last resume, the limits, and the SQL that stops clocks meanwhile."""
+"""Paused partners: their counts since the last resume, and the SQL that stops clocks meanwhile."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from issuance.city.partners import Limits
 from issuance.ledger.connection import Connection
-from issuance.wire.refusals import Outcome
+from issuance.wire.refusals import NOT_COUNTED, Outcome
 
-
-@dataclass(frozen=True)
-class Limits:
-    """When a partner is paused: by the share of refused items once there are enough, or refused messages in a row."""
-
-    enough: int = 200
-    ratio: float = 0.5
-    run: int = 10
+AT_ONCE = frozenset({"BATCH_TOO_LARGE"})
+"""Refusals that pause a partner by themselves: codes of lifecycle.PAUSES."""
 
 
 @dataclass
 class PartnerCount:
-    """A partner's counts since its last resume."""
+    """A partner's counts since its last resume; older ones weigh less and less (Limits.window)."""
 
     received: int
     refused: int
     run: int
 
-    def add(self, outcome: Outcome) -> None:
-        """Count one message."""
+    def add(self, outcome: Outcome, limits: Limits) -> str | None:
+        """Count one message; the limit that it makes exceeded, or None."""
+        if outcome.refusal in NOT_COUNTED or not outcome.items:
+            return None
         whole = outcome.refusal is not None
         self.received += outcome.items
         self.refused += outcome.items if whole else outcome.refused
         self.run = self.run + 1 if whole or outcome.refused == outcome.items else 0
+        if self.received > limits.window:
+            self.received, self.refused = self.received // 2, self.refused // 2
+        return outcome.refusal if outcome.refusal in AT_ONCE else self.tripped(limits)
 
     def tripped(self, limits: Limits) -> str | None:
         """The limit that these counts exceed (a code of lifecycle.PAUSES), or None."""

@@ -11,6 +11,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from issuance.city.partners import load_registry
 from issuance.errors import Misconfigured, Unavailable
 from issuance.settings import Settings
+from issuance.wire.codec import as_registered
 from issuance.wire.topics import Topic, declared_topics
 
 HTTP_THREADS = 4
@@ -39,9 +40,7 @@ def _register(client: SchemaRegistryClient, topic: Topic) -> str | None:
     if known is not None and json.loads(known) == json.loads(text):
         return None
     try:
-        # Apicurio 3.0.9 takes a string that begins with a brace (the default "{}") for an object and refuses the
-        # schema; escaped it is the same JSON.
-        client.register_schema(topic.subject, Schema(text.replace('"{', '"\\u007b'), "AVRO"))
+        client.register_schema(topic.subject, Schema(as_registered(text), "AVRO"))
         client.set_compatibility(topic.subject, topic.compatibility)
     except SchemaRegistryError as error:
         message = f"{topic.schema.name} is refused for {topic.subject}: {error.error_message}"

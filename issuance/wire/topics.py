@@ -32,6 +32,7 @@ class Topic:
     """Avro file of the value; None: raw bytes (dead letters)."""
     compatibility: str
     partitions: int
+    replication: int
     config: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -71,10 +72,14 @@ def declared_families(path: Path = SCHEMAS / "topics.yaml") -> dict[str, dict[st
     }
 
 
-def declared_topics(registry: Registry) -> list[Topic]:
-    """Every topic that this partner registry calls for, dead letters included."""
+def declared_topics(registry: Registry, most_copies: int | None = None) -> list[Topic]:
+    """Every topic that this partner registry calls for, dead letters included.
+
+    `most_copies`: of a message, where there are fewer brokers than topics.yaml asks for (Settings.kafka_replication).
+    """
     topics: list[Topic] = []
-    for family, entry in declared_families().items():
+    for family, declared in declared_families().items():
+        entry, letters = (_at_most(one, most_copies) for one in (declared, {**declared, **declared["dead_letters"]}))
         owners: list[str | None] = [None]
         if entry["per"]:
             owners = [partner.id for partner in registry.partners.values() if partner.kind in entry["per"]]
@@ -82,8 +87,13 @@ def declared_topics(registry: Registry) -> list[Topic]:
             topic = _topic(topic_of(family, owner), family, owner, entry, SCHEMAS / entry["schema"])
             topics.append(topic)
             if entry["dlq"]:
-                topics.append(_topic(f"{topic.name}.dlq", family, owner, {**entry, **entry["dead_letters"]}, None))
+                topics.append(_topic(f"{topic.name}.dlq", family, owner, letters, None))
     return topics
+
+
+def _at_most(entry: dict[str, Any], copies: int | None) -> dict[str, Any]:
+    names = ("replication", "min.insync.replicas")
+    return {**entry, **{name: min(entry[name], copies or entry[name]) for name in names}}
 
 
 def _topic(name: str, family: str, owner: str | None, entry: dict[str, Any], schema: Path | None) -> Topic:
@@ -92,9 +102,14 @@ def _topic(name: str, family: str, owner: str | None, entry: dict[str, Any], sch
         "retention.ms": str(entry["retention_days"] * MS_PER_DAY),
         # Counted from arrival: a message whose sender writes business time, a year ago, must not vanish at once.
         "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(entry["min.insync.replicas"]),
     }
+    if "max_message_bytes" in entry:
+        config["max.message.bytes"] = str(entry["max_message_bytes"])
     direction, key, compatibility = entry["direction"], entry["key"], entry["compatibility"]
-    return Topic(name, family, direction, owner, key, schema, compatibility, entry["partitions"], config)
+    return Topic(
+        name, family, direction, owner, key, schema, compatibility, entry["partitions"], entry["replication"], config
+    )
 
 
 def declared_grants(registry: Registry) -> set[Grant]:

@@ -49,7 +49,7 @@ def apply_kafka(settings: Settings, admin_user: str, admin_password: str) -> lis
     registry = load_registry(settings.partners_file)
     with kafka_admin(settings, admin_user, admin_password) as admin:
         return [
-            *_apply_topics(admin, declared_topics(registry)),
+            *_apply_topics(admin, declared_topics(registry, settings.kafka_replication)),
             *_apply_users(admin, declared_passwords(registry, settings), settings.kafka_sasl_mechanism),
             *_apply_grants(admin, declared_grants(registry), {*registry.partners, SERVICE_USER}),
         ]
@@ -90,7 +90,14 @@ def _apply_topics(admin: Any, topics: Sequence[Topic]) -> list[str]:
     missing = [topic for topic in topics if topic.name not in present]
     if missing:
         admin.create_topics(
-            {topic.name: {"num_partitions": topic.partitions, "configs": topic.config} for topic in missing}
+            {
+                topic.name: {
+                    "num_partitions": topic.partitions,
+                    "replication_factor": topic.replication,
+                    "configs": topic.config,
+                }
+                for topic in missing
+            }
         )
     made = [f"topic {topic.name} made" for topic in missing]
     return made + _apply_configs(admin, [topic for topic in topics if topic.name in present])

@@ -97,7 +97,17 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "JOB_UNKNOWN": ("任务不存在", "a job that was never sent"),
     "NOT_CORRECTABLE": ("任务环节不可更正", "job milestones are not corrected"),
     "FIELD_INVALID": ("字段值无效", "a field has an impossible value"),
-    "IN_FUTURE": ("发生时间在未来", "occurred_at lies in the future"),
+    "BEFORE_ORDER": (
+        "发生时间早于下单",
+        "a time before its window: before the plastic was ordered or the letter given",
+    ),
+    "TIME_AHEAD": ("时间超前，未记录，可原样重发", "a time up to a day ahead of ours: nothing is kept, send it again"),
+    "HANDOVER_GIVER_NEEDED": (
+        "须写明交出方",
+        "the plastics come from several factories, or from the reporter: handover_giver is needed",
+    ),
+    "BATCH_TOO_LARGE": ("一批报文解压后过大", "the batch unpacks to more than the bound; none of it was read"),
+    "UNPROCESSABLE": ("我方无法处理，将由我方重放", "within bounds, but we can't process it: ours to mend and replay"),
     "PAUSED": ("报送已暂停", "the message that tripped the partner's limit"),
     "CARD_UNKNOWN": ("卡不存在", "no such card"),
     "SEALED_UNREADABLE": ("密封内容无法打开", "the sealed values are not a JSON object of texts in a JWE to our key"),

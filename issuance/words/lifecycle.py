@@ -77,7 +77,7 @@ _MILESTONES = (
     Milestone(
         "RECEIVED_AT_PLACE",
         "plastic_in_consignment",
-        BANK | HRSS,
+        FACTORY | BANK | HRSS,
         "网点已签收",
         "received at the place",
         ("consignment",),
@@ -169,9 +169,10 @@ REQUESTS: dict[str, tuple[tuple[str, ...], str, str]] = {
 KEEPING = frozenset({"HOLD", "HAND_OUT"})
 """Requests that become void when the plastic is cancelled."""
 PAUSES: dict[str, tuple[str, str]] = {
-    # codes of the notice PAUSED; the figures are wire.refusals.Limits
+    # codes of the notice PAUSED; the figures are those of the registry (partners.Limits)
     "RUN": ("连续多条报文未被采用", "too many messages in a row with nothing applied"),
     "RATIO": ("被拒收的比例过高", "too many of the items were refused"),
+    "BATCH_TOO_LARGE": ("一批报文解压后过大", "a batch of messages unpacks to more than the bound"),
     "SUSPENDED": ("已停用", "the partner is suspended"),
 }
 

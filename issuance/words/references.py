@@ -34,9 +34,9 @@ def hash_total(card_refs: list[str] | list[UUID]) -> str:
     return f"{total % 2**64:016x}"
 
 
-def hand_over_id(handover_id: str) -> str:
+def hand_over_id(giver: str, handover_id: str) -> str:
     """The consignment that a giver calls by this id; as the SQL function of the same name."""
-    return f"H:{handover_id}"
+    return f"H:{giver}:{handover_id}"
 
 
 def mail_item_id(carrier: str, tracking_no: str) -> str:

@@ -31,7 +31,8 @@ class Custody:
         handover_id, place, bundle = handover
         plastics = [Plastic(*fields) for fields in bundle]
         count = len(plastics) + self._desk.choices.happens("miscount", handover_id)
-        envelope = Envelope("collection", handover_id=handover_id, handover_count=count)
+        (giver,) = {plastic.factory for plastic in plastics}
+        envelope = Envelope("collection", handover_id=handover_id, handover_count=count, handover_giver=giver)
         moment = self._desk.choices.moment(day, "RECEIVED_AT_PLACE", handover_id)
         for plastic in plastics:
             fact = Fact("RECEIVED_AT_PLACE", moment, plastic.card_ref, plastic.attempt, place=place)

@@ -81,6 +81,8 @@ class Envelope(NamedTuple):
     card_count: int | None = None
     hash_total: str | None = None
     sha256: str | None = None
+    handover_giver: str | None = None
+    """Who gave what the report receives; None: the reporter itself gives."""
 
 
 class Entry(NamedTuple):

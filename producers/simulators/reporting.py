@@ -72,6 +72,7 @@ class Reporting:
             "kind": envelope.kind,
             "job_id": envelope.job_id,
             "handover_id": envelope.handover_id,
+            "handover_giver": envelope.handover_giver,
             "handover_count": envelope.handover_count,
             "to_place": envelope.to_place,
             "declared_count": len(items),
@@ -165,5 +166,5 @@ def _consignment(partner: str, envelope: Envelope, fact: Fact, subject: str) -> 
     if subject != "plastic_in_consignment":
         return None
     if envelope.handover_id:
-        return hand_over_id(envelope.handover_id)
+        return hand_over_id(envelope.handover_giver or partner, envelope.handover_id)
     return mail_item_id(str(envelope.to_place), str(fact.tracking_no))

@@ -1,0 +1,231 @@
+"""What a field of an inbound record may be: schemas/bounds.yaml, compiled once (contract: Bounds).
+
+Values are those of `codec.read_inbound`: instants are UTC milliseconds, days are days since 1970-01-01. Pure but for
+reading the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any, Literal
+
+import yaml
+
+from issuance.clock import date_of, instant_of, instant_on, milliseconds
+from issuance.settings import ROOT
+from issuance.words.lifecycle import MAIL_CODES
+from issuance.words.personal import holds_id_number, holds_mobile, holds_old_number
+
+FILE = ROOT / "schemas" / "bounds.yaml"
+Json = Mapping[str, Any]
+Kind = Literal["text", "number", "time", "instant", "day", "list"]
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """A set of characters, and which personal values a text of it may hold."""
+
+    name: str
+    zh: str
+    en: str
+    characters: str = ""
+    """A pattern of one character; or else `pattern`, of the whole text."""
+    pattern: str = ""
+    mobile: bool = False
+    """Whether it may hold what looks like a mobile number: ids, serials and tracking numbers."""
+    personal: bool = False
+    """Whether it may hold any personal value: what was sealed."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One line of the table; a number's range includes both ends, a text's is its length in characters."""
+
+    path: str
+    kind: Kind
+    least: int
+    most: int
+    characters: TextSet | None = None
+    window: str = ""
+
+    @property
+    def name(self) -> str:
+        """The field's own name."""
+        return self.path.rpartition(".")[2]
+
+    def admits(self, value: Any) -> bool:
+        """Whether a value (never null) is within the bound; times are judged by `judge_time`."""
+        if self.characters is not None:
+            return _pattern(self).fullmatch(value) is not None and not _is_personal(value, self.characters)
+        return self.kind == "time" or self.least <= (len(value) if self.kind == "list" else value) <= self.most
+
+
+@cache
+def _pattern(bound: Bound) -> re.Pattern[str]:
+    named = bound.characters
+    assert named is not None
+    return re.compile(named.pattern or f"{named.characters}{{{bound.least},{bound.most}}}")
+
+
+LONG_NUMBER = re.compile("[0-9]{11}")
+"""What every personal number holds; a mobile number has the fewest digits."""
+
+
+def _is_personal(text: str, characters: TextSet) -> bool:
+    if characters.personal:
+        return False
+    if characters.name == "code" and not text.isascii() and text not in MAIL_CODES:
+        return True  # Chinese words are those of the mail table, and nobody's name
+    if LONG_NUMBER.search(text) is None:
+        return False
+    return holds_id_number(text) or (not characters.mobile and (holds_mobile(text) or holds_old_number(text)))
+
+
+@cache
+def table() -> dict[str, Any]:
+    """The whole file."""
+    found: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def bounds_of(record: str) -> dict[str, Bound]:
+    """Path (`items.place`) to bound, of a record of schemas/ or `sealed`."""
+    entries = table()["sealed"] if record == "sealed" else table()["records"][record]
+    return {path: _bound(path, entry) for path, entry in entries.items()}
+
+
+def _bound(path: str, entry: Mapping[str, Any]) -> Bound:
+    if "text" in entry:
+        named = table()["sets"][entry["text"]]
+        return Bound(path, "text", entry.get("least", 1), entry["most"], TextSet(entry["text"], **named))
+    if "time" in entry:
+        return Bound(path, "time", 0, 0, window=entry["time"])
+    if "day" in entry:
+        first, last = ((day - date_of(0)).days for day in entry["day"])
+        return Bound(path, "day", first, last)
+    if "instant" in entry:
+        first, last = (milliseconds(instant_on(day, 0)) for day in entry["instant"])
+        return Bound(path, "instant", first, last)
+    kind: Kind = "list" if "list" in entry else "number"
+    return Bound(path, kind, *entry[kind])
+
+
+def shown(bound: Bound, zh: bool) -> str:
+    """A bound in words, for the guides."""
+    if bound.characters is not None:
+        length = f"{bound.least}" if bound.least == bound.most else f"{bound.least}–{bound.most}"
+        return f"{length} {'位' if zh else 'of'} {bound.characters.zh if zh else bound.characters.en}"
+    if bound.kind == "time":
+        window = table()["windows"][bound.window]
+        return str(window["zh"] if zh else window["en"])
+    if bound.kind == "instant":
+        return f"{instant_of(bound.least):%Y-%m-%d %H:%M} – {instant_of(bound.most):%Y-%m-%d %H:%M} UTC"
+    if bound.kind == "day":
+        return f"{date_of(bound.least)} – {date_of(bound.most)}"
+    return f"{bound.least:,} – {bound.most:,}"
+
+
+@cache
+def _levels(record: str) -> dict[str, tuple[Bound, ...]]:
+    """The bounds of a record by the list that their fields lie in; '' is the head."""
+    levels: dict[str, list[Bound]] = {}
+    for path, bound in bounds_of(record).items():
+        levels.setdefault(path.rpartition(".")[0], []).append(bound)
+    return {level: tuple(bounds) for level, bounds in levels.items()}
+
+
+def head_refusal(record: str, value: Json, now: int) -> str | None:
+    """The code for which a field of the head refuses the whole record, or None; `now` in UTC milliseconds."""
+    for bound in _levels(record)[""]:
+        field = value[bound.name]
+        if field is None:
+            continue
+        if not bound.admits(field):
+            return "FIELD_INVALID"
+        if bound.kind == "time" and (code := judge_time(field, now, since(bound.window))):
+            return code
+    return None
+
+
+def invalid_items(record: str, items: Sequence[Json]) -> frozenset[int]:
+    """The positions of items with a field outside its bound; times are judged by `judge_time`."""
+    levels = _levels(record)
+    found: set[int] = set()
+    for bound in levels["items"]:
+        if bound.kind != "time":
+            name = bound.name
+            found |= _outside(bound, [item[name] for item in items])
+    for level, bounds in levels.items():
+        if level.startswith("items."):
+            inner = level.removeprefix("items.")
+            owners = [(n, entry) for n, item in enumerate(items) for entry in item[inner]]
+            for bound in bounds if owners else ():
+                values = [entry[bound.name] for _, entry in owners]
+                found |= {owners[n][0] for n in _outside(bound, values)}
+    return frozenset(found)
+
+
+def _outside(bound: Bound, values: Sequence[Any]) -> set[int]:
+    """The positions of values outside a bound; each distinct value, or length of a list, is judged once."""
+    if bound.kind == "list":
+        lengths = [len(value) for value in values]
+        wrong = {length for length in set(lengths) if not bound.least <= length <= bound.most}
+        return {n for n, length in enumerate(lengths) if length in wrong} if wrong else set()
+    outside = {value for value in set(values) if value is not None and not bound.admits(value)}
+    return {n for n, value in enumerate(values) if value in outside} if outside else set()
+
+
+@cache
+def since(window: str) -> int:
+    """The UTC millisecond with which a window begins as far as no ledger is asked."""
+    begins: date = table()["windows"][window]["since"]
+    return milliseconds(instant_on(begins, 0))
+
+
+def mail_days() -> int:
+    """How many days back a mail item may lie whose hand-over is not known."""
+    return int(table()["mail_days"])
+
+
+@cache
+def ahead() -> tuple[int, int]:
+    """Milliseconds ahead of ours up to which a time is taken, and up to which it is taken later."""
+    seconds = table()["ahead"]
+    return seconds["taken_seconds"] * 1000, seconds["later_seconds"] * 1000
+
+
+def judge_time(instant: int, now: int, earliest: int) -> str | None:
+    """BEFORE_ORDER, FIELD_INVALID (far ahead), TIME_AHEAD or None; all in UTC milliseconds."""
+    taken, later = ahead()
+    if instant < earliest:
+        return "BEFORE_ORDER"
+    if instant > now + later:
+        return "FIELD_INVALID"
+    return "TIME_AHEAD" if instant > now + taken else None
+
+
+def seconds_ahead(instants: Iterable[int], now: int) -> int:
+    """By how many seconds the times that make a record TIME_AHEAD are ahead of ours, at most; 0 if none is."""
+    taken, later = ahead()
+    return max((-(-(at - now) // 1000) for at in instants if now + taken < at <= now + later), default=0)
+
+
+def sealed_are_within(values: Mapping[str, str]) -> bool:
+    """Whether opened values of a holder event are known columns within their bounds."""
+    bounds = bounds_of("sealed")
+    return all(name in bounds and bounds[name].admits(value) for name, value in values.items())
+
+
+def most_bytes(thing: str) -> int:
+    """The maximum size of an object on S3, in bytes."""
+    return int(table()["objects"][thing]["bytes"])
+
+
+def reference(record: str, field: str, text: str | None) -> str | None:
+    """A reference of a record that may be written down: the text if it is within its bound, else None."""
+    return text if text is not None and bounds_of(record)[field].admits(text) else None
