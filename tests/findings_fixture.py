@@ -41,7 +41,7 @@ from issuance.settings import Settings, load_settings
 from issuance.tracking.holder_events import apply_holder_events
 from issuance.tracking.merge import Merged, SoundReport
 from issuance.tracking.stages import apply_reports
-from issuance.wire.avro import decode_body, encode_body
+from issuance.wire.avro import encode_body, read_inbound
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
 from issuance.wire.kafka import Credentials
@@ -120,7 +120,7 @@ def context_on(day: int) -> Context:
 def message_of(record: str, topic: str, partner: str, value: dict[str, Any], offset: int = 0) -> Message:
     """A record as a partner wrote it and the consumer decoded it."""
     body = encode_body(record, value)
-    return Message(topic, 0, offset, partner, b"key", bytes(FRAME.size) + body, (), decode_body(record, body))
+    return Message(topic, 0, offset, partner, b"key", bytes(FRAME.size) + body, (), read_inbound(record, body))
 
 
 def wire_value(partner: str, report_id: str, items: list[dict[str, Any]], **head: Any) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -11,7 +12,7 @@ import psycopg
 
 from issuance.city.city import Cities
 from issuance.city.partners import load_registry
-from issuance.clock import end_of, instant_on
+from issuance.clock import end_of, instant_on, milliseconds
 from issuance.intake.accept import VAULT_FIELDS
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.settings import ROOT
@@ -20,6 +21,7 @@ from issuance.tracking.decide import decide_batch
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter
 from issuance.tracking.snapshot import city_values
+from issuance.tracking.stages import note_givers
 from issuance.wire.pauses import pause_partner
 from issuance.words.references import card_ref_of
 
@@ -58,7 +60,7 @@ def make_cohort(connection: Connection, cards: int, method: str = "outlet") -> l
     )
     connection.execute(
         "INSERT INTO sealed_job (job_id, cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on)"
-        " VALUES ('J1', 1, 1, 'o', 'h', 'F-ICBC', 'RSA-OAEP-256', %s, %s)", (OPENS, OPENS)
+        " VALUES ('J1', 1, 1, 'o', repeat('0', 64), 'F-ICBC', 'RSA-OAEP-256', %s, %s)", (OPENS, OPENS)
     )  # fmt: skip
     for n, ref in enumerate(refs):
         connection.execute(
@@ -91,17 +93,40 @@ def item(milestone: str, ref: UUID | None, day: int, attempt: int = 1, **values:
 
 def report(partner: str, report_id: str, items: list[dict[str, Any]], **values: Any) -> SoundReport:
     """A report of a partner as the consumer hands it to the merge."""
-    names = ("job_id", "handover_id", "handover_count", "to_place", "card_count", "hash_total", "sha256")
+    names = (
+        "job_id",
+        "handover_id",
+        "handover_giver",
+        "handover_count",
+        "to_place",
+        "card_count",
+        "hash_total",
+        "sha256",
+    )
     empty = dict.fromkeys(names)
     head = {"report_id": report_id, "partner": partner, "stream": "main", "sequence": 1, "kind": "ITEMS"}
     value = {**empty, **head, "declared_count": len(items), "items": items, **values}
     return SoundReport(value, Reporter(partner, REGISTRY.partners[partner].kind), report_id.encode(), "t", 0, 0)
 
 
+def as_read(value: Any) -> Any:
+    """A value in the form in which the consumer reads it: instants are UTC milliseconds, days are numbers."""
+    if isinstance(value, dict):
+        return {name: as_read(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [as_read(part) for part in value]
+    if isinstance(value, datetime):
+        return milliseconds(value)
+    return (value - date(1970, 1, 1)).days if isinstance(value, date) else value
+
+
 def merge(connection: Connection, *reports: SoundReport, day: int = 60) -> Any:
-    """Merge reports as of a day after the opening day."""
+    """Merge reports as of a day after the opening day; receipts of hand-overs get their givers first."""
     at = OPENS + timedelta(days=day)
-    return merge_reports(connection, reports, REGISTRY, end_of(at), at)
+    given = note_givers(connection, [replace(report, value=as_read(report.value)) for report in reports])
+    read = [report for report in given if isinstance(report, SoundReport)]
+    assert len(read) == len(reports), given
+    return merge_reports(connection, read, REGISTRY, milliseconds(end_of(at)), at)
 
 
 def decide_all(connection: Connection) -> int:
@@ -139,7 +164,9 @@ def fresh_database(admin_url: str, name: str) -> str:
     """An empty database beside the given one; returns its URL."""
     parts = urlsplit(admin_url)
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user"
+        connection.execute(ours, (name,))  # by FORCE it may not end an autovacuum, without it does
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
         connection.execute(f'CREATE DATABASE "{name}"')
     return f"{parts.scheme}://{parts.netloc}/{name}" + (f"?{parts.query}" if parts.query else "")
 

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import fastavro
 import pyarrow as pa
 from intake_fixture import Intakes, Row, person, picture, sha256
-from ledger_fixture import OPENS, REGISTRY, item, merge, report
+from ledger_fixture import OPENS, REGISTRY, as_read, item, merge, report
 
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.plan import plan_wave
@@ -19,7 +19,7 @@ from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer
 from issuance.errors import IssuanceError
 from issuance.intake.data_docs import publish_data_docs
-from issuance.ledger.connection import Connection, connect
+from issuance.ledger.connection import Connection, business_day, connect
 from issuance.settings import Settings
 from issuance.tracking.holder_events import apply_holder_events
 from issuance.tracking.notices import send_notices
@@ -108,7 +108,7 @@ class Cohort:
             "sealed": sealed,
         }  # fmt: skip
         body = FRAME.pack(0, 1) + encode_body("holder_event", value)
-        return Message("issuance.holder-events.MSB.v1", 0, self.start, "MSB", b"k", body, (), value)
+        return Message("issuance.holder-events.MSB.v1", 0, self.start, "MSB", b"k", body, (), as_read(value))
 
     def _dead_letter(self, connection: Connection) -> None:
         """A refused event, which the relay has sent."""
@@ -123,13 +123,14 @@ class Cohort:
                 "SELECT job_id FROM job JOIN cohort USING (cohort_no) WHERE cohort_id = %s", (self.name,)
             ).fetchone() or ("",)
             place = {"handover_id": f"H-{self.name}", "handover_count": len(self.refs), "to_place": "ICBC-001"}
+            today = (business_day(connection) - OPENS).days  # the job was sealed on it
             for step, head in (
                 ("JOB_ACCEPTED", {"kind": "JOB", "job_id": job_id}),
                 ("MADE", {}),
                 ("HANDED_OVER", place),
             ):
-                items = [item(step, None, 2)] if head.get("kind") else [item(step, ref, 3) for ref in self.refs]
-                merge(connection, report("F-ICBC", f"{self.name}-{step}", items, **head))
+                items = [item(step, ref, today) for ref in ([None] if head.get("kind") else self.refs)]
+                merge(connection, report("F-ICBC", f"{self.name}-{step}", items, **head), day=today)
         return self
 
     def close(self, day: date = CLOSED, states: str = "DESTROYED") -> Cohort:

@@ -36,6 +36,7 @@ ACTS = {
     # command: the acts that it leaves in the audit
     "submit": {"submit"},
     "cohort plan": {"plan"},
+    "topics goon": {"read on"},
     "cohort release": {"release", "refuse"},
     "cohort postpone": {"postpone"},
     "cohort withdraw": {"withdraw"},

@@ -6,6 +6,7 @@ clocks and the reconciliation, on the real PostgreSQL. Whatever way the evidence
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from ledger_fixture import (
     OPENS,
     POLICY,
     REGISTRY,
+    as_read,
     decide_all,
     drop_temporary,
     item,
@@ -29,9 +31,10 @@ from ledger_fixture import (
 )
 
 from issuance.airflow.recovery import note_failed_runs
+from issuance.breaks.faults import KINDS as FAULTS
 from issuance.breaks.kinds import BREAK_KINDS
 from issuance.breaks.resolve import resolve_break
-from issuance.clock import end_of, instant_on
+from issuance.clock import end_of, instant_on, milliseconds
 from issuance.dispatch.remake import plan_remakes
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.reconcile.activation import reconcile
@@ -40,6 +43,7 @@ from issuance.reconcile.closing import read_statement
 from issuance.reconcile.evidence import show_break
 from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import apply_statements
+from issuance.tracking.corrections import GRACE_DAYS, watch_corrections
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.gaps import watch_gaps
 from issuance.tracking.job_answers import watch_jobs
@@ -47,7 +51,7 @@ from issuance.tracking.requests import watch_requests
 from issuance.tracking.resuming import resume_partner
 from issuance.tracking.snapshot import city_values
 from issuance.tracking.stages import apply_reports
-from issuance.wire.avro import decode_body, encode_body
+from issuance.wire.avro import decode_body, encode_body, read_inbound
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
 from issuance.wire.pauses import pause_partner
@@ -83,11 +87,13 @@ def say(partner: str, *items: Callable[[list[UUID]], dict[str, Any]], sequence: 
 
     def step(world: World, again: str) -> None:
         made = [one(world.refs) for one in items]
-        named = f"{partner}/{sequence}/{json.dumps([made, head], default=str, sort_keys=True)}{again}"
+        content = json.dumps([made, head], default=str, sort_keys=True)
+        named = f"{partner}/{sequence}/{hashlib.md5(content.encode()).hexdigest()}{again}"
         values = {name: value(world) if callable(value) else value for name, value in head.items()}
+        values = {"reported_at": instant_on(OPENS, 9), **values}
         value = report(partner, named, made, sequence=sequence, **values).value
         raw = bytes(FRAME.size) + json.dumps(value, default=str, sort_keys=True).encode()
-        message = Message("t", 0, 0, partner, None, raw, (), value)
+        message = Message("t", 0, 0, partner, None, raw, (), as_read(value))
         outcomes, _ = apply_reports(world.connection, [message], world.context)
         assert [outcome.refusal for outcome in outcomes] == [None]
 
@@ -118,7 +124,7 @@ def state_list(day: int, *cards: int, partner: str = "HRSS-BJ", function: str = 
             "hash_total": hash_total(refs), "items": [{"card_ref": str(r), "attempt": 1} for r in parts[number - 1]],
         }  # fmt: skip
         body = encode_body("statement", value)
-        message = Message("t", 0, 0, partner, None, bytes(FRAME.size) + body, (), decode_body("statement", body))
+        message = Message("t", 0, 0, partner, None, bytes(FRAME.size) + body, (), read_inbound("statement", body))
         outcomes, _ = apply_statements(world.connection, [message], world.context)
         assert [outcome.refusal for outcome in outcomes] == [None]
 
@@ -176,7 +182,7 @@ ASKED = sql(
 H2 = {"handover_id": "H2", "handover_count": 2, "to_place": "ICBC-001"}
 ACCEPTED = of_job("JOB_ACCEPTED", 1)
 RECEIVED_JOB = of_job(
-    "JOB_RECEIVED", 1, card_count=2, sha256="h", hash_total=lambda world: hash_total(world.refs)
+    "JOB_RECEIVED", 1, card_count=2, sha256="0" * 64, hash_total=lambda world: hash_total(world.refs)
 )  # fmt: skip
 MADE = say("F-ICBC", of("MADE", 2))
 BANK_KEYED = say("F-ICBC", of("BANK_KEYED", 2))
@@ -214,6 +220,11 @@ CASES: dict[str, Case] = {
     "a fact with two values": Case(
         "CONFLICT", "{0}/1", ("one value", "two values"),
         [MADE, say("F-ICBC", of("MADE", 3))], [say("F-ICBC", of("MADE", 3, corrects=True))],
+    ),
+    "a correction that meets nothing": Case(
+        "CORRECTION_UNMET", f"F-ICBC/plastic|{{0}}|1|MADE|{milliseconds(instant_on(OPENS + timedelta(days=3), 10))}",
+        ("a fact of the same reporter", "none"),
+        [say("F-ICBC", of("MADE", 3, corrects=True))], [say("F-ICBC", of("MADE", 3))],
     ),
     "made at an outlet and at the factory": Case(
         "TWO_PLASTICS", "{0}/1", ("destroyed", "plastic 1 exists, 0 is effective"),
@@ -287,7 +298,7 @@ CASES: dict[str, Case] = {
         [say("F-ICBC", of("MADE", 3, corrects=True))],
     ),
     "a hand-over that is one short": Case(
-        "HANDOVER_COUNT", "H:H2", ("2 signed, 2 listed", "1 received, 2 signed; in question: {1}/1"),
+        "HANDOVER_COUNT", "H:F-ICBC:H2", ("2 signed, 2 listed", "1 received, 2 signed; in question: {1}/1"),
         [HANDED_OVER, RECEIVED], [RECEIVED_OTHER],
     ),
     "past the due date": Case(
@@ -380,6 +391,7 @@ def settle(world: World) -> None:
         lambda: watch_custody(connection, day, city_values(CITY, day)),
         lambda: watch_requests(connection, day),
         lambda: watch_making(connection, day),
+        lambda: watch_corrections(connection, day + timedelta(days=GRACE_DAYS + 1)),
         lambda: watch_statements(connection, CITY, end_of(day), day),
         lambda: note_failed_runs(connection, world.failed_runs, day),
         lambda: reconcile(connection, day),
@@ -439,7 +451,8 @@ every_case = pytest.mark.parametrize("name", CASES)
 
 
 def test_every_kind_of_break_has_a_case() -> None:
-    assert {case.kind for case in CASES.values()} == set(BREAK_KINDS)
+    faults = set(FAULTS)  # of ours: tests/ledger/test_faults.py
+    assert {case.kind for case in CASES.values()} | faults == set(BREAK_KINDS)
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -143,7 +143,7 @@ def test_what_was_lost_in_a_hand_over_is_made_again_by_hand_and_turns_up_as_a_se
     made(ledger, here, gone)
     merge(ledger, report("ICBC", "one", [item("RECEIVED_AT_PLACE", here, 6)], **H1 | {"handover_count": 1}))
     decide_on(ledger, 7)
-    assert custody_breaks(ledger, 7) == [("HANDOVER_COUNT", "H:H1")]
+    assert custody_breaks(ledger, 7) == [("HANDOVER_COUNT", "H:F-ICBC:H1")]
     assert remake_card(ledger, str(gone), "LOST_IN_HANDOVER", "the outlet searched", "planner", OPENS) == 1
     decide_on(ledger, 8)
     assert states(ledger)[gone] == "PLANNED"
@@ -278,7 +278,7 @@ def test_cards_are_found_by_whatever_an_operator_has_in_hand(ledger: Connection)
     merge(ledger, report("F-ICBC", "m", [item("MADE", ref, 2, serial="0A1B")]))
     merge(ledger, report("F-ICBC", "h", [item("HANDED_OVER", ref, 4)], **H1))
     merge(ledger, report("F-ICBC", "l", [item("HANDED_OVER", other, 4, tracking_no="1234567890123")], to_place="SF"))
-    ledger.execute("INSERT INTO partner_state (partner) VALUES ('SF')")
+    ledger.execute("INSERT INTO partner_state (partner) VALUES ('SF'), ('F-ICBC')")
 
     def found(words: str) -> set[UUID]:
         return {row["card_ref"] for row in find_cards(ledger, words)}

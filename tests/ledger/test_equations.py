@@ -106,22 +106,22 @@ CASES: dict[str, tuple[str, str, Callable[[UUID], dict[str, list[str]]]]] = {
     "hand-over: plastic_in_consignment deleted": (
         "hand-over",
         "DELETE FROM plastic_in_consignment WHERE card_ref = %(ref)s",
-        lambda ref: {"hand-over": [f"{_of(ref)} H:H1"], "collection": [f"{_of(ref)} H:H1"]},
+        lambda ref: {"hand-over": [f"{_of(ref)} H:F-ICBC:H1"], "collection": [f"{_of(ref)} H:F-ICBC:H1"]},
     ),
     "hand-over: the giver's fact deleted": (
         "hand-over",
         "DELETE FROM fact WHERE card_ref = %(ref)s AND milestone = 'HANDED_OVER'",
-        lambda ref: {"hand-over": [f"{_of(ref)} H:H1"]},
+        lambda ref: {"hand-over": [f"{_of(ref)} H:F-ICBC:H1"]},
     ),
     "collection: receipt altered away": (
         "collection",
         "UPDATE plastic_in_consignment SET received_at_place = NULL WHERE card_ref = %(ref)s",
-        lambda ref: {"collection": [f"{_of(ref)} H:H1"]},
+        lambda ref: {"collection": [f"{_of(ref)} H:F-ICBC:H1"]},
     ),
     "collection: the receiver's fact deleted": (
         "collection",
         "DELETE FROM fact WHERE card_ref = %(ref)s AND milestone = 'RECEIVED_AT_PLACE'",
-        lambda ref: {"collection": [f"{_of(ref)} H:H1"]},
+        lambda ref: {"collection": [f"{_of(ref)} H:F-ICBC:H1"]},
     ),
     "activation: listed twice": (
         "activation (ss)",

@@ -260,7 +260,7 @@ def test_a_hand_over_is_matched_three_ways_and_names_the_plastics_in_question(
     merge(ledger, *(made(ref) for ref in refs))
     for sent in reversed(reports) if backwards else reports:
         merge(ledger, sent)
-    assert custody_breaks(ledger, 7) == ([] if doubtful is None else [("HANDOVER_COUNT", "H:H1")])
+    assert custody_breaks(ledger, 7) == ([] if doubtful is None else [("HANDOVER_COUNT", "H:F-ICBC:H1")])
     if doubtful is not None:
         ((actual,),) = ledger.execute("SELECT actual FROM break").fetchall()
         assert actual.count(str(refs[2])) == doubtful
@@ -277,7 +277,7 @@ HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 def test_a_difference_that_is_explained_closes_its_break(ledger: Connection) -> None:
     refs = make_cohort(ledger, 2)
     merge(ledger, outlet(refs, "HANDED_OVER", "F-ICBC", 2), outlet(refs[:1], "RECEIVED_AT_PLACE", "ICBC", 2))
-    assert custody_breaks(ledger, 7) == [("HANDOVER_COUNT", "H:H1")]
+    assert custody_breaks(ledger, 7) == [("HANDOVER_COUNT", "H:F-ICBC:H1")]
     late = [item("RECEIVED_AT_PLACE", refs[1], 8)]
     merge(ledger, report("ICBC", "late", late, handover_id="H1", handover_count=2, to_place="ICBC-001"))
     assert custody_breaks(ledger, 9) == []

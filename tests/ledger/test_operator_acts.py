@@ -16,6 +16,7 @@ from ledger_fixture import (
     fresh_database,
     make_cohort,
 )
+from postgres_fixture import NOWHERE
 
 from issuance.city.partners import topic_of
 from issuance.dispatch.plan import plan_factories, wave_to_plan
@@ -88,7 +89,7 @@ def test_an_approval_asks_the_ledger_first_and_fails_at_once(
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "KAFKA", "DATABASE"))}
     env |= {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     if known:
-        env |= {"DATABASE_URL": waiting.database_url, "AIRFLOW_API_URL": "http://127.0.0.1:9"}
+        env |= {**NOWHERE, "DATABASE_URL": waiting.database_url}
     else:
         env["ISSUANCE_STACK_DIR"] = str(tmp_path)
     done = subprocess.run([sys.executable, "-c", EXECUTE, kind, wave], env=env, capture_output=True, text=True)
@@ -134,6 +135,9 @@ def test_an_operators_refusal_is_told_and_going_on_is_not(asking: Settings) -> N
     assert told(asking) == [f"{COHORT}/REFUSED/0//"]
 
 
+MINE, OTHER = "a" * 64, "b" * 64
+
+
 def refuse_announcement(settings: Settings, sha256: str, offset: int) -> None:
     """The consumer refuses a package's announcement."""
     value = {"cohort_id": COHORT, "sha256": sha256}
@@ -143,14 +147,14 @@ def refuse_announcement(settings: Settings, sha256: str, offset: int) -> None:
 
 
 def test_waiting_for_a_package_whose_announcement_is_refused_ends(own: Settings) -> None:
-    refuse_announcement(own, "other", 1)
-    refuse_announcement(own, "mine", 2)
+    refuse_announcement(own, OTHER, 1)
+    refuse_announcement(own, MINE, 2)
     known = set(refused_announcements(own, COHORT))
     with pytest.raises(TimeoutError):
-        wait_for_intake(own, COHORT, "mine", known, _no_more_patience)
-    refuse_announcement(own, "mine", 3)
+        wait_for_intake(own, COHORT, MINE, known, _no_more_patience)
+    refuse_announcement(own, MINE, 3)
     with pytest.raises(Refused, match="SUBMISSION_REFUSED") as caught:
-        wait_for_intake(own, COHORT, "mine", known, _no_more_patience)
+        wait_for_intake(own, COHORT, MINE, known, _no_more_patience)
     assert caught.value.details == {"reason": "ID_REUSED"}
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from cohort_fixture import TODAY, add_cohort, changed, empty, every_row
+from ledger_fixture import as_read
 
 from issuance.city.partners import load_registry, topic_of
 from issuance.cli import cli
+from issuance.clock import end_of, instant_on
 from issuance.dispatch.openings import due_dispatches
 from issuance.dispatch.plan import Wave, plan_wave, wave_to_plan
 from issuance.dispatch.release import describe_wave, refuse_wave, release_wave
@@ -330,10 +332,11 @@ def test_a_withdrawn_cohort_ends_its_cards_with_a_reason_and_closes_by_itself(ro
 def announced(settings: Settings, cohort_id: str, sha256: str) -> str | None:
     """What the consumer says of another package for a cohort."""
     value = {"cohort_id": cohort_id, "city": "110000", "category": "retiree", "opens_on": LATER, "declared": 1,
-             "amends": False, "sha256": sha256, "manifest": "m", "submitted_by": "submitter"}  # fmt: skip
-    message = Message(topic_of("cohort-submissions"), 0, 1, None, None, b"", (), value)
+             "amends": False, "sha256": sha256, "manifest": "m", "submitted_by": "submitter", "submission": 0,
+             "submitted_at": instant_on(TODAY, 9)}  # fmt: skip
+    message = Message(topic_of("cohort-submissions"), 0, 1, None, None, b"", (), as_read(value))
     with connect(settings.database_url) as connection:
-        context = Context(settings, load_registry(settings.partners_file), None, TODAY)  # type: ignore[arg-type]
+        context = Context(settings, load_registry(settings.partners_file), end_of(TODAY), TODAY)
         outcomes, _ = register_submissions(connection, [message], context)
     return outcomes[0].refusal
 
@@ -342,10 +345,10 @@ def test_a_cohort_in_intake_is_withdrawn_whole_and_takes_no_further_submission(r
     put(roomy, "c1", [("ICBC", DUE)] * 3, opens_on=LATER, state="REGISTERED")
     withdraw_cohort(roomy, "c1", "wrong file", "planner")
     assert ask(roomy, "SELECT state, refusal ->> 'code' FROM submission") == [("REFUSED", "COHORT_WITHDRAWN")]
-    assert announced(roomy, "c1", "other") == "COHORT_WITHDRAWN"
+    assert announced(roomy, "c1", "f" * 64) == "COHORT_WITHDRAWN"
     assert close_cohorts(roomy) == ["c1"]
     assert close_cohorts(roomy) == []
-    assert announced(roomy, "c1", "other") == "COHORT_WITHDRAWN"
+    assert announced(roomy, "c1", "f" * 64) == "COHORT_WITHDRAWN"
 
 
 # The command line: forecasts change nothing, every write is a user's

@@ -15,7 +15,7 @@ from issuance.reconcile.activation import LATEST
 from issuance.reconcile.lateness import last_due, watch_statements
 from issuance.reconcile.statements import apply_statements, ask_missing_chunks
 from issuance.tracking.resuming import resume_partner
-from issuance.wire.avro import decode_body, encode_body
+from issuance.wire.avro import decode_body, encode_body, read_inbound
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
 from issuance.wire.pauses import pause_partner
@@ -53,7 +53,7 @@ def chunks(refs: list[UUID], size: int, statement_id: str = "S1", revision: int 
 def chunk(value: dict[str, Any]) -> Message:
     """One chunk as the consumer hands it on."""
     body = encode_body("statement", value)
-    return Message("t", 0, 0, "HRSS-BJ", None, bytes(FRAME.size) + body, (), decode_body("statement", body))
+    return Message("t", 0, 0, "HRSS-BJ", None, bytes(FRAME.size) + body, (), read_inbound("statement", body))
 
 
 def altered(message: Message, **values: Any) -> Message:

@@ -6,16 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ledger_fixture import (
-    item,
-    on,
-    report,
-)
+from ledger_fixture import OPENS, as_read, item, on, report
 
-from issuance.clock import end_of
+from issuance.city.partners import Limits
+from issuance.clock import end_of, instant_on, milliseconds
 from issuance.membership.acts import SUSPENDED
 from issuance.tracking.reports import Reporter, check_items, check_structure
-from issuance.wire.pauses import Limits, PartnerCount
+from issuance.wire.pauses import AT_ONCE, PartnerCount
 from issuance.words.lifecycle import PAUSES
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
@@ -24,7 +21,9 @@ WITNESSES = [{"role": "WITNESS", "reference": "w1"}, {"role": "WITNESS", "refere
 
 def structure(items: list[dict[str, Any]], **head: Any) -> str | None:
     """What a report of F-ICBC is refused with as a whole."""
-    return check_structure(report("F-ICBC", "r", items, **head).value, Reporter("F-ICBC", "factory"))
+    head = {"reported_at": instant_on(OPENS, 9), **head}
+    value = as_read(report("F-ICBC", "r", items, **head).value)
+    return check_structure(value, Reporter("F-ICBC", "factory"), milliseconds(end_of(on(2))))
 
 
 def test_a_job_report_has_exactly_one_item_without_card_ref() -> None:
@@ -55,8 +54,8 @@ def test_a_report_has_a_thousand_items_at_most() -> None:
 def test_actors_have_known_roles_and_destruction_two_witnesses(
     milestone: str, actors: list[dict[str, str]], code: str | None
 ) -> None:
-    value = report("ICBC", "r", [item(milestone, UUID(int=1), 1, place="ICBC-001", actors=actors)]).value
-    _, refused = check_items(value, 0, Reporter("ICBC", "bank"), end_of(on(2)))
+    value = as_read(report("ICBC", "r", [item(milestone, UUID(int=1), 1, place="ICBC-001", actors=actors)]).value)
+    _, refused = check_items(value, 0, Reporter("ICBC", "bank"), milliseconds(end_of(on(2))))
     assert [refusal.code for refusal in refused] == ([code] if code else [])
 
 
@@ -66,4 +65,4 @@ def test_the_codes_of_a_pause_are_a_table() -> None:
         PartnerCount(0, 0, limits.run).tripped(limits),
         PartnerCount(limits.enough, limits.enough, 0).tripped(limits),
     }
-    assert tripped | {SUSPENDED} == set(PAUSES)
+    assert tripped | AT_ONCE | {SUSPENDED} == set(PAUSES)

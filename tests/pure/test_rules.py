@@ -20,9 +20,9 @@ from issuance.intake.columns import ALWAYS, CODES, CONDITIONS, NAMES
 from issuance.intake.identifiers import check_characters
 from issuance.intake.photos import FINDING
 from issuance.intake.refusals import PACKAGE_REFUSALS, REFUSALS
-from issuance.intake.regions import abolished_regions, known_regions
 from issuance.intake.rules import ROW_RULES, RULES, SET_RULES, RuleContext
 from issuance.intake.validate import check_waivers, validate_frame
+from issuance.words.regions import abolished_regions, known_regions
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = RuleContext(load_policy(ROOT / "policies", "110000"), frozenset({"ICBC", "BOB"}), date(2025, 10, 9))

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from joserfc.jwk import RSAKey
 
 from issuance.city.partners import load_registry
-from issuance.clock import day_of, end_of
+from issuance.clock import day_of, end_of, milliseconds
 from issuance.dispatch.jobfile import encode_job, seal_signed
 from issuance.settings import ROOT
 from issuance.tracking.post import s10_contradicts
 from issuance.tracking.reports import Reporter, StagedFact, check_items, check_structure
 from issuance.vault.envelopes import SealingKey, key_of
 from issuance.vault.keys import NamedKey
-from issuance.wire.avro import decode_body, encode_body
+from issuance.wire.avro import encode_body, read_inbound
 from issuance.words.lifecycle import MILESTONES
 from issuance.words.references import hash_total
 from producers.simulators.casting import KINDS, Props, cast
@@ -81,7 +81,7 @@ class Office:
         """A job's order."""
         self.jobs[job_id] = plastics
         self.plastics |= {plastic.key: plastic for plastic in plastics}
-        value: dict[str, Any] = {"job_id": job_id, "action": "ORDER", "object": "-", "sha256": "-"}
+        value: dict[str, Any] = {"job_id": job_id, "action": "ORDER", "object": "-", "sha256": "0" * 64}
         value |= {"card_count": len(plastics), "hash_total": hash_total([plastic.card_ref for plastic in plastics])}
         return Message(plastics[0].factory, "card-jobs", value)
 
@@ -226,10 +226,10 @@ def facts_of(run: Run) -> Iterator[tuple[date, StagedFact]]:
         if message.record != "card_report" or message.key in seen:
             continue
         seen.add(message.key)
-        report = decode_body("card_report", encode_body("card_report", message.value))
+        report = read_inbound("card_report", encode_body("card_report", message.value))
         reporter = Reporter(message.partner, REGISTRY.partners[message.partner].kind)
-        assert check_structure(report, reporter) is None
-        facts, refused = check_items(report, 0, reporter, end_of(day))
+        assert check_structure(report, reporter, milliseconds(end_of(day))) is None
+        facts, refused = check_items(report, 0, reporter, milliseconds(end_of(day)))
         assert refused == []
         yield from ((day, fact) for fact in facts)
 

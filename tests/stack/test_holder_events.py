@@ -18,6 +18,7 @@ from ledger_fixture import (
     OPENS,
     PERSON,
     REGISTRY,
+    as_read,
     decide_all,
     fresh_database,
     item,
@@ -109,7 +110,7 @@ class Sender:
             "application_id": "A0", "occurred_at": instant_on(OPENS + timedelta(days=day), 10), "sealed": sealed,
         } | head  # fmt: skip
         body = bytes(FRAME.size) + json.dumps(value, default=str).encode()
-        message = Message("issuance.holder-events.MSB.v1", 0, self.sent, "MSB", None, body, (), value)
+        message = Message("issuance.holder-events.MSB.v1", 0, self.sent, "MSB", None, body, (), as_read(value))
         (outcome,), answers = apply_holder_events(self.connection, [message], self.context)
         assert bool(answers) == (outcome.refusal is None)
         return outcome.refusal
