@@ -6,18 +6,16 @@ the partner has its relation to it) is checked set-based in tracking.merge.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from issuance.tracking.marks import CONTENT_FIELDS, mark_end
 from issuance.tracking.post import milestone_of, s10_contradicts
 from issuance.wire.bounds import ahead, head_refusal, invalid_items, judge_time, seconds_ahead, since
 from issuance.words.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
-from issuance.words.references import hand_over_id, mail_item_id
+from issuance.words.references import hand_over_id, hash_total, mail_item_id
 
 Json = Mapping[str, Any]
 RECORD = "card_report"
@@ -90,26 +88,11 @@ def instants(report: Json) -> Iterator[int]:
 
 
 def _hash_agrees(report: Json) -> bool:
-    """Whether a report's items have the hash total that it names (words.references.hash_total)."""
     try:
-        listed = sum(_low_bits(item["card_ref"]) for item in report["items"] if item["card_ref"])
+        listed = hash_total([item["card_ref"] for item in report["items"] if item["card_ref"]])
     except ValueError:
         return False
-    return f"{listed % 2**64:016x}" == str(report["hash_total"])
-
-
-USUAL_REF = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-
-
-def _low_bits(card_ref: str) -> int:
-    """The low 64 bits of a card_ref, read from its digits: to make a UUID of each takes several times as long.
-
-    Raises:
-        ValueError: it is none, in whatever form UUIDs may be written.
-    """
-    if USUAL_REF.fullmatch(card_ref):
-        return int(card_ref[19:23] + card_ref[24:], 16)
-    return UUID(card_ref).int & 0xFFFFFFFFFFFFFFFF
+    return listed == str(report["hash_total"])
 
 
 def check_items(
