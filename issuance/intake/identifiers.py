@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from issuance.words import personal
+
 TEXT = pd.StringDtype(na_value=np.nan)
 """The dtype of every text column: pandas' own `str`."""
 Bools = NDArray[np.bool_]
@@ -23,9 +25,8 @@ NUMBER = r"[0-9]{17}[0-9X]"
 OLD_NUMBER = r"[0-9]{15}"
 """First-generation numbers: two-digit year, no check digit; void since 2013-01-01 (Resident Identity Card Law)."""
 
-# GB 11643-1999 / ISO 7064 MOD 11-2
-WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.float32)
-CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)
+WEIGHTS = np.array(personal.WEIGHTS, dtype=np.float32)
+CHECKS = np.frombuffer(personal.CHECKS.encode(), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
