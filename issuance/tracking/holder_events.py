@@ -17,7 +17,7 @@ from issuance.ledger.connection import Connection
 from issuance.ledger.erased import is_erased
 from issuance.ledger.overlays import merged_terms, overlays
 from issuance.tracking.event_values import CardOrder, Change, read_change, vault_of
-from issuance.wire.bounds import bounds_of, head_refusal, seconds_ahead
+from issuance.wire.bounds import head_refusal, seconds_ahead
 from issuance.wire.consumer import Context, Stage
 from issuance.wire.outbox import Outgoing
 from issuance.wire.partner_notices import partner_notice
@@ -36,7 +36,7 @@ def apply_holder_events(
     outcomes: list[Outcome] = []
     answers: list[Outgoing] = []
     now = milliseconds(context.now)
-    _lock_cards(connection, [message.value or {} for message in messages])
+    _lock_cards(connection, [message.value or {} for message in messages], now)
     for message in messages:
         code = _record(connection, message, context)
         ahead = seconds_ahead([(message.value or {})["occurred_at"]], now) if code == "TIME_AHEAD" else 0
@@ -100,17 +100,10 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
     return None
 
 
-def _lock_cards(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
-    """Lock the cards of these events in key order, before one of them locks its own."""
-    refs = {ref for value in values if not is_out_of_bounds(value) and (ref := _card_ref(value))}
+def _lock_cards(connection: Connection, values: Sequence[Mapping[str, Any]], now: int) -> None:
+    """Lock the cards of the events within their bounds in key order, before one of them locks its own."""
+    refs = {ref for value in values if not head_refusal(RECORD, value, now) and (ref := _card_ref(value))}
     connection.execute("SELECT FROM card WHERE card_ref = ANY (%s) ORDER BY card_ref FOR UPDATE", (sorted(refs),))
-
-
-def is_out_of_bounds(value: Mapping[str, Any]) -> bool:
-    """Whether the references of an event can't be looked up."""
-    bounds = bounds_of(RECORD)
-    given = ((bounds[name], value[name]) for name in ("cohort_id", "card_ref", "application_id"))
-    return any(text is not None and not bound.admits(text) for bound, text in given)
 
 
 def _lock_order(connection: Connection, card_ref: UUID) -> CardOrder | None:
