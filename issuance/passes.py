@@ -27,7 +27,7 @@ from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.notices import send_notices
 from issuance.tracking.requests import watch_requests
 from issuance.tracking.snapshot import city_values
-from issuance.wire.faults import clear_faults, note_fault
+from issuance.wire.faults import clear_faults, note_fault, standing
 from issuance.wire.isolation import where
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ def run_clocks(settings: Settings) -> int:
     """
     city = served_city(settings)
     written, unanswered = 0, []
+    with transaction(settings.database_url) as connection:
+        failing = standing(connection, "WATCH_FAILED")
     for watch in WATCHES:
         try:
             written += watch.run(settings, city)
@@ -86,17 +88,12 @@ def run_clocks(settings: Settings) -> int:
             unanswered.append(error)
         except Exception as error:
             log.error("watch=%s failed: %s", watch.name, where(error))
-            _note(settings, watch, where(error))
+            with transaction(settings.database_url) as connection:
+                note_fault(connection, "WATCH_FAILED", watch.name, where(error), business_day(connection))
         else:
-            _note(settings, watch, None)
+            if watch.name in failing:
+                with transaction(settings.database_url) as connection:
+                    clear_faults(connection, "WATCH_FAILED", watch.name)
     if unanswered:
         raise unanswered[0]
     return written
-
-
-def _note(settings: Settings, watch: Watch, detail: str | None) -> None:
-    with transaction(settings.database_url) as connection:
-        if detail is None:
-            clear_faults(connection, "WATCH_FAILED", watch.name)
-        else:
-            note_fault(connection, "WATCH_FAILED", watch.name, detail, business_day(connection))

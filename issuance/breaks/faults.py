@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import get_args
 
 from issuance.breaks.settle import difference, settle
 from issuance.ledger.connection import Connection
+from issuance.wire.faults import Fault
 
-KINDS = ("UNPROCESSABLE", "TOPIC_CHANGED", "PARTNER_HELD", "STAGE_STOPPED", "WATCH_FAILED", "NOT_SENT")
-"""Those of wire.faults.Fault."""
+KINDS: tuple[Fault, ...] = get_args(Fault)
 FOUND = f"SELECT {difference('kind', reference='reference', expected='NULL::text', actual='detail')} FROM fault"
 
 

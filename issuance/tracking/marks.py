@@ -14,11 +14,6 @@ CONTENT_FIELDS = ("place", "action", "code", "serial", "return_tracking_no", "ac
 """Item fields of the canonical content; a hand-over's count and destination are added to them."""
 
 
-def mark_of(occurred_at: int, reason: str | None = None, content: Mapping[str, Any] | None = None) -> str:
-    """The mark of a value and its instant in UTC milliseconds."""
-    return f"{occurred_at:013d}{mark_end(reason, content)}"
-
-
 def mark_end(reason: str | None, content: Mapping[str, Any] | None) -> str:
     """What a mark says behind its instant; empty content fields are left out, so that absent and null are the same
     value."""

@@ -31,5 +31,10 @@ def clear_faults(connection: Connection, kind: Fault, *references: str) -> int:
 
 def held_partitions(connection: Connection) -> set[str]:
     """The partitions (`topic/number`) that are not read until a person says so."""
-    rows = connection.execute("SELECT reference FROM fault WHERE kind = ANY (%s)", (list(HOLDING),))
+    return standing(connection, *HOLDING)
+
+
+def standing(connection: Connection, *kinds: Fault) -> set[str]:
+    """The references of the faults of these kinds that stand."""
+    rows = connection.execute("SELECT reference FROM fault WHERE kind = ANY (%s)", (list(kinds),))
     return {reference for (reference,) in rows}
