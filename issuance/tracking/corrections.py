@@ -26,8 +26,7 @@ SELECT {
 }
 FROM fact k LEFT JOIN card c USING (card_ref)
 WHERE k.corrects AND k.arrived_on < %(late)s AND NOT EXISTS (
-    SELECT FROM fact f WHERE NOT f.corrects AND same_fact(f, k) AND reporter_of(f) = reporter_of(k)
-    AND (f.card_ref = k.card_ref OR k.card_ref IS NULL AND f.consignment_id = k.consignment_id))
+    SELECT FROM same_facts(k) f WHERE NOT f.corrects AND reporter_of(f) = reporter_of(k))
 """
 
 

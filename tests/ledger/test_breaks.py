@@ -43,7 +43,7 @@ from issuance.reconcile.closing import read_statement
 from issuance.reconcile.evidence import show_break
 from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import apply_statements
-from issuance.tracking.corrections import GRACE_DAYS, watch_corrections
+from issuance.tracking.corrections import GRACE_DAYS, UNMET, watch_corrections
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.gaps import watch_gaps
 from issuance.tracking.job_answers import watch_jobs
@@ -638,3 +638,12 @@ def test_no_pension_is_at_risk_of_others_the_dead_and_who_has_another_card(ledge
     settle(world)
     assert open_breaks(world, case) == []
     assert notices(world) == []
+
+
+@pytest.mark.parametrize("query", [UNMET, "SELECT * FROM annulled_fact"], ids=["unmet corrections", "annulled facts"])
+def test_what_a_correction_is_about_is_looked_up_in_the_journal(ledger: Connection, query: str) -> None:
+    """Each day's watch costs as much as there are corrections, however long the journal is."""
+    ledger.execute("SET LOCAL enable_seqscan = off")
+    plan = ledger.execute("EXPLAIN " + query, {"late": OPENS}).fetchall()
+    assert any("Index" in line for (line,) in plan)
+    assert not [line for (line,) in plan if "Seq Scan on fact" in line]
