@@ -86,11 +86,15 @@ class Wire:
 
     def lag(self, *families: str) -> int:
         """Messages of these families that are not in the ledger."""
+        return sum(self.lags(*families).values())
+
+    def lags(self, *families: str) -> dict[str, int]:
+        """The same by topic."""
         with connect(self._url) as connection:
             rows = connection.execute("SELECT topic, topic_partition, next_offset FROM topic_position").fetchall()
         positions = {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
         ends = {p: end for p, end in self._ends().items() if p.topic.split(".")[1] in families}
-        return sum(end - positions.get(partition, 0) for partition, end in ends.items())
+        return {p.topic: end - positions.get(p, 0) for p, end in ends.items() if end > positions.get(p, 0)}
 
     def close(self) -> None:
         """End the processes by their ids."""

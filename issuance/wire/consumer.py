@@ -25,7 +25,7 @@ from issuance.settings import Settings
 from issuance.wire.codec import Codec
 from issuance.wire.faults import clear_faults, held_partitions, note_fault
 from issuance.wire.isolation import Culprits, Recent, isolate, where
-from issuance.wire.kafka import make_consumer, our_credentials, topic_ids
+from issuance.wire.kafka import make_consumer, our_credentials, resume_fetching, topic_ids
 from issuance.wire.loop import Loop
 from issuance.wire.outbox import Letter, Outgoing, write_outbox
 from issuance.wire.pauses import pause_partner, paused_partners, read_counts, write_counts
@@ -334,7 +334,7 @@ class StageConsumer:
             self._consumer.pause(*stop)
         if resumed := self._consumer.paused() - waiting:
             self.seek_to_ledger(sorted(resumed))
-            self._consumer.resume(*resumed)
+            resume_fetching(self._consumer, resumed)
 
     def _recover(self) -> None:
         """Recover from an error: reconnect, and seek to the ledger's positions."""

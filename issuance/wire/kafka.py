@@ -76,6 +76,18 @@ def make_consumer(
     return consumer
 
 
+def resume_fetching(consumer: Any, partitions: Iterable[Any]) -> None:
+    """Fetch paused partitions again, from the positions to which the caller has moved them.
+
+    kafka-python 3.0.12 never takes up again what it had unpacked of a partition when it was paused, if the batch that it
+    gave out last is used up, and fetches nothing of that partition meanwhile; here it is dropped.
+    """
+    for partition in partitions:
+        consumer._fetcher._paused_partition_records.pop(partition, None)
+        consumer._fetcher._paused_completed_fetches.pop(partition, None)
+    consumer.resume(*partitions)
+
+
 def topic_ids(consumer: Any, topics: Iterable[str]) -> dict[str, UUID | None]:
     """The ids that a consumer's Kafka gives to topics; one made anew under the same name has another."""
     return {topic: consumer._client._manager.cluster.topic_id(topic) for topic in topics}

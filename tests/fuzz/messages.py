@@ -14,7 +14,7 @@ from typing import Any, Literal
 from fuzz.values import value_at, value_past
 from fuzz.world import DAY, PHONE, World
 from issuance.city.partners import PARTNER_TOPICS, Partner
-from issuance.clock import instant_on, milliseconds
+from issuance.clock import end_of, instant_on, milliseconds
 from issuance.vault.envelopes import seal_to
 from issuance.wire.bounds import Bound, bounds_of
 from issuance.words.codes import HOLDER_EVENTS
@@ -23,9 +23,10 @@ from issuance.words.references import hash_total
 Expect = Literal["applied", "refused", "anything"]
 """anything: applied or refused, but processed."""
 RECORDS = {"cohort-submissions": "cohort_submission", "statements": "statement", "holder-events": "holder_event"}
-WEIGHTS = {"production": 6, "collection": 5, "activation": 5, "mail": 4, "statements": 2, "holder-events": 1}
+WEIGHTS = {"production": 6, "collection": 5, "activation": 5, "mail": 4, "statements": 2, "holder-events": 8}
 SUBMISSIONS = 0.03
-NOW = milliseconds(instant_on(DAY, 12))
+NOW = milliseconds(end_of(DAY))
+"""What the ledger takes for now: a stepped day is at its end."""
 
 
 @dataclass(frozen=True)

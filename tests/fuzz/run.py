@@ -35,7 +35,7 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 BOMB = 20 * 1024 * 1024
 BOMBS = 2000
 """Messages to a batch that unpacks to more than may be."""
-PATIENCE = 180.0
+PATIENCE = 120.0
 FAMILIES = ("production", "mail", "collection", "activation", "statements", "holder-events", "cohort-submissions")
 
 
@@ -144,8 +144,15 @@ class Run:
             if waiting != last:
                 moved, last = time.monotonic(), waiting
             if time.monotonic() - moved > PATIENCE or self.ended():
-                raise TimeoutError(f"{waiting[0]} unread, {waiting[1]} unsent; ended: {self.ended()}")
+                raise TimeoutError(f"{waiting[1]} unsent, ended: {self.ended()}; {self._standing()}")
             time.sleep(0.3)
+
+    def _standing(self) -> str:
+        """What is unread, and the faults that may say why."""
+        with connect(self.world.settings.database_url) as connection:
+            faults = connection.execute("SELECT kind, reference, detail FROM fault").fetchall()
+            paused = sorted(paused_partners(connection))
+        return f"unread {self._wire.lags(*FAMILIES)}; paused {paused}; faults {faults}"
 
 
 def fuzz(stack: Settings, directory: Path, count: int, seed: int, whole: bool) -> tuple[list[str], str]:

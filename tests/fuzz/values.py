@@ -35,8 +35,8 @@ def value_at(bound: Bound, now: int, choice: random.Random) -> Any:
 def value_past(bound: Bound, now: int, choice: random.Random) -> Any:
     """A value outside of a bound, which must be refused; what the field's Avro type cannot hold is left out."""
     if bound.characters is not None:
-        texts = [text for text in HOSTILE_TEXTS if not bound.admits(text)]
-        return choice.choice([*texts, "A" * (bound.most + 1), "B" * 5000, *([""] if bound.least else [])])
+        texts = [*HOSTILE_TEXTS, "", "B" * 5000, "A" * (bound.most + 1)]
+        return choice.choice([text for text in texts if not bound.admits(text)])
     if bound.kind == "time":
         taken, later = ahead()
         return choice.choice(

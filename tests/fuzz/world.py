@@ -29,8 +29,8 @@ from issuance.wire.codec import FRAME, Codec
 DAY = OPENS + timedelta(days=60)
 PHONE = "15400000000"
 CARDS_OF_A_BANK = 12
-RUN = 8
-"""Refused messages in a row that pause a partner: with one in two hostile, about every 500 messages."""
+RUN = 5
+"""Refused messages in a row that pause a partner: one in four is refused, so about every 500 messages."""
 
 
 @dataclass

@@ -9,15 +9,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from kafka import TopicPartition
 from ledger_fixture import OPENS, fresh_database, item, make_cohort, report
-from wire_fixture import Wire, wait_for
+from wire_fixture import Wire, credentials_of, wait_for
 
-from issuance.city.partners import Limits
+from issuance.city.partners import Limits, topic_of
 from issuance.clock import instant_on
 from issuance.ledger.connection import connect, migrate, set_business_day
 from issuance.proof.digest import ledger_digest
 from issuance.proof.verify import verify_ledger
 from issuance.settings import Settings
+from issuance.wire.kafka import make_consumer, make_producer, our_credentials, resume_fetching
 
 HOLDER = [{"role": "HOLDER", "reference": "seen"}]
 FAMILIES = ("production", "collection", "activation")
@@ -168,3 +170,44 @@ def test_one_partners_poison_pauses_that_partner_only(wire: tuple[Wire, str, lis
         connection.execute("UPDATE partner_state SET paused_on = NULL, run = 0 WHERE partner = 'F-ICBC'")
     line.await_read("production")
     assert len(codes(url)) == Limits().run + 5
+
+
+def test_a_partition_that_is_resumed_is_read_on_although_nothing_else_comes(stack: Settings) -> None:
+    """kafka-python keeps what it had unpacked of a paused partition; the process must not wait for others' traffic."""
+    paused, other = (TopicPartition(topic_of("production", partner), 0) for partner in ("F-CCB", "F-BOC"))
+    consumer = make_consumer(our_credentials(stack), None)
+    consumer.assign([paused, other])
+    consumer.seek_to_end()
+    begin = consumer.position(paused)
+    consumer.position(other)
+    send_plain(stack, "F-CCB", paused.topic, 10)
+    assert len(poll_until(consumer, 2, most=2)) == 2
+    consumer.pause(paused)
+    send_plain(stack, "F-BOC", other.topic, 3)
+    assert {record.topic for record in poll_until(consumer, 3)} == {other.topic}
+    consumer.seek(paused, begin + 2)
+    resume_fetching(consumer, [paused])
+    assert [record.offset for record in poll_until(consumer, 8)] == list(range(begin + 2, begin + 10))
+    consumer.close()
+
+
+def send_plain(stack: Settings, partner: str, topic: str, count: int) -> None:
+    """Messages of a partner in one batch, none of which is a report."""
+    producer = make_producer(credentials_of(stack, partner))
+    for number in range(count):
+        producer.send(topic, b"%d" % number, b"key")
+    producer.flush()
+    producer.close()
+
+
+def poll_until(consumer: Any, count: int, most: int = 100) -> list[Any]:
+    """So many records, at most `most` at a time."""
+    records: list[Any] = []
+
+    def enough() -> bool:
+        for polled in consumer.poll(timeout_ms=100, max_records=most).values():
+            records.extend(polled)
+        return len(records) >= count
+
+    wait_for(enough)
+    return records
