@@ -21,7 +21,8 @@ FRAME = 5
 ITEMS = 20_000
 """In a transaction."""
 DAY = date(2025, 10, 9)
-TYPES = ["date", "text", "int4", "uuid", "int2", "text", "int8", "text"]
+TYPES = ["date", "text", "int4", "bytea", "int2", "text", "int8", "text"]
+"""A uuid travels as its 16 bytes."""
 COLUMNS = "day, report_id, item, card_ref, attempt, milestone, occurred_at, handover"
 
 
@@ -46,10 +47,9 @@ def take(connection: psycopg.Connection[Any], reports: list[Any], reached: dict[
             for report in reports:
                 head, handover = report["report_id"], report["handover_id"]
                 for number, item in enumerate(report["items"]):
-                    copy.write_row(
-                        (DAY, head, number, item["card_ref"], item["attempt"], item["milestone"], item["occurred_at"],
-                         handover)
-                    )  # fmt: skip
+                    card_ref = bytes.fromhex(item["card_ref"].replace("-", ""))
+                    at = item["occurred_at"]
+                    copy.write_row((DAY, head, number, card_ref, item["attempt"], item["milestone"], at, handover))
         connection.execute(f"INSERT INTO journal ({COLUMNS}) SELECT {COLUMNS} FROM staged")
         connection.execute(
             "UPDATE plastic p SET state = s.milestone, since = s.occurred_at FROM (SELECT DISTINCT ON (card_ref, attempt)"
@@ -69,7 +69,7 @@ def main() -> None:
     told = json.loads(sys.stdin.readline())
     schema = fastavro.parse_schema(plain(json.loads(Path(__file__).with_name("card_report.avsc").read_text("utf-8"))))
     ends = {(topic, partition): end for topic, partition, end in told["ends"]}
-    consumer = Consumer({**told["kafka"], "group.id": "bench-bare", "enable.auto.commit": False})
+    consumer = Consumer({**told["kafka"], "group.id": told["group"], "enable.auto.commit": False})
     with psycopg.connect(told["database_url"], autocommit=True) as connection:
         connection.execute(f"CREATE TEMP TABLE staged AS SELECT {COLUMNS} FROM journal LIMIT 0")
         consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in ends])
