@@ -6,9 +6,11 @@ associates and is idempotent. A row that a correction touches is always folded a
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from issuance.ledger.connection import Connection
+from issuance.ledger.queries import one
 from issuance.words.lifecycle import Milestone, Subject, milestones_of
 
 
@@ -27,34 +29,40 @@ class Fold:
         """The milestones whose values the table keeps."""
         return milestones_of(self.subject)
 
-    def pivot(self, source: str) -> str:
-        """Rows of facts as one row per key: a column per milestone, `corrects` and `conflict`."""
+    def pivot(self, source: str, milestones: Sequence[Milestone] | None = None) -> str:
+        """Rows of facts as one row per key: a column per milestone (by default all), `corrects` and `conflict`."""
+        chosen = self.milestones if milestones is None else milestones
         keys = ", ".join(self.keys)
-        values = ",\n       ".join(f"{_aggregate(m)} AS {m.column}" for m in self.milestones)
-        conflict = "\n       OR ".join(_differs(m) for m in self.milestones if not m.repeatable)
+        values = ",\n       ".join(f"{_aggregate(m)} AS {m.column}" for m in chosen)
+        conflict = "\n       OR ".join(["false", *(_differs(m) for m in chosen if not m.repeatable)])
         return (
             f"SELECT {keys},\n       {values},\n       bool_or(corrects) AS corrects,\n"
             f"       coalesce({conflict}, false) AS conflict\n"
             f"FROM {source} WHERE subject = '{self.subject}' GROUP BY {keys}"
         )
 
-    def merge_sql(self) -> str:
-        """Update by primary key, in key order, from the table `staged`; rows with corrections are left to `refold`."""
-        sets = [f"{m.column} = {_better(m)}(t.{m.column}, s.{m.column})" for m in self.milestones]
-        new_conflict = " OR ".join(
-            f"(t.{m.column} <> s.{m.column}) IS TRUE" for m in self.milestones if not m.repeatable
+    def merge_sql(self, milestones: Sequence[Milestone]) -> str:
+        """Merge the facts of these milestones in the table `staged` into their rows, in key order; one row tells
+        whether one of them is corrected, so that it has to be folded anew."""
+        conflict = " OR ".join(
+            ["t.conflict", "{s}.conflict", *(f"(t.{m.column} <> {{s}}.{m.column}) IS TRUE" for m in milestones
+                                           if not m.repeatable)]
+        )  # fmt: skip
+        sets = [f"{m.column} = {_better(m)}(t.{m.column}, {{s}}.{m.column})" for m in milestones]
+        written = ", ".join([*sets, f"conflict = {conflict}", "corrected = t.corrected OR {s}.{corrects}"])
+        columns = ", ".join([*self.keys, *(m.column for m in milestones), "conflict", "corrected"])
+        keys = ", ".join(self.keys)
+        write = (
+            f"INSERT INTO {self.table} AS t ({columns})"
+            f" SELECT {columns.replace('corrected', 'corrects')} FROM s ORDER BY {keys}"
+            f" ON CONFLICT ({keys}) DO UPDATE SET {written.format(s='excluded', corrects='corrected')}"
+            if self.creates_rows
+            else f"UPDATE {self.table} t SET {written.format(s='s', corrects='corrects')}"
+            f" FROM s WHERE {self._on('t', 's')}"
         )
         return (
-            f"WITH s AS MATERIALIZED ({self.pivot('staged')} ORDER BY {', '.join(self.keys)})\n"
-            f"UPDATE {self.table} t SET {', '.join(sets)}, conflict = t.conflict OR s.conflict OR {new_conflict}\n"
-            f"FROM s WHERE {self._on('t', 's')} AND NOT t.corrected AND NOT s.corrects"
-        )
-
-    def mark_corrected_sql(self) -> str:
-        """Mark a row as corrected for good, whichever of the two facts comes first."""
-        return (
-            f"UPDATE {self.table} t SET corrected = true FROM staged s"
-            f" WHERE s.subject = '{self.subject}' AND s.corrects AND {self._on('t', 's')} AND NOT t.corrected"
+            f"WITH s AS MATERIALIZED ({self.pivot('staged', milestones)} ORDER BY {keys}),\n"
+            f"written AS ({write} RETURNING t.corrected) SELECT coalesce(bool_or(corrected), false) FROM written"
         )
 
     def refold_sql(self, scope: str) -> str:
@@ -74,14 +82,6 @@ class Fold:
         return (
             f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._valid('touched')})\n"
             f"SELECT {keys}, {columns}, coalesce(conflict, false) AS conflict FROM touched LEFT JOIN s USING ({keys})"
-        )
-
-    def ensure_rows_sql(self) -> str:
-        """Create the missing rows of staged facts."""
-        keys = ", ".join(self.keys)
-        return (
-            f"INSERT INTO {self.table} ({keys}) SELECT DISTINCT {keys} FROM staged WHERE subject = '{self.subject}'"
-            f" ORDER BY {keys} ON CONFLICT DO NOTHING"
         )
 
     def _valid(self, touched: str) -> str:
@@ -124,8 +124,8 @@ JOB = Fold("job", "job", ("job_id",), creates_rows=False)
 FOLDS = (JOB, PLASTIC, IN_CONSIGNMENT, MAIL)
 
 
-def fold_staged(connection: Connection, subjects: set[str]) -> None:
-    """Fold the facts of the table `staged` (of these subjects), already in the journal, into their rows.
+def fold_staged(connection: Connection, milestones: Set[str]) -> None:
+    """Fold the facts of the table `staged` (of these milestones), already in the journal, into their rows.
 
     Locks rows in key order within each table; the primary-key path is forced, since a plan made for a small batch
     reads whole tables when they are large.
@@ -133,17 +133,16 @@ def fold_staged(connection: Connection, subjects: set[str]) -> None:
     connection.execute("SET LOCAL enable_hashjoin = off")
     connection.execute("SET LOCAL enable_mergejoin = off")
     for fold in FOLDS:
-        if fold.subject not in subjects:
+        staged = [milestone for milestone in fold.milestones if milestone.name in milestones]
+        if not staged:
             continue
-        if fold.creates_rows:
-            connection.execute(fold.ensure_rows_sql())
-        connection.execute(fold.mark_corrected_sql())
-        connection.execute(fold.merge_sql())
-        keys = ", ".join(fold.keys)
-        touched = (
-            f"SELECT DISTINCT {keys} FROM staged JOIN {fold.table} USING ({keys})"
-            f" WHERE subject = '{fold.subject}' AND {fold.table}.corrected"
-        )
-        connection.execute(fold.refold_sql(touched))
+        (corrected,) = one(connection, fold.merge_sql(staged))
+        if corrected:
+            keys = ", ".join(fold.keys)
+            touched = (
+                f"SELECT DISTINCT {keys} FROM staged JOIN {fold.table} USING ({keys})"
+                f" WHERE subject = '{fold.subject}' AND {fold.table}.corrected"
+            )
+            connection.execute(fold.refold_sql(touched))
     connection.execute("SET LOCAL enable_hashjoin = on")
     connection.execute("SET LOCAL enable_mergejoin = on")

@@ -72,7 +72,7 @@ def merge_reports(
     _note_refused(merged, refuse_unrelated(connection, registry, day))
     numbers = insert_reports(connection, reports, merged)
     journal_staged(connection, numbers, day)
-    fold_staged(connection, {fact.subject for fact in facts})
+    fold_staged(connection, {fact.milestone for fact in facts})
     note_used_again(connection)
     mark_changed(connection)
     insert_refused_items(connection, reports, merged, day)
@@ -123,7 +123,7 @@ def refuse_unrelated(connection: Connection, registry: Registry, day: date) -> l
                     WHEN 'bank_of_plastic' THEN p.bank <> s.partner
                     WHEN 'hrss_of_city' THEN s.partner <> %(hrss)s
                     ELSE false END THEN 'NO_RELATION'
-                WHEN NOT s.milestone = ANY (%(any_time)s) AND mark_at(s.mark) < begin_of(coalesce(CASE
+                WHEN NOT s.milestone = ANY (%(any_time)s) AND mark_ms(s.mark) < begin_ms(coalesce(CASE
                     WHEN s.subject = 'mail' THEN (
                         SELECT min(h.sealed_on) FROM plastic_in_consignment x JOIN plastic q USING (card_ref, attempt)
                         JOIN sealed_job h ON h.job_id = q.job_id WHERE x.consignment_id = s.consignment_id)
