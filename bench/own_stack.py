@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from issuance.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / ".stack-bench"
-PORT_OFFSET = 3000
+PORT_OFFSET = 2500
 os.environ["ISSUANCE_STACK_DIR"] = str(FOLDER)
 os.environ["AIRFLOW_API_URL"] = "http://127.0.0.1:9"  # brought by nobody: nothing here needs Airflow
 
-from issuance.stack.place import Ports
+from issuance.stack.place import Ports  # noqa: E402
 
 for _port in fields(Ports):
     os.environ[f"ISSUANCE_PORT_{_port.name.upper()}"] = str(int(str(_port.default)) + PORT_OFFSET)

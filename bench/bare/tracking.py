@@ -52,8 +52,9 @@ def take(connection: psycopg.Connection[Any], reports: list[Any], reached: dict[
                     copy.write_row((DAY, head, number, card_ref, item["attempt"], item["milestone"], at, handover))
         connection.execute(f"INSERT INTO journal ({COLUMNS}) SELECT {COLUMNS} FROM staged")
         connection.execute(
-            "UPDATE plastic p SET state = s.milestone, since = s.occurred_at FROM (SELECT DISTINCT ON (card_ref, attempt)"
-            " card_ref, attempt, milestone, occurred_at FROM staged ORDER BY card_ref, attempt, occurred_at DESC) s"
+            "UPDATE plastic p SET state = s.milestone, since = s.occurred_at FROM (SELECT DISTINCT ON"
+            " (card_ref, attempt) card_ref, attempt, milestone, occurred_at FROM staged"
+            " ORDER BY card_ref, attempt, occurred_at DESC) s"
             " WHERE p.card_ref = s.card_ref AND p.attempt = s.attempt AND p.since < s.occurred_at"
         )
         with connection.cursor() as cursor:

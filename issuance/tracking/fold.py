@@ -50,11 +50,10 @@ class Fold:
         )  # fmt: skip
         sets = [f"{m.column} = {_better(m)}(t.{m.column}, {{s}}.{m.column})" for m in milestones]
         written = ", ".join([*sets, f"conflict = {conflict}", "corrected = t.corrected OR {s}.{corrects}"])
-        columns = ", ".join([*self.keys, *(m.column for m in milestones), "conflict", "corrected"])
+        columns = ", ".join([*self.keys, *(m.column for m in milestones), "conflict"])
         keys = ", ".join(self.keys)
         write = (
-            f"INSERT INTO {self.table} AS t ({columns})"
-            f" SELECT {columns.replace('corrected', 'corrects')} FROM s ORDER BY {keys}"
+            f"INSERT INTO {self.table} AS t ({columns}, corrected) SELECT {columns}, corrects FROM s ORDER BY {keys}"
             f" ON CONFLICT ({keys}) DO UPDATE SET {written.format(s='excluded', corrects='corrected')}"
             if self.creates_rows
             else f"UPDATE {self.table} t SET {written.format(s='s', corrects='corrects')}"

@@ -35,8 +35,8 @@ class StagedFact(NamedTuple):
     relation: str
     subject: str
     job_id: str | None
-    card_ref: str | None
-    """As PostgreSQL writes it: in lower case."""
+    card_ref: bytes | None
+    """Its 16 bytes, however it is written."""
     attempt: int | None
     consignment_id: str | None
     milestone: str
@@ -145,7 +145,7 @@ class _Items:
     def _fact(self, number: int, item: Json, judged: _Judged) -> StagedFact:
         own = item["serial"] or item["actors"]
         end = _mark_end(self._report, item, MILESTONES[judged.milestone]) if own else judged.end
-        card_ref = item["card_ref"].lower() if judged.about_plastic else None
+        card_ref = bytes.fromhex(item["card_ref"].replace("-", "")) if judged.about_plastic else None
         mark = f"{item['occurred_at']:013d}{end}"
         return StagedFact(
             self._position, number, self._reporter.id, judged.relation, judged.subject, judged.job_id, card_ref,

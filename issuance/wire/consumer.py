@@ -8,6 +8,7 @@ stops the stage, loudly, and is tried again.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,6 @@ from issuance.city.partners import Registry, load_registry
 from issuance.errors import Retryable, Unavailable
 from issuance.ledger.connection import Connection, business_day, business_now, connect, retryable
 from issuance.settings import Settings
-from issuance.wire.codec import Codec
 from issuance.wire.faults import clear_faults, held_partitions, note_fault
 from issuance.wire.isolation import Culprits, Recent, isolate, where
 from issuance.wire.kafka import make_consumer, our_credentials, resume_fetching, topic_ids
@@ -36,17 +36,14 @@ from issuance.wire.positions import (
     read_positions,
     write_positions,
 )
+from issuance.wire.reading import Reader
 from issuance.wire.refusals import Message, Outcome, partner_of, paused_notice, refuse_message
-from issuance.wire.unpacking import Unread
 
 log = logging.getLogger(__name__)
 
-MOST_ITEMS = 20_000
-"""Items in a transaction: below 5,000 the merge is slower, above it only grows in memory (principle 6)."""
-MOST_BYTES = 16 * 1024 * 1024
-"""Bytes in a transaction, as unpacked."""
-RECORDS = 20
-"""Messages taken from the client at once: a transaction goes past its bound by less than these."""
+YOUNG = 100_000
+"""New objects before the garbage collector looks at them: a transaction's messages are as many, all of them alive, and
+by default (700) a quarter of the time goes into looking."""
 HEED_SECONDS = 1.0
 """How often resumed partners, held partitions and the topics' ids are looked at, whatever the traffic."""
 
@@ -91,10 +88,10 @@ class StageConsumer:
     def __init__(self, settings: Settings, stage: Stage) -> None:
         self._settings = settings
         self._stage = stage
-        self._codec = Codec(settings.schema_registry_url)
         self._connection = connect(settings.database_url)
         self._consumer = make_consumer(our_credentials(settings), f"issuance-{stage.name}", "none")
         self._consumer.subscribe(pattern=stage.pattern, listener=_SeekToLedger(self))
+        self._reader = Reader(self._consumer, settings.schema_registry_url, stage.record, stage.weight)
         self._loop = Loop(f"stage={stage.name}")
         self._recent = Recent()
         self._assigned = False
@@ -105,16 +102,17 @@ class StageConsumer:
 
     def run(self) -> None:
         """Consume until stopped; after an error of ours seek to the ledger's positions and try again."""
+        gc.set_threshold(YOUNG)
         self._loop.run(self._guarded_step, self._recover)
+        self._reader.close()
         self._consumer.close()
-        self._codec.close()
 
     def _guarded_step(self) -> None:
         """A step whose errors are Retryable, whatever they are: what is ours stops the stage but ends no process."""
         try:
             self.step(500)
         except OffsetOutOfRangeError:
-            self._verify_topics(sorted(self._consumer.assignment()))
+            self._take_over()  # what was gathered of other partitions is read again
         except KafkaError as error:
             raise Unavailable("KAFKA_UNAVAILABLE", type(error).__name__) from error
         except Retryable:
@@ -127,7 +125,7 @@ class StageConsumer:
         """Some polls into one transaction; returns the number of messages whose position moved."""
         if self._assigned:
             self._take_over()
-        messages = self._gather(timeout_ms)
+        messages = self._reader.gather(timeout_ms)
         if time.monotonic() - self._heeded > HEED_SECONDS:
             self._heed()
         if not messages:
@@ -138,24 +136,6 @@ class StageConsumer:
         self._set_aside(aside, messages)
         log.info("stage=%s messages=%d", self._stage.name, done)
         return done
-
-    def _gather(self, timeout_ms: int) -> list[Message]:
-        """Decoded messages up to a transaction's bound, as long as the client has some at hand."""
-        messages: list[Message] = []
-        items = size = 0
-        while items < MOST_ITEMS and size < MOST_BYTES:
-            polled = self._consumer.poll(timeout_ms=0 if messages else timeout_ms, max_records=RECORDS)
-            if not polled:
-                break
-            for partition in sorted(polled):
-                for record in polled[partition]:
-                    messages.append(self._decode(record))
-                    items += self._weight(messages[-1])
-                    size += len(record.value or b"")
-        return messages
-
-    def _weight(self, message: Message) -> int:
-        return self._stage.weight + len((message.value or {}).get("items", ()))
 
     def seek_to_ledger(self, partitions: Sequence[Any]) -> None:
         """Move to the ledger's positions; a partition without one starts at its earliest message."""
@@ -284,19 +264,6 @@ class StageConsumer:
         self._stopped = True
         with connect(self._settings.database_url) as connection:
             note_fault(connection, "STAGE_STOPPED", self._stage.name, where(error), business_day(connection))
-
-    def _decode(self, record: Any) -> Message:
-        message = Message(
-            record.topic, record.partition, record.offset, partner_of(record.topic), record.key, record.value,
-            tuple(record.headers or ()), None,
-        )  # fmt: skip
-        if isinstance(record.value, Unread):
-            return replace(message, raw=None, refusal=record.value.decode())
-        try:
-            value = self._codec.read_inbound(self._stage.record, record.value or b"")
-        except ValueError:
-            return replace(message, refusal="UNDECODABLE")
-        return replace(message, value=value)
 
     def _note_positions(self) -> None:
         """Nothing is left to apply: move positions past what is no message, the markers of transactions."""

@@ -79,8 +79,8 @@ def make_consumer(
 def resume_fetching(consumer: Any, partitions: Iterable[Any]) -> None:
     """Fetch paused partitions again, from the positions to which the caller has moved them.
 
-    kafka-python 3.0.12 never takes up again what it had unpacked of a partition when it was paused, if the batch that it
-    gave out last is used up, and fetches nothing of that partition meanwhile; here it is dropped.
+    kafka-python 3.0.12 never takes up again what it had unpacked of a partition when it was paused, if the batch that
+    it gave out last is used up, and fetches nothing of that partition meanwhile; here it is dropped.
     """
     for partition in partitions:
         consumer._fetcher._paused_partition_records.pop(partition, None)

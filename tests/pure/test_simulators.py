@@ -265,7 +265,15 @@ def test_reports_stand_before_our_checks_and_truth_is_complete(whole: Run) -> No
     staged = list(facts_of(whole))
     taken_back = {(f.card_ref, f.attempt, f.milestone, f.mark[:13]) for _, f in staged if f.corrects}
     found = {
-        (f.subject, f.job_id, str(f.card_ref or ""), f.attempt, f.consignment_id, f.milestone, f.mark[:13])
+        (
+            f.subject,
+            f.job_id,
+            str(UUID(bytes=f.card_ref)) if f.card_ref else "",
+            f.attempt,
+            f.consignment_id,
+            f.milestone,
+            f.mark[:13],
+        )
         for _, f in staged
         if not f.corrects
     }

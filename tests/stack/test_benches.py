@@ -45,6 +45,16 @@ def test_dispatch() -> None:
     assert re.search(r"read, write, seal, send +\d", said), said
 
 
+def test_tracking() -> None:
+    first, *ratios = bench("tracking", "--plastics", "480").splitlines()[-3:]
+    assert first == "1,440 items in 48 messages of 16 topics"
+    assert len(ratios) == 2
+    for number, line in enumerate(ratios, 1):
+        assert re.match(rf"{number} of each: bare [\d,]+ items/s, tracking [\d,]+ items/s, ratio \d+\.\d\d;", line), (
+            line
+        )
+
+
 def test_journal() -> None:
     first, *forms = bench("journal", "2400").splitlines()
     assert first == "2,400 facts, 200 plastics"
