@@ -33,7 +33,7 @@ BROKEN = [
             "missing": {"NOT_SENT_AGAIN"},
             "sequence": {"SEQUENCE_GAP"},
             "no-personal-data": {"PERSONAL_DATA"},
-            "taken": {"COUNT_DIFFERS"},  # a receipt that differs is refused
+            "taken": {"COUNT_DIFFERS", "FIELD_INVALID"},  # a receipt that differs is refused, and an item with a name
         },
     ),
     (

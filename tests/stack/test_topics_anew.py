@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from findings_fixture import count_facts, made, open_kinds, two_factories
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from ledger_fixture import OPENS
 from wire_fixture import wait_for
@@ -13,6 +14,8 @@ from issuance.breaks.faults import watch_faults
 from issuance.city.partners import topic_of
 from issuance.ledger.connection import connect
 from issuance.settings import Settings, environment
+from issuance.tracking.stages import PRODUCTION
+from issuance.wire.consumer import StageConsumer
 from issuance.wire.positions import go_on
 from issuance.wire.topics_apply import apply_kafka, kafka_admin
 
@@ -57,3 +60,17 @@ def test_a_topic_made_anew_is_not_read_before_a_person_says_so(stack: Settings) 
         with connect(url) as connection:
             assert go_on(connection, TOPIC) == ["TOPIC_CHANGED"]
         wait_for(lambda: count_facts(url, refs[1]) == 1)
+
+
+def test_what_was_gathered_beside_an_offset_outside_of_its_log_is_read_again(stack: Settings) -> None:
+    """One answer of Kafka holds messages of one topic and the error of another; the first are not lost with it."""
+    with two_factories(stack, "outside") as (line, url, refs):
+        line.send("F-ICBC", "production", made("F-ICBC", refs[0]))
+        consumer = StageConsumer(replace(stack, database_url=url), PRODUCTION)
+        wait_for(lambda: bool(consumer._guarded_step()) or count_facts(url, refs[0]) == 1)
+        line.send("F-ABC", "production", made("F-ABC", refs[4]))
+        consumer._consumer.seek(TopicPartition(TOPIC, 0), 10**9)
+        wait_for(lambda: bool(consumer._guarded_step()) or count_facts(url, refs[4]) == 1)
+        line.send("F-ICBC", "production", made("F-ICBC", refs[1]))
+        wait_for(lambda: bool(consumer._guarded_step()) or count_facts(url, refs[1]) == 1)
+        consumer._consumer.close()
