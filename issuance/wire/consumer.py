@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 YOUNG = 100_000
 """New objects before the garbage collector looks at them: a transaction's messages are as many, all of them alive, and
-by default (700) a quarter of the time goes into looking."""
+by default (700) much of the time goes into looking."""
 HEED_SECONDS = 1.0
 """How often resumed partners, held partitions and the topics' ids are looked at, whatever the traffic."""
 
