@@ -26,20 +26,26 @@ OPENS = date(2025, 10, 9)
 
 
 @contextmanager
-def database(settings: Settings, name: str) -> Iterator[Settings]:
-    """An empty ledger for one run."""
+def empty_database(settings: Settings, name: str) -> Iterator[str]:
+    """The URL of a database for one run."""
     base, _, _ = settings.database_url.rpartition("/")
     _drop(settings, name)
     with psycopg.connect(settings.database_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
-    url = f"{base}/{name}"
-    migrate(url)
-    with connect(url) as connection:
-        set_business_day(connection, OPENS)
     try:
-        yield replace(settings, database_url=url)
+        yield f"{base}/{name}"
     finally:
         _drop(settings, name)
+
+
+@contextmanager
+def database(settings: Settings, name: str) -> Iterator[Settings]:
+    """An empty ledger for one run."""
+    with empty_database(settings, name) as url:
+        migrate(url)
+        with connect(url) as connection:
+            set_business_day(connection, OPENS)
+        yield replace(settings, database_url=url)
 
 
 def _drop(settings: Settings, name: str) -> None:

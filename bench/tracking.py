@@ -28,7 +28,7 @@ import psycopg
 from confluent_kafka import Producer
 
 from bench.own_stack import own_stack  # isort: skip  # before whatever reads where the stack stands
-from bench.place import OPENS, database
+from bench.place import OPENS, database, empty_database
 from bench.sizes import MIB, largest_size
 from consumers import STAGES
 from issuance.city.partners import load_registry, topic_of
@@ -38,7 +38,7 @@ from issuance.settings import ROOT, Settings
 from issuance.wire.avro import encode_body
 from issuance.wire.codec import Codec
 from issuance.wire.consumer import StageConsumer
-from issuance.wire.kafka import our_credentials
+from issuance.wire.kafka import librdkafka_options, our_credentials
 
 MILESTONES = ("ITEM_ACCEPTED", "MADE", "HANDED_OVER")
 """A factory's facts about a plastic."""
@@ -68,7 +68,7 @@ def make_plastics(count: int) -> list[Plastics]:
 def fill_topics(settings: Settings, plastics: Sequence[Plastics]) -> tuple[Topics, int]:
     """Every factory's reports in its topic; returns the topics and the items."""
     codec, items = Codec(settings.schema_registry_url), 0
-    producer = Producer(_kafka(settings) | {"compression.type": "gzip", "linger.ms": 50})
+    producer = Producer(librdkafka_options(our_credentials(settings)) | {"compression.type": "gzip", "linger.ms": 50})
     topics: Topics = {}
     for own in plastics:
         topic = topic_of("production", own.factory)
@@ -191,18 +191,12 @@ def product(settings: Settings, topics: Topics, processes: int) -> tuple[float, 
 @contextmanager
 def _bare_database(settings: Settings, plastics: Sequence[Plastics]) -> Iterator[str]:
     """An empty database with the bare script's tables and a row a plastic."""
-    base, _, _ = settings.database_url.rpartition("/")
-    with psycopg.connect(settings.database_url, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE bench_bare_tracking")
-        try:
-            url = f"{base}/bench_bare_tracking"
-            with psycopg.connect(url) as connection:
-                connection.execute((ROOT / "bench" / "bare" / "tracking.sql").read_text(encoding="utf-8"))
-                for own in plastics:
-                    connection.execute("INSERT INTO plastic SELECT unnest(%s::uuid[]), 1, 'ORDERED', 0", (own.refs,))
-            yield url
-        finally:
-            admin.execute("DROP DATABASE bench_bare_tracking")
+    with empty_database(settings, "bench_bare_tracking") as url:
+        with psycopg.connect(url) as connection:
+            connection.execute((ROOT / "bench" / "bare" / "tracking.sql").read_text(encoding="utf-8"))
+            for own in plastics:
+                connection.execute("INSERT INTO plastic SELECT unnest(%s::uuid[]), 1, 'ORDERED', 0", (own.refs,))
+        yield url
 
 
 def bare(settings: Settings, url: str, topics: Topics, processes: int) -> float:
@@ -210,7 +204,14 @@ def bare(settings: Settings, url: str, topics: Topics, processes: int) -> float:
     scripts = []
     for number in range(processes):
         ends = [(topic, 0, end) for topic, end in sorted(topics.items())[number::processes]]
-        told = json.dumps({"database_url": url, "kafka": _kafka(settings), "group": "issuance-bench", "ends": ends})
+        told = json.dumps(
+            {
+                "database_url": url,
+                "kafka": librdkafka_options(our_credentials(settings)),
+                "group": "issuance-bench",
+                "ends": ends,
+            }
+        )
         command = [sys.executable, "-m", "bench.bare.tracking"]
         script = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
         scripts.append(script)
@@ -248,18 +249,6 @@ def _until_read(
         if any(code() for code in codes):
             raise ChildProcessError("a process has failed")
         time.sleep(0.02)
-
-
-def _kafka(settings: Settings) -> dict[str, Any]:
-    """The options of a client of librdkafka."""
-    user = our_credentials(settings)
-    return {
-        "bootstrap.servers": user.bootstrap_servers,
-        "security.protocol": user.security_protocol,
-        "sasl.mechanism": user.sasl_mechanism,
-        "sasl.username": user.user,
-        "sasl.password": user.password,
-    }
 
 
 def compare(settings: Settings, count: int) -> list[str]:

@@ -44,7 +44,7 @@ from issuance.tracking.stages import apply_reports
 from issuance.wire.avro import encode_body, read_inbound
 from issuance.wire.codec import FRAME
 from issuance.wire.consumer import Context
-from issuance.wire.kafka import Credentials
+from issuance.wire.kafka import Credentials, librdkafka_options
 from issuance.wire.outbox import Outgoing
 from issuance.wire.refusals import Message, Outcome
 from issuance.words.references import hash_total
@@ -286,9 +286,4 @@ def made(factory: str, ref: UUID, again: int = 0) -> dict[str, Any]:
 
 def another_client(credentials: Credentials, **options: Any) -> Producer:
     """A producer of another library, as partners have."""
-    given = {
-        "bootstrap.servers": credentials.bootstrap_servers, "security.protocol": credentials.security_protocol,
-        "sasl.mechanism": credentials.sasl_mechanism, "sasl.username": credentials.user,
-        "sasl.password": credentials.password, "message.timeout.ms": 8000, "log_level": 0,
-    }  # fmt: skip
-    return Producer(given | options)
+    return Producer(librdkafka_options(credentials) | {"message.timeout.ms": 8000, "log_level": 0} | options)

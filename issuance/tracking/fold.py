@@ -30,13 +30,13 @@ class Fold:
         return milestones_of(self.subject)
 
     def pivot(self, source: str, milestones: Sequence[Milestone] | None = None) -> str:
-        """Rows of facts as one row per key: a column per milestone (by default all), `corrects` and `conflict`."""
+        """Rows of facts as one row per key: a column per milestone (by default all), `corrected` and `conflict`."""
         chosen = self.milestones if milestones is None else milestones
         keys = ", ".join(self.keys)
         values = ",\n       ".join(f"{_aggregate(m)} AS {m.column}" for m in chosen)
         conflict = "\n       OR ".join(["false", *(_differs(m) for m in chosen if not m.repeatable)])
         return (
-            f"SELECT {keys},\n       {values},\n       bool_or(corrects) AS corrects,\n"
+            f"SELECT {keys},\n       {values},\n       bool_or(corrects) AS corrected,\n"
             f"       coalesce({conflict}, false) AS conflict\n"
             f"FROM {source} WHERE subject = '{self.subject}' GROUP BY {keys}"
         )
@@ -44,21 +44,20 @@ class Fold:
     def merge_sql(self, milestones: Sequence[Milestone]) -> str:
         """Merge the facts of these milestones in the table `staged` into their rows, in key order; one row tells
         whether one of them is corrected, so that it has to be folded anew."""
-        conflict = " OR ".join(
-            ["t.conflict", "{s}.conflict", *(f"(t.{m.column} <> {{s}}.{m.column}) IS TRUE" for m in milestones
-                                           if not m.repeatable)]
-        )  # fmt: skip
-        sets = [f"{m.column} = {_better(m)}(t.{m.column}, {{s}}.{m.column})" for m in milestones]
-        written = ", ".join([*sets, f"conflict = {conflict}", "corrected = t.corrected OR {s}.{corrects}"])
-        columns = ", ".join([*self.keys, *(m.column for m in milestones), "conflict"])
         keys = ", ".join(self.keys)
-        write = (
-            f"INSERT INTO {self.table} AS t ({columns}, corrected) SELECT {columns}, corrects FROM s ORDER BY {keys}"
-            f" ON CONFLICT ({keys}) DO UPDATE SET {written.format(s='excluded', corrects='corrected')}"
-            if self.creates_rows
-            else f"UPDATE {self.table} t SET {written.format(s='s', corrects='corrects')}"
-            f" FROM s WHERE {self._on('t', 's')}"
-        )
+        new = "excluded" if self.creates_rows else "s"
+        differs = [f"(t.{m.column} <> {new}.{m.column}) IS TRUE" for m in milestones if not m.repeatable]
+        sets = [
+            *(f"{m.column} = {_better(m)}(t.{m.column}, {new}.{m.column})" for m in milestones),
+            f"conflict = {' OR '.join(['t.conflict', f'{new}.conflict', *differs])}",
+            f"corrected = t.corrected OR {new}.corrected",
+        ]
+        if self.creates_rows:
+            columns = ", ".join([*self.keys, *(m.column for m in milestones), "conflict", "corrected"])
+            into = f"INSERT INTO {self.table} AS t ({columns}) SELECT {columns} FROM s ORDER BY {keys}"
+            write = f"{into} ON CONFLICT ({keys}) DO UPDATE SET {', '.join(sets)}"
+        else:
+            write = f"UPDATE {self.table} t SET {', '.join(sets)} FROM s WHERE {self._on('t', 's')}"
         return (
             f"WITH s AS MATERIALIZED ({self.pivot('staged', milestones)} ORDER BY {keys}),\n"
             f"written AS ({write} RETURNING t.corrected) SELECT coalesce(bool_or(corrected), false) FROM written"

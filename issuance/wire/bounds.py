@@ -80,7 +80,7 @@ def _all_within(bound: Bound, characters: TextSet, texts: Iterable[str]) -> bool
 
 @cache
 def _lines_pattern(bound: Bound) -> re.Pattern[str]:
-    return re.compile(f"(?:{_pattern(bound).pattern}\n)*")
+    return re.compile(f"(?:(?:{_pattern(bound).pattern})\n)*")
 
 
 LONG_NUMBER = re.compile("[0-9]{11}")

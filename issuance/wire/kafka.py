@@ -53,6 +53,17 @@ def client_options(credentials: Credentials) -> dict[str, Any]:
     }
 
 
+def librdkafka_options(credentials: Credentials) -> dict[str, Any]:
+    """The same for a client of librdkafka."""
+    return {
+        "bootstrap.servers": credentials.bootstrap_servers,
+        "security.protocol": credentials.security_protocol,
+        "sasl.mechanism": credentials.sasl_mechanism,
+        "sasl.username": credentials.user,
+        "sasl.password": credentials.password,
+    }
+
+
 def make_consumer(
     credentials: Credentials, group: str | None, beyond_log: Literal["earliest", "none"] = "earliest"
 ) -> Any:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError as Failure
 from confluent_kafka import KafkaException, Producer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
-from issuance.wire.kafka import MOST_REQUEST, Credentials
+from issuance.wire.kafka import MOST_REQUEST, Credentials, librdkafka_options
 from issuance.wire.outbox import Headers
 
 SECONDS = 30
@@ -23,11 +23,7 @@ class LetterProducer:
     def __init__(self, credentials: Credentials) -> None:
         self._producer = Producer(
             {
-                "bootstrap.servers": credentials.bootstrap_servers,
-                "security.protocol": credentials.security_protocol,
-                "sasl.mechanism": credentials.sasl_mechanism,
-                "sasl.username": credentials.user,
-                "sasl.password": credentials.password,
+                **librdkafka_options(credentials),
                 "enable.idempotence": True,
                 "compression.type": "gzip",
                 "message.max.bytes": MOST_REQUEST,

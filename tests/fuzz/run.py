@@ -27,7 +27,7 @@ from issuance.ledger.connection import connect
 from issuance.passes import run_clocks
 from issuance.settings import Settings
 from issuance.wire.bounds import bounds_of
-from issuance.wire.kafka import Credentials, our_credentials
+from issuance.wire.kafka import Credentials, librdkafka_options, our_credentials
 from issuance.wire.pauses import paused_partners
 from issuance.wire.relay import unsent_count
 
@@ -35,7 +35,7 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 BOMB = 20 * 1024 * 1024
 BOMBS = 2000
 """Messages to a batch that unpacks to more than may be."""
-PATIENCE = 120.0
+PATIENCE = 180.0
 FAMILIES = ("production", "mail", "collection", "activation", "statements", "holder-events", "cohort-submissions")
 
 
@@ -105,11 +105,7 @@ class Run:
             user: Credentials = credentials_of(settings, partner) if partner else our_credentials(settings)
             self._producers[known] = Producer(
                 {
-                    "bootstrap.servers": user.bootstrap_servers,
-                    "security.protocol": user.security_protocol,
-                    "sasl.mechanism": user.sasl_mechanism,
-                    "sasl.username": user.user,
-                    "sasl.password": user.password,
+                    **librdkafka_options(user),
                     "compression.type": codec,
                     "message.max.bytes": 2 * BOMB,
                     "linger.ms": 20,

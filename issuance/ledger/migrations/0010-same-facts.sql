@@ -1,4 +1,3 @@
--- Facts that corrections are about, looked up by their indexes.
 -- depends: 0009-doors
 -- The facts that a correction is compared with are looked up by their indexes: a predicate over two entries of the
 -- journal, an OR in it, was answered by reading the whole journal each day.
