@@ -2,6 +2,6 @@
 message and no rule.
 
 Writes alone: audit, business_clock.
-Called by: airflow, breaks, commands, conformance, demo, dispatch, intake, membership, passes, proof, reconcile,
-    retention, stack, tracking, vault, wire.
+Called by: airflow, breaks, commands, conformance, dags, demo, desk, dispatch, intake, membership, passes, proof,
+reconcile, retention, stack, tracking, users, vault, wire.
 """

@@ -10,6 +10,9 @@ from typing import Any
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
 
+PIPELINE = "pipeline"
+"""The user that is the pipeline itself."""
+
 
 def require_note(note: str) -> None:
     """Require the note that explains an act.

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from yoyo import get_backend, read_migrations
 
 from issuance.clock import day_of, end_of
 from issuance.errors import Retryable, Unavailable
+from issuance.ledger.roles import grant_roles
 
 Connection = psycopg.Connection[TupleRow]
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -47,18 +49,39 @@ def _pool(database_url: str, process: int) -> ConnectionPool[Connection]:
         database_url,
         kwargs={"options": "-c timezone=UTC"},
         min_size=0,
-        max_size=8,
+        max_size=24,
         timeout=5,
         check=ConnectionPool.check_connection,
         open=True,
     )
 
 
+_joined: ContextVar[Connection | None] = ContextVar("joined", default=None)
+
+
 @contextmanager
 def transaction(database_url: str) -> Iterator[Connection]:
-    """One transaction on a connection of its own; lost connections and deadlocks are Retryable."""
+    """One transaction on a connection of its own; lost connections and deadlocks are Retryable.
+
+    Within `joining`, a savepoint of that transaction.
+    """
+    outer = _joined.get()
+    if outer is not None:
+        with outer.transaction():
+            yield outer
+        return
     with retryable(), _pool(database_url, os.getpid()).connection() as connection:
         yield connection
+
+
+@contextmanager
+def joining(connection: Connection) -> Iterator[None]:
+    """Whatever calls `transaction` inside takes part in this one: an act and its answer stand or fall together."""
+    token = _joined.set(connection)
+    try:
+        yield
+    finally:
+        _joined.reset(token)
 
 
 @contextmanager
@@ -73,13 +96,15 @@ def retryable() -> Iterator[None]:
 
 
 def migrate(database_url: str) -> int:
-    """Apply pending migrations to the ledger; returns how many."""
+    """Apply pending migrations to the ledger as its owner, and grant its roles; returns how many."""
     logging.getLogger("yoyo.migrations").setLevel(logging.WARNING)
     backend = get_backend(database_url.replace("postgresql://", "postgresql+psycopg://", 1))
     with backend.lock():
         waiting = backend.to_apply(read_migrations(str(MIGRATIONS)))
         backend.apply_migrations(waiting)
     backend.connection.close()
+    with connect(database_url) as connection:
+        grant_roles(connection)
     return len(waiting)
 
 

@@ -74,20 +74,21 @@ def show_cohort(connection: Connection, cohort_id: str) -> dict[str, Any]:
         ),
         "submissions": rows_of(
             connection,
-            "SELECT number AS submission, lower(state) AS state, declared, submitted_by, refusal"
-            f" FROM submission WHERE {of} ORDER BY number",
+            "SELECT number AS submission, lower(state) AS state, declared, user_name(submitted_by) AS submitted_by,"
+            f" refusal FROM submission WHERE {of} ORDER BY number",
             (cohort_id,),
         ),
         "withdrawal": rows_of(connection, f"SELECT withdrawal FROM cohort WHERE {of}", (cohort_id,))[0]["withdrawal"],
         "changes": rows_of(
             connection,
-            'SELECT business_day, "user", act, details FROM audit WHERE subject = %s'
+            'SELECT business_day, user_name("user") AS "user", act, details FROM audit WHERE subject = %s'
             " AND act IN ('postpone', 'withdraw') ORDER BY number",
             (cohort_id,),
         ),
         "waves": rows_of(
             connection,
-            "SELECT w.wave, w.planned_by, w.planned_on, w.plastics, w.forecast, w.refused, r.released_by, r.released_on"
+            "SELECT w.wave, user_name(w.planned_by) AS planned_by, w.planned_on, w.plastics, w.forecast, w.refused,"
+            " user_name(r.released_by) AS released_by, r.released_on"
             f" FROM wave w LEFT JOIN release r USING (cohort_no, wave) WHERE w.{of} ORDER BY wave",
             (cohort_id,),
         ),
@@ -160,13 +161,13 @@ def find_cards(connection: Connection, words: str) -> list[dict[str, Any]]:
     """Cards by an application id, a tracking number, a hand-over id, a job id, or a plastic's serial number."""
     return rows_of(
         connection,
-        "SELECT card_ref, cohort_id, application_id, card.state, since, bank, due_on FROM card"
+        "SELECT card_ref, cohort_id, city, application_id, card.state, since, bank, due_on FROM card"
         " JOIN cohort USING (cohort_no) WHERE application_id = %(w)s"
         " OR card_ref IN (SELECT card_ref FROM plastic_in_consignment WHERE consignment_id IN ("
         " SELECT hand_over_id(partner, %(w)s) FROM partner_state UNION SELECT mail_item_id(partner, %(w)s)"
         " FROM partner_state)"
         " UNION SELECT card_ref FROM job_item WHERE job_id = %(w)s"
-        " UNION SELECT card_ref FROM plastic WHERE mark_content(made) ->> 'serial' = %(w)s) ORDER BY 2, 3",
+        " UNION SELECT card_ref FROM plastic WHERE mark_content(made) ->> 'serial' = %(w)s) ORDER BY 2, 4",
         {"w": words},
     )
 
