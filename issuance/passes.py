@@ -27,6 +27,7 @@ from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.notices import send_notices
 from issuance.tracking.requests import watch_requests
 from issuance.tracking.snapshot import city_values
+from issuance.tracking.told import act_told
 from issuance.wire.faults import clear_faults, note_fault, standing
 from issuance.wire.isolation import where
 
@@ -51,7 +52,13 @@ def _watch(name: str, look: Callable[[Connection, City, date], int]) -> Watch:
     return Watch(name, run)
 
 
+def _act_told(settings: Settings, city: City) -> int:
+    with transaction(settings.database_url) as connection:
+        return act_told(connection, settings, city)
+
+
 WATCHES = (
+    Watch("told", _act_told),
     Watch("decide", lambda settings, city: decide(settings)),
     _watch("remakes", lambda connection, city, day: plan_remakes(connection, day)),
     _watch("gaps", lambda connection, city, day: watch_gaps(connection, day)),

@@ -3,5 +3,5 @@ person decides.
 
 Writes alone: break, break_event.
 Makes for one transaction: found_break.
-Called by: airflow, commands, conformance, demo, dispatch, docpages, passes, reconcile, retention, tracking.
+Called by: airflow, commands, conformance, demo, desk, dispatch, docpages, passes, reconcile, retention, tracking.
 """

@@ -37,7 +37,8 @@ class Wanted:
 
 
 BREAKS = """
-SELECT break_id, cohort_id, kind, reference, card_ref, attempt, expected, actual, opened_on, b.closed_on, b.closed_by,
+SELECT break_id, cohort_id, city, kind, reference, card_ref, attempt, expected, actual, opened_on, b.closed_on,
+       user_name(b.closed_by) AS closed_by,
        owner, note, answers_for, function
 FROM break b LEFT JOIN cohort USING (cohort_no)
 """
@@ -89,7 +90,7 @@ def history_of(connection: Connection, break_id: str) -> list[dict[str, Any]]:
     """A break's history, in order: changes by evidence and by people."""
     return rows_of(
         connection,
-        "SELECT business_day, event, done_by, expected, actual, note FROM break_event WHERE break_id::text = %s"
-        " ORDER BY event_no",
+        "SELECT business_day, event, user_name(done_by) AS done_by, expected, actual, note FROM break_event"
+        " WHERE break_id::text = %s ORDER BY event_no",
         (break_id,),
     )

@@ -122,6 +122,11 @@ class Policy(_Entry):
         title="退休人员金融功能几日未激活即提醒 / days until a retiree's inactive finance puts the pension at risk"
     )
     temporary_loss_days: Days = Field(title="临时挂失有效期 / days until a temporary loss report lapses")
+    told_hours: int = Field(
+        ge=0,
+        le=720,
+        title="登记的死亡、撤回几小时后生效，除非第二人确认 / hours until a told death acts",
+    )
     old_card_stop: dict[int, date] = Field(title="旧卡停用日（代次） / last day of old cards by generation")
     retirement_ages: dict[Sex, RetirementAges] = Field(title="退休年龄：最早、法定 / retirement ages")
     transit_days: TransitDays = Field(title="邮寄天数：本市、外地 / days in the mail")

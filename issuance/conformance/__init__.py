@@ -4,7 +4,7 @@ It judges the client only by what it does: messages on its topics, facts in the 
 partner by hand (a bundle of plastics, a letter, a holder at the counter) is put as a slip into the partner's box
 (`box`); what other partners would report, the kit reports with their own credentials (`roles`).
 
-Writes with others: card, changed_card, cohort, job, partner_key, release, wave.
+Writes with others: card, changed_card, cohort, job, partner_key, wave.
 Makes for one transaction: planned.
-Called by: commands, docpages.
+Called by: desk, docpages.
 """

@@ -20,7 +20,8 @@ from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.release import release_wave
 from issuance.errors import Broken
 from issuance.intake.in_process import is_registered, take_in_whole
-from issuance.intake.submit import Package, submit_package
+from issuance.intake.package import Package
+from issuance.intake.submit import submit_package
 from issuance.ledger.connection import Connection, transaction
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
@@ -121,13 +122,8 @@ def release(settings: Settings, check: Check, wishes: Sequence[Wish]) -> None:
     """Plan the wishes into their jobs and release them; what is refused or spoiled is not re-made."""
     with transaction(settings.database_url) as connection:
         _plan(connection, check, wishes)
-    release_wave(settings, check.cohort_id, 1, RELEASER)
+    release_wave(settings, check.cohort_id, 1, RELEASER, remake_ratio=0)
     with transaction(settings.database_url) as connection:
-        connection.execute(
-            "UPDATE release SET remakes_allowed = 0 FROM cohort WHERE cohort.cohort_no = release.cohort_no"
-            " AND cohort_id = %s",
-            (check.cohort_id,),
-        )
         connection.execute("UPDATE cohort SET state = 'DISPATCHED' WHERE cohort_id = %s", (check.cohort_id,))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,7 +24,7 @@ from issuance.errors import Refused
 from issuance.ledger.audit import audit
 from issuance.ledger.checks import CHECKS
 from issuance.ledger.connection import Connection, business_day, transaction
-from issuance.settings import STACK_DIR, Settings
+from issuance.settings import Settings
 from issuance.waiting import wait_for
 from issuance.wire.codec import Codec
 from issuance.wire.pauses import paused_partners
@@ -61,7 +60,6 @@ class Options:
     also: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     """Names of cases; none: all."""
-    box: Path | None = None
     on_this_ledger: bool = False
 
 
@@ -71,9 +69,16 @@ def cases_of(kind: str) -> list[Case]:
 
 
 def check_partner(
-    settings: Settings, partner_id: str, user: str, options: Options, tell: Callable[[Result], None] = lambda _: None
+    settings: Settings,
+    partner_id: str,
+    user: str,
+    options: Options,
+    box: Box,
+    tell: Callable[[Result], None] = lambda _: None,
 ) -> tuple[Check, list[Result]]:
     """Check one partner's client; returns the check and what came of each case.
+
+    What is delivered by hand goes into the box, each result to `tell` as it comes.
 
     Raises:
         Refused: no such partner or case, the ledger is not a local one, its clock is stepped, the partner is paused.
@@ -84,7 +89,7 @@ def check_partner(
     cases = _chosen(partner.kind, options.only)
     check = _begin(settings, registry, partner, user, options)
     try:
-        with _bench(settings, registry, partner, check, options) as bench:
+        with _bench(settings, registry, partner, check, options, box) as bench:
             PLAYS[partner.kind].prepare(bench)
             results = []
             for case in cases:
@@ -161,12 +166,13 @@ def _bank_and_factory(registry: Registry, partner: Partner) -> tuple[str, str]:
 
 
 @contextmanager
-def _bench(settings: Settings, registry: Registry, partner: Partner, check: Check, options: Options) -> Iterator[Bench]:
+def _bench(
+    settings: Settings, registry: Registry, partner: Partner, check: Check, options: Options, box: Box
+) -> Iterator[Bench]:
     """The bench with its cohort released and nothing sent yet."""
     wishes = PLAYS[partner.kind].wishes
     codec = Codec(settings.schema_registry_url)
     watch = Watch(settings, codec, partner)
-    box = Box(options.box or STACK_DIR / "box" / partner.id)
     fields: dict[str, Any] = {
         "settings": settings, "registry": registry, "partner": partner, "check": check, "wishes": wishes,
         "watch": watch, "codec": codec, "box": box, "patience": options.patience, "also": frozenset(options.also),

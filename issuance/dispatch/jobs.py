@@ -53,7 +53,7 @@ WHERE p.job_id = j.job_id
 """What became of a job's plastics (of one job j); columns in the order of their life cycle."""
 
 LIST = f"""
-SELECT j.job_id, j.factory, j.bank, j.wave, j.card_count, j.due_on, j.start_on,
+SELECT j.job_id, c.city, j.factory, j.bank, j.wave, j.card_count, j.due_on, j.start_on,
        CASE {" ".join(f"WHEN {state.when} THEN '{state.name}'" for state in JOB_STATES)} END AS state,
        s.resent, n.accepted, n.refused, n.made, n.spoiled, n.handed_over
 FROM job j JOIN cohort c USING (cohort_no) LEFT JOIN sealed_job s USING (job_id)

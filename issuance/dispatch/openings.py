@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from issuance.city.city import Cities, load_cities
+from issuance.dispatch.wanted import want_wave
+from issuance.ledger.audit import PIPELINE
 from issuance.ledger.checks import CHECKS
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
@@ -57,6 +59,7 @@ def next_waves(connection: Connection, cohort_id: str | None = None) -> list[Nex
 def due_dispatches(settings: Settings) -> list[dict[str, object]]:
     """A run for every accepted cohort that has opened and has a wave to plan; run id = cohort.wave.
 
+    The row of a wave that nobody wanted yet is written first, as wanted by the pipeline: a run plans nothing without.
     A plan that waits for its release is named again (its run exists already, or was lost with Airflow's database);
     until it is released nothing more is planned by itself, and after a refusal only by hand. A wave after the first
     is planned when what is released is nearly used up.
@@ -69,6 +72,8 @@ def due_dispatches(settings: Settings) -> list[dict[str, object]]:
             for one in next_waves(connection)
             if one.opens_on <= day and not one.cohort_id.startswith(CHECKS) and _is_due(connection, cities, one)
         ]
+        for one in due:
+            want_wave(connection, one.cohort_id, one.wave, PIPELINE)
     return [
         {"trigger_run_id": f"{one.cohort_id}.{one.wave}", "conf": {"cohort_id": one.cohort_id, "wave": one.wave}}
         for one in due

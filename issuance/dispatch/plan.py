@@ -15,6 +15,7 @@ from issuance.dispatch.demands import Assumptions, cohorts_ahead, factories_of, 
 from issuance.dispatch.forecast import wave_forecast
 from issuance.dispatch.openings import NextWave, next_waves
 from issuance.dispatch.schedule import Lot, schedule
+from issuance.dispatch.wanted import SUBMITTERS, wanted_by
 from issuance.dispatch.waves import Allotment, allot, job_starts, take_wave
 from issuance.errors import Refused, unknown_cohort
 from issuance.ledger.audit import audit
@@ -34,8 +35,8 @@ class Wave:
     forecast: dict[str, Any]
 
 
-def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave | None:
-    """Plan what waits, earliest due date first, as much as a wave holds; None when nothing waits.
+def plan_wave(settings: Settings, cohort_id: str, wave: int) -> Wave | None:
+    """Plan what waits, earliest due date first, as much as the wave holds; None when nothing waits, and its row goes.
 
     If no card waits, the re-makes that no release covers make up a wave, which a second person releases.
 
@@ -43,15 +44,22 @@ def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave 
     Planning the same wave again returns the existing one. Locks the cohort and its waiting cards.
 
     Raises:
-        Refused: no such cohort, or it has not opened yet.
+        Refused: NO_PLAN, nobody wanted this wave; no such cohort, or it has not opened yet.
     """
     cities = load_cities(settings)
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
         next_wave = _require_open(connection, cohort_id)
+        user = wanted_by(connection, cohort_id, wave)
         planned = _read_wave(connection, cohort_id, next_wave.cohort_no, wave)
-        if planned or not (next_wave.cards_wait or next_wave.remakes_wait):
+        if planned:
             return planned
+        if not (next_wave.cards_wait or next_wave.remakes_wait):
+            connection.execute(
+                "DELETE FROM wave WHERE (cohort_no, wave) = (%s, %s) AND planned_on IS NULL",
+                (next_wave.cohort_no, wave),
+            )
+            return None
         day = business_day(connection)
         policy = cities[next_wave.city].policy
         if next_wave.cards_wait:
@@ -61,18 +69,18 @@ def plan_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave 
             )
             mine = _lots_of(connection, cities, next_wave, day)
             lots = take_wave(mine, factories_of(cities.partners, Assumptions()), policy.wave_days)
-            _write_wave(connection, next_wave, wave, (user, day), lots, sum(lot.cards for lot in mine), policy)
+            _write_wave(connection, next_wave, wave, day, lots, sum(lot.cards for lot in mine), policy)
         else:
-            _write_remake_wave(connection, next_wave, wave, (user, day), policy)
+            _write_remake_wave(connection, next_wave, wave, day, policy)
         plan = _read_wave(connection, cohort_id, next_wave.cohort_no, wave)
         audit(connection, user, "plan", f"{cohort_id}.{wave}", day, {"plastics": plan.plastics if plan else 0})
         tell_cohort(connection, cohort_id, "PLANNED", day, wave=wave)
         return plan
 
 
-def plan_factories(settings: Settings, cohort_id: str, wave: int, user: str) -> list[str]:
+def plan_factories(settings: Settings, cohort_id: str, wave: int) -> list[str]:
     """Plan a wave and name the factories that have jobs in it."""
-    plan_wave(settings, cohort_id, wave, user)
+    plan_wave(settings, cohort_id, wave)
     with transaction(settings.database_url) as connection:
         rows = connection.execute(
             "SELECT DISTINCT factory FROM job JOIN cohort USING (cohort_no)"
@@ -171,29 +179,26 @@ def _write_wave(
     connection: Connection,
     next_wave: NextWave,
     wave: int,
-    decided: tuple[str, date],
+    day: date,
     lots: Sequence[Lot],
     waiting: int,
     policy: Policy,
 ) -> None:
-    user, day = decided
     _group(connection, next_wave, wave, allot(lots), policy)
     starts = job_starts(lots, f"{next_wave.cohort_id}.{wave}", policy.job_size, day)
-    _insert_wave(connection, next_wave, wave, (user, day), wave_forecast(lots, len(starts), waiting))
+    _fill_wave(connection, next_wave, wave, day, wave_forecast(lots, len(starts), waiting))
     write_jobs(connection, starts, remake=False)
     write_plastics(connection)
     connection.execute("ANALYZE plastic, job_item, job")
 
 
-def _insert_wave(
-    connection: Connection, next_wave: NextWave, wave: int, decided: tuple[str, date], forecast: dict[str, Any]
-) -> None:
-    user, day = decided
+def _fill_wave(connection: Connection, next_wave: NextWave, wave: int, day: date, forecast: dict[str, Any]) -> None:
+    """Write what was planned into the wave's row; who submitted meanwhile may not release it either."""
     connection.execute(
-        "INSERT INTO wave (cohort_no, wave, planned_by, submitters, planned_on, plastics, forecast)"
-        " SELECT %s, %s, %s, array_agg(DISTINCT submitted_by ORDER BY submitted_by), %s,"
-        " (SELECT count(*) FROM planned), %s FROM submission WHERE cohort_no = %s",
-        (next_wave.cohort_no, wave, user, day, json.dumps(forecast), next_wave.cohort_no),
+        "UPDATE wave SET planned_on = %s, plastics = (SELECT count(*) FROM planned), forecast = %s,"
+        f" submitters = ({SUBMITTERS}) FROM cohort c WHERE c.cohort_no = wave.cohort_no"
+        " AND (wave.cohort_no, wave) = (%s, %s)",
+        (day, json.dumps(forecast), next_wave.cohort_no, wave),
     )
 
 
@@ -210,16 +215,14 @@ FROM (SELECT p.card_ref, p.attempt, c.cohort_no, p.bank, p.factory, c.due_on,
 """The re-makes of a cohort that have no job, in jobs of one bank and factory."""
 
 
-def _write_remake_wave(
-    connection: Connection, next_wave: NextWave, wave: int, decided: tuple[str, date], policy: Policy
-) -> None:
+def _write_remake_wave(connection: Connection, next_wave: NextWave, wave: int, day: date, policy: Policy) -> None:
     connection.execute(
         REMAKES,
         {"wave": wave, "size": policy.job_size, "cohort": next_wave.cohort_id, "no": next_wave.cohort_no},
     )
     jobs = connection.execute("SELECT DISTINCT job_id FROM planned").fetchall()
-    _insert_wave(connection, next_wave, wave, decided, {"jobs": len(jobs)})
-    write_jobs(connection, {job_id: decided[1] for (job_id,) in jobs}, remake=False)
+    _fill_wave(connection, next_wave, wave, day, {"jobs": len(jobs)})
+    write_jobs(connection, {job_id: day for (job_id,) in jobs}, remake=False)
     connection.execute(
         "UPDATE plastic p SET job_id = planned.job_id FROM planned"
         " WHERE (p.card_ref, p.attempt) = (planned.card_ref, planned.attempt)"
@@ -260,7 +263,7 @@ def write_jobs(connection: Connection, starts: dict[str, date], *, remake: bool)
 def _read_wave(connection: Connection, cohort_id: str, cohort_no: int, wave: int) -> Wave | None:
     row = connection.execute(
         "SELECT (SELECT count(*) FROM job j WHERE (j.cohort_no, j.wave) = (w.cohort_no, w.wave)), plastics, forecast"
-        " FROM wave w WHERE cohort_no = %s AND wave = %s",
+        " FROM wave w WHERE cohort_no = %s AND wave = %s AND planned_on IS NOT NULL",
         (cohort_no, wave),
     ).fetchone()
     return Wave(cohort_id, wave, *row) if row else None

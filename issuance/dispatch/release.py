@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -17,26 +17,22 @@ from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
 from issuance.wire.news import tell_cohort
 
+WaveState = Literal["absent", "wanted", "waiting", "released", "refused"]
 
-def wave_state(settings: Settings, cohort_id: str, wave: int) -> Literal["absent", "waiting", "released", "refused"]:
-    """The state of a wave: not planned, waiting for a release, released, or refused."""
+
+def wave_state(settings: Settings, cohort_id: str, wave: int) -> WaveState:
+    """The state of a wave: nobody wants it, wanted and not planned yet, waiting for a release, released, or refused."""
     with transaction(settings.database_url) as connection:
         row = connection.execute(
-            "SELECT r.wave IS NOT NULL, w.refused IS NOT NULL FROM wave w JOIN cohort USING (cohort_no)"
-            " LEFT JOIN release r USING (cohort_no, wave) WHERE cohort_id = %s AND wave = %s",
+            "SELECT r.wave IS NOT NULL, w.refused IS NOT NULL, w.planned_on IS NOT NULL FROM wave w"
+            " JOIN cohort USING (cohort_no) LEFT JOIN release r USING (cohort_no, wave)"
+            " WHERE cohort_id = %s AND wave = %s",
             (cohort_id, wave),
         ).fetchone()
     if row is None:
         return "absent"
-    released, refused = row
-    return "released" if released else "refused" if refused else "waiting"
-
-
-def may_not_release(settings: Settings, cohort_id: str, wave: int) -> list[str]:
-    """Who submitted or planned the wave, and so may not release it."""
-    with transaction(settings.database_url) as connection:
-        (barred,) = _wave(connection, "submitters || planned_by", cohort_id, wave)
-    return sorted(set(barred))
+    released, refused, planned = row
+    return "released" if released else "refused" if refused else "waiting" if planned else "wanted"
 
 
 def _wave(connection: Connection, columns: str, cohort_id: str, wave: int, lock: str = "") -> Any:
@@ -54,37 +50,48 @@ def _wave(connection: Connection, columns: str, cohort_id: str, wave: int, lock:
     return row
 
 
-def release_wave(settings: Settings, cohort_id: str, wave: int, user: str) -> None:
+def release_wave(settings: Settings, cohort_id: str, wave: int, user: str, remake_ratio: float | None = None) -> None:
     """Write the release row; the ledger's CHECK refuses the submitter and the planner. Idempotent.
 
+    It covers re-makes of the wave's plastics up to the policy's ratio, or the given one.
+
     Raises:
-        Refused: no such wave, it was refused, or the same person submitted or planned it.
+        Refused: no such wave, it is not planned yet or was refused, or the same person submitted or planned it.
     """
     with transaction(settings.database_url) as connection:
-        columns = "cohort_no, city, planned_by, submitters, plastics, refused"
-        cohort_no, city, planned_by, submitters, plastics, refused = _wave(
+        columns = "cohort_no, city, planned_by, submitters, plastics, refused, planned_on"
+        cohort_no, city, planned_by, submitters, plastics, refused, planned_on = _wave(
             connection, columns, cohort_id, wave, "FOR UPDATE OF wave"
         )
-        if refused:
-            raise Refused("WAVE_UNKNOWN", f"没有可放行的计划。 / wave {wave} of {cohort_id} awaits no release.")
-        day = business_day(connection)
-        remakes = math.ceil(plastics * load_city(settings, city).policy.remake_ratio)
-        try:
-            done = connection.execute(
-                "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on,"
-                " remakes_allowed)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (cohort_no, wave, planned_by, submitters, user, day, remakes),
-            )
-        except psycopg.errors.CheckViolation as error:
+        if refused or not planned_on:
             raise Refused(
-                "SAME_PERSON",
-                f"{user} 已提交或编制该计划，须由他人放行。"
-                f" / {user} submitted or planned this wave; another person must release it.",
-            ) from error
-        if done.rowcount:
+                "NOTHING_TO_RELEASE",
+                f"第 {wave} 制卡批{'已被拒绝' if refused else '尚未编制完成'}，没有可放行的计划。"
+                f" / wave {wave} of {cohort_id} {'was refused' if refused else 'is not planned yet'}.",
+            )
+        day = business_day(connection)
+        ratio = load_city(settings, city).policy.remake_ratio if remake_ratio is None else remake_ratio
+        values = (cohort_no, wave, planned_by, submitters, user, day, math.ceil(plastics * ratio))
+        if _insert_release(connection, values):
             audit(connection, user, "release", f"{cohort_id}.{wave}", day, {"plastics": plastics})
             tell_cohort(connection, cohort_id, "RELEASED", day, wave=wave)
+
+
+def _insert_release(connection: Connection, values: Sequence[Any]) -> bool:
+    """Write the row; False if the wave is released already."""
+    try:
+        with connection.transaction():
+            done = connection.execute(
+                "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on,"
+                " remakes_allowed) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                values,
+            )
+    except psycopg.errors.CheckViolation as error:
+        raise Refused(
+            "SAME_PERSON",
+            "您已提交或编制该计划，须由他人放行。 / you submitted or planned this wave; another person releases it.",
+        ) from error
+    return bool(done.rowcount)
 
 
 def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason: str) -> None:
@@ -138,15 +145,15 @@ def describe_wave(settings: Settings, cohort_id: str, wave: int) -> str:
         Refused: there is no such wave.
     """
     with transaction(settings.database_url) as connection:
-        row = _wave(connection, "plastics, forecast, planned_by, planned_on", cohort_id, wave)
+        row = _wave(connection, "plastics, forecast, user_name(planned_by), planned_on", cohort_id, wave)
     return "\n\n".join(_describe(cohort_id, wave, *row))
 
 
 def _describe(
-    cohort_id: str, wave: int, plastics: int, forecast: dict[str, Any], planned_by: str, planned_on: date
+    cohort_id: str, wave: int, plastics: int, forecast: dict[str, Any], planned_by: str, planned_on: date | None
 ) -> Iterator[str]:
     jobs, late, left = (int(forecast.get(name, 0)) for name in ("jobs", "late_cards", "left"))
-    planned = f"{planned_by} 于 {planned_on} 编制 / planned by {planned_by} on {planned_on}"
+    planned = f"{planned_by} 于 {planned_on or '–'} 编制 / planned by {planned_by} on {planned_on or '–'}"
     yield f"批次 {cohort_id} 第 {wave} 制卡批，{planned}"
     yield f"**{plastics:,}** 张卡，{jobs} 个制卡任务 / {plastics:,} plastics in {jobs} jobs"
     if forecast.get("reassigned"):

@@ -16,7 +16,7 @@ from issuance.dispatch.packs import encode_packs, pack_of
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.overlays import HOLDS, overlays
-from issuance.ledger.queries import city_of
+from issuance.ledger.queries import city_of, one
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import SealingKey, header_of, seal_to
@@ -244,12 +244,18 @@ class Sealer:
 
 
 def finish_dispatch(settings: Settings, cohort_id: str, wave: int) -> None:
-    """Mark the wave as dispatched."""
+    """Mark the wave as dispatched, on the day on which its last job was sealed: run again later, it says the same."""
     with transaction(settings.database_url) as connection:
         connection.execute(
             "UPDATE cohort SET state = 'DISPATCHED' WHERE cohort_id = %s AND state = 'ACCEPTED'", (cohort_id,)
         )
-        tell_cohort(connection, cohort_id, "DISPATCHED", business_day(connection), wave=wave)
+        (sealed_on,) = one(
+            connection,
+            "SELECT max(sealed_on) FROM sealed_job JOIN job j USING (job_id) JOIN cohort c ON c.cohort_no = j.cohort_no"
+            " WHERE cohort_id = %s AND j.wave = %s AND NOT remake",
+            (cohort_id, wave),
+        )
+        tell_cohort(connection, cohort_id, "DISPATCHED", sealed_on or business_day(connection), wave=wave)
 
 
 def order_message(job: Job, file: SealedFile, again: int = 0) -> Outgoing:

@@ -3,5 +3,5 @@
 Writes alone: part.
 Writes with others: acceptance, card, changed_card, cohort, holder_event, row_outcome, submission, tally.
 Makes for one transaction: earlier.
-Called by: commands, conformance, consumers, dags, demo, docpages, producers, retention, tracking.
+Called by: conformance, consumers, dags, demo, desk, docpages, producers, retention, tracking.
 """

@@ -7,7 +7,6 @@ once, and again when it is decided, because another correction may have come in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +17,7 @@ from issuance.intake.identifiers import matches
 from issuance.intake.refusals import refuse
 from issuance.intake.session import Intake
 from issuance.intake.set_rules import FINAL, SET_RULES
+from issuance.intake.sources import Named
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import one
 
@@ -42,7 +42,7 @@ FROM named n LEFT JOIN LATERAL (
 """For each named line: why it may not be corrected, NULL if it may. The caller provides `named` (of_file, of_line)."""
 
 
-def lines_named(frame: pd.DataFrame, path: Path) -> list[tuple[str, int]]:
+def lines_named(frame: pd.DataFrame, file: Named) -> list[tuple[str, int]]:
     """The (file, line) that each row of a correction names.
 
     Raises:
@@ -51,7 +51,7 @@ def lines_named(frame: pd.DataFrame, path: Path) -> list[tuple[str, int]]:
     readable = matches(frame["of_line"], "[1-9][0-9]{0,8}") & (frame["of_file"] != "").to_numpy()
     wrong = frame["line"][~readable].tolist()[:LISTED]
     if wrong:
-        refuse("LINES_UNREADABLE", path, ", ".join(f"line {line}" for line in wrong), lines=wrong)
+        refuse("LINES_UNREADABLE", file, ", ".join(f"line {line}" for line in wrong), lines=wrong)
     return list(zip(frame["of_file"], frame["of_line"].astype(int), strict=True))
 
 

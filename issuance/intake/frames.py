@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from issuance.intake.columns import ALWAYS, HEADERS, LABELS, NAMES
 from issuance.intake.identifiers import TEXT
 from issuance.intake.refusals import refuse
+from issuance.intake.sources import Named
 
 AMENDS = {"file": "of_file", "文件": "of_file", "line": "of_line", "行号": "of_line"}
 """Header of a correction that says which line it corrects: its column in the frame."""
@@ -40,7 +40,7 @@ def fuse(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(values, DEFUSED, r"\1")
 
 
-def columns_of(header: Sequence[str], path: Path, amends: bool = False) -> list[str]:
+def columns_of(header: Sequence[str], file: Named, amends: bool = False) -> list[str]:
     """The column of each header cell, English or Chinese, in any letter case and width; '' for an ignored one.
 
     A correction (`amends`) has the columns of_file and of_line too.
@@ -52,15 +52,15 @@ def columns_of(header: Sequence[str], path: Path, amends: bool = False) -> list[
     known = HEADERS | (AMENDS | IGNORED if amends else {})
     unknown = [cell or f"#{position}" for position, cell in enumerate(cells, 1) if cell.lower() not in known]
     if len(unknown) == len(cells):
-        refuse("HEADER_MISSING", path)  # and quote nothing: the first line may be a person's row
+        refuse("HEADER_MISSING", file)  # and quote nothing: the first line may be a person's row
     if unknown and {cell.lower() for cell in unknown} <= set(AMENDS | IGNORED):
-        refuse("CORRECTION_COLUMNS", path, ", ".join(unknown), columns=unknown)
+        refuse("CORRECTION_COLUMNS", file, ", ".join(unknown), columns=unknown)
     if unknown:
-        refuse("COLUMNS_UNKNOWN", path, ", ".join(cell[:40] for cell in unknown[:LISTED]), columns=unknown[:LISTED])
+        refuse("COLUMNS_UNKNOWN", file, ", ".join(cell[:40] for cell in unknown[:LISTED]), columns=unknown[:LISTED])
     names = [known[cell.lower()] for cell in cells]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
-        refuse("COLUMNS_REPEATED", path, ", ".join(repeated), columns=repeated)
+        refuse("COLUMNS_REPEATED", file, ", ".join(repeated), columns=repeated)
     missing = [name for name in ALWAYS if name not in names]
     named = [f"{name} {LABELS[name]}" for name in missing]
     for name, column in (("file", "of_file"), ("line", "of_line")):
@@ -68,7 +68,7 @@ def columns_of(header: Sequence[str], path: Path, amends: bool = False) -> list[
             missing.append(name)
             named.append(name)
     if missing:
-        refuse("COLUMNS_MISSING", path, ", ".join(named), columns=missing)
+        refuse("COLUMNS_MISSING", file, ", ".join(named), columns=missing)
     return names
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from issuance.intake.sources import Source
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.wire.bounds import most_bytes
@@ -71,10 +71,9 @@ def line_ranges(lines: Sequence[int] | np.ndarray[Any, Any]) -> str:
     return "{" + ",".join(f"[{run[0]},{run[-1] + 1})" for run in runs) + "}"
 
 
-def package_hash(files: Sequence[Path], manifest: dict[str, Any]) -> str:
+def package_hash(files: Sequence[Source], manifest: dict[str, Any]) -> str:
     """SHA-256 of a package: its manifest fields, and each file's name and bytes in the order given."""
     digest = hashlib.sha256(repr(sorted(manifest.items())).encode())
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+    for file in files:
+        digest.update(f"{file.name}:{file.sha256}".encode())
     return digest.hexdigest()

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
@@ -18,6 +17,7 @@ import pandas as pd
 from issuance.errors import Broken, Refused
 from issuance.intake.identifiers import plain
 from issuance.intake.photos import MAX_BYTES, judge_photo
+from issuance.intake.sources import Named, NameOutside, Photos, Source
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from issuance.vault.photos import photo_key
@@ -31,7 +31,7 @@ THREADS = 8
 class Photo:
     """A photo that a row names: the file, and the SHA-256 that the row says it has."""
 
-    path: Path
+    source: Source
     sha256: str
 
 
@@ -59,7 +59,9 @@ class PhotoStore:
         return [found.get(sha256, "") for sha256 in named]
 
     def _put(self, photo: Photo) -> None:
-        key, content = photo_key(self._cohort_id, photo.sha256), photo.path.read_bytes()
+        key = photo_key(self._cohort_id, photo.sha256)
+        with photo.source.open() as file:
+            content = file.read()
         sealed = self._keys.seal(self._cohort_id, key, content)
         if hashlib.sha256(content).hexdigest() != photo.sha256:
             self._store.put_if_absent(key, sealed)  # never overwrites the right one
@@ -77,40 +79,35 @@ class PhotoStore:
         return judge_photo(self._keys.open(self._cohort_id, key, sealed), sha256)
 
 
-def photos_named(frame: pd.DataFrame, folder: Path, file: Path) -> Iterator[Photo]:
-    """The photos of a batch of rows found in the folder; a missing one is reported when its row is validated.
+def photos_named(frame: pd.DataFrame, photos: Photos, file: Named) -> Iterator[Photo]:
+    """The photos that rows name, as far as they came along; a missing one is reported when its row is validated.
 
     Raises:
-        Refused: a name points outside the folder, or a file is too large for a photo; names the row's line.
+        Refused: a name points outside of where the photos lie, or a photo is too large; names the row's line.
     """
     named = frame[["line", "photo_ref", "photo_sha256"]][(frame["photo_ref"] != "").to_numpy()]
-    root = folder.resolve()
     for line, ref, given in named.itertuples(index=False):
         sha256 = given.strip().lower()
-        path = _below(root, ref.strip(), file, line)
-        if not path.is_file() or not SHA256.fullmatch(sha256):
+        source = _find(photos, ref.strip(), file, line)
+        if source is None or not SHA256.fullmatch(sha256):
             continue
-        if path.stat().st_size > MAX_BYTES:
+        if source.size > MAX_BYTES:
             _refuse(
                 "PHOTO_TOO_LARGE", file, line, "照片文件超过 1 MB，请重新导出为 358×441 的 JPEG。",
                 "the photo is larger than 1 MB: export it as a JPEG of 358×441.",
             )  # fmt: skip
-        yield Photo(path, sha256)
+        yield Photo(source, sha256)
 
 
-def _below(root: Path, ref: str, file: Path, line: int) -> Path:
-    """The file that a row names, symlinks resolved, if it is inside the folder."""
+def _find(photos: Photos, ref: str, file: Named, line: int) -> Source | None:
     try:
-        path = (root / ref).resolve()
-    except (OSError, ValueError, RuntimeError):
-        path = root.parent
-    if not path.is_relative_to(root):
+        return photos.find(ref)
+    except NameOutside:
         _refuse(
             "PHOTO_PATH", file, line, "照片文件名指向 photos 文件夹之外，请只填写其中的文件名。",
             "photo_ref points outside the photos folder: give the name of a file in it.",
         )  # fmt: skip
-    return path
 
 
-def _refuse(code: str, file: Path, line: int, zh: str, en: str) -> NoReturn:
+def _refuse(code: str, file: Named, line: int, zh: str, en: str) -> NoReturn:
     raise Refused(code, f"{file.name} 第 {line} 行：{zh} / {file.name} line {line}: {en}", file=file.name, line=line)

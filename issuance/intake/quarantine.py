@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -65,37 +64,30 @@ def list_quarantine(connection: Connection, cohort_id: str, everything: bool = F
     return rows
 
 
-def export_quarantine(settings: Settings, cohort_id: str, user: str, target: Path, public_pem: Path | None) -> int:
-    """Write the open rows of the user's own submissions to a new file of mode 0600; returns how many.
+def export_quarantine(
+    settings: Settings, cohort_id: str, user: str, reason: str, public_pem: bytes | None
+) -> tuple[bytes, int]:
+    """The open rows of the user's own submissions, and how many; audited before anybody sees them.
 
-    The file is CSV (UTF-8 with BOM, formulas defused), or with `public_pem` that sealed to the key (JWE).
+    CSV (UTF-8 with BOM, formulas defused), or with `public_pem` that sealed to the key (JWE).
 
     Raises:
-        Refused: unknown cohort, nothing open, the rows are another user's, the file exists, or the key is
-            not usable.
+        Refused: unknown cohort, nothing open, the rows are another user's, or the key is not usable.
     """
     key = read_sealing_key(public_pem) if public_pem else None
     store = PartStore(ObjectStore.of(settings), KeyService(settings.keys_dir), cohort_id)
     with transaction(settings.database_url) as connection:
         lines = _lines_for(connection, cohort_id, user)
-        day = business_day(connection)
-    descriptor = create_private(target)
-    try:
         content = _content(_rows(store, lines))
-        with transaction(settings.database_url) as connection:
-            details = {"rows": len(lines), "sealed_to": key.key_id if key else None}
-            audit(connection, user, "export quarantine", cohort_id, day, details)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(seal_to(key, content, cty="text/csv") if key else content)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-    return len(lines)
+        details = {"rows": len(lines), "sealed_to": key.key_id if key else None, "reason": reason}
+        audit(connection, user, "export quarantine", cohort_id, business_day(connection), details)
+    return (seal_to(key, content, cty="text/csv") if key else content), len(lines)
 
 
 def _lines_for(connection: Connection, cohort_id: str, user: str) -> list[OpenLine]:
     rows = connection.execute(
-        "SELECT s.submitted_by, p.object, r.file, r.line, r.reasons FROM cohort o JOIN submission s USING (cohort_no)"
+        "SELECT s.submitted_by, user_name(s.submitted_by), p.object, r.file, r.line, r.reasons FROM cohort o"
+        " JOIN submission s USING (cohort_no)"
         " JOIN row_outcome r ON (r.cohort_no, r.submission) = (s.cohort_no, s.number)"
         " JOIN part p ON (p.cohort_no, p.submission, p.part) = (r.cohort_no, r.submission, r.part)"
         " WHERE o.cohort_id = %(cohort_id)s AND s.state = 'ACCEPTED' AND r.outcome = 'quarantined'"
@@ -108,13 +100,13 @@ def _lines_for(connection: Connection, cohort_id: str, user: str) -> list[OpenLi
             f"批次 {cohort_id} 没有待更正的隔离行（或受理尚未结束）。"
             f" / cohort {cohort_id} has no quarantined row to correct, or intake has not ended.",
         )
-    own = [OpenLine(object_, file, line, tuple(reasons)) for by, object_, file, line, reasons in rows if by == user]
+    own = [OpenLine(object_, file, line, tuple(reasons)) for by, _, object_, file, line, reasons in rows if by == user]
     if not own:
-        submitters = ", ".join(sorted({row[0] for row in rows}))
+        submitters = ", ".join(sorted({row[1] for row in rows}))
         raise Refused(
             "NOT_YOUR_SUBMISSION",
-            f"隔离行含个人信息，只能由提交人 {submitters} 导出；当前用户是 {user}。"
-            f" / these rows contain personal data: only the submitter ({submitters}) may export them; you are {user}.",
+            f"隔离行含个人信息，只能由提交人 {submitters} 导出。"
+            f" / these rows contain personal data: only the submitter ({submitters}) may export them.",
             submitted_by=submitters,
         )
     return own
@@ -140,45 +132,19 @@ def _content(rows: Iterable[tuple[str, ...]]) -> bytes:
     return out.getvalue().encode("utf-8-sig")
 
 
-def create_private(target: Path) -> int:
-    """A new file that only its owner can read (mode 0600), as a descriptor.
-
-    Raises:
-        Refused: it exists, or cannot be written.
-    """
-    try:
-        return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise Refused(
-            "FILE_EXISTS",
-            f"{target} 已存在，请换一个文件名。 / {target} exists: choose another name.",
-            file=str(target),
-        ) from error
-    except OSError as error:
-        raise Refused(
-            "FILE_UNWRITABLE",
-            f"无法写入 {target}，请检查文件夹和权限。 / cannot write {target}: check folder and permissions.",
-            file=str(target),
-        ) from error
-
-
-def read_sealing_key(path: Path) -> SealingKey:
-    """The key of a PEM file, named after it; RSA and EC keys have one algorithm each.
+def read_sealing_key(pem: bytes) -> SealingKey:
+    """The public key of a PEM text, named after its SHA-256; RSA and EC keys have one algorithm each.
 
     Raises:
         Refused: it is not a public RSA or EC key.
     """
+    name = hashlib.sha256(pem).hexdigest()[:16]
     try:
-        pem = path.read_bytes()
         public = load_pem_public_key(pem)
-    except (OSError, ValueError, UnsupportedAlgorithm):
-        pem, public = b"", None
+    except (ValueError, UnsupportedAlgorithm):
+        public = None
     if isinstance(public, RSAPublicKey):
-        return SealingKey(path.stem, "RSA-OAEP-256", pem)
+        return SealingKey(name, "RSA-OAEP-256", pem)
     if isinstance(public, EllipticCurvePublicKey):
-        return SealingKey(path.stem, "ECDH-ES+A256KW", pem)
-    raise Refused(
-        "KEY_UNUSABLE",
-        f"{path} 不是 RSA 或 EC 公钥（PEM）。 / {path} is not a public RSA or EC key in PEM.",
-        file=str(path),
-    )
+        return SealingKey(name, "ECDH-ES+A256KW", pem)
+    raise Refused("KEY_UNUSABLE", "不是 RSA 或 EC 公钥（PEM）。 / not a public RSA or EC key in PEM.")

@@ -16,11 +16,12 @@ from issuance.intake.read_excel import COMPOUND, SUFFIXES, ZIP, read_excel
 from issuance.intake.read_parquet import PARQUET, read_parquet
 from issuance.intake.read_text import read_text
 from issuance.intake.refusals import REFUSALS, refuse
+from issuance.intake.sources import Source, source_of
 
 __all__ = ["REFUSALS", "read_rows"]
 
 
-def read_rows(path: Path, rows_per_batch: int, amends: bool = False) -> Iterator[pd.DataFrame]:
+def read_rows(file: Path | Source, rows_per_batch: int, amends: bool = False) -> Iterator[pd.DataFrame]:
     """Rows of a file in batches: the contract's columns as text ('' when empty), and `line` (int, header = 1).
 
     `line` is the physical line where a row starts; of Excel the row number; of Parquet row number + 1, so that its
@@ -30,15 +31,16 @@ def read_rows(path: Path, rows_per_batch: int, amends: bool = False) -> Iterator
     Raises:
         Refused: with a code of REFUSALS; what only a later row shows is raised after earlier batches.
     """
+    source = source_of(file)
     try:
-        with path.open("rb") as file:
-            head = file.read(8)
+        with source.open() as stream:
+            head = stream.read(8)
     except OSError:
-        refuse("FILE_UNREADABLE", path)
+        refuse("FILE_UNREADABLE", source)
     if not head:
-        refuse("FILE_EMPTY", path)
-    if head.startswith((ZIP, COMPOUND)) or path.suffix.lower() in SUFFIXES:
-        return read_excel(path, rows_per_batch, amends)
-    if head.startswith(PARQUET) or path.suffix.lower() == ".parquet":
-        return read_parquet(path, rows_per_batch, amends)
-    return read_text(path, rows_per_batch, amends)
+        refuse("FILE_EMPTY", source)
+    if head.startswith((ZIP, COMPOUND)) or source.suffix.lower() in SUFFIXES:
+        return read_excel(source, rows_per_batch, amends)
+    if head.startswith(PARQUET) or source.suffix.lower() == ".parquet":
+        return read_parquet(source, rows_per_batch, amends)
+    return read_text(source, rows_per_batch, amends)

@@ -10,15 +10,16 @@ import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 from python_calamine import CalamineWorkbook
 
+from issuance.errors import IssuanceError
 from issuance.intake.frames import LISTED, columns_of, frame_of
 from issuance.intake.refusals import refuse
+from issuance.intake.sources import Source
 
 ZIP, COMPOUND = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 SUFFIXES = (".xlsx", ".xlsm", ".xls")
@@ -33,66 +34,66 @@ CELL = re.compile(rb'<(?:\w+:)?c\s(?:[^>]*?\s)?r="([A-Z]{1,3})([0-9]{1,7})"[^>]*
 CHUNK, OVERLAP = 4 << 20, 256
 
 
-def read_excel(path: Path, rows_per_batch: int, amends: bool) -> Iterator[pd.DataFrame]:
+def read_excel(source: Source, rows_per_batch: int, amends: bool) -> Iterator[pd.DataFrame]:
     """Rows of the first sheet, as `read_rows` says; `line` is the row number that Excel shows."""
-    rows = ((line, row) for line, row in enumerate(_rows(path), 1) if any(row))
+    rows = ((line, row) for line, row in enumerate(_rows(source), 1) if any(row))
     _, header = next(rows, (0, [""]))
     if not any(header):
-        refuse("FILE_EMPTY", path)
+        refuse("FILE_EMPTY", source)
     while not header[-1]:
         header.pop()
-    names = columns_of(header, path, amends)
+    names = columns_of(header, source, amends)
     empty = True
     while batch := list(islice(rows, rows_per_batch)):
-        _check_width(batch, len(names), path)
+        _check_width(batch, len(names), source)
         empty = False
         columns = zip(names, zip(*(row[: len(names)] for _, row in batch), strict=True), strict=True)
         texts = {name: pa.array(values, pa.large_string()) for name, values in columns if name}
         yield frame_of(texts, [line for line, _ in batch])
     if empty:
-        refuse("NO_ROWS", path)
+        refuse("NO_ROWS", source)
 
 
-def _check_width(batch: list[tuple[int, list[str]]], width: int, path: Path) -> None:
+def _check_width(batch: list[tuple[int, list[str]]], width: int, source: Source) -> None:
     wrong = [line for line, row in batch if any(row[width:])][:LISTED]
     if wrong:
         named = ", ".join(f"line {line}" for line in wrong)
-        refuse("FIELD_COUNT", path, named, expected=width, lines=wrong)
+        refuse("FIELD_COUNT", source, named, expected=width, lines=wrong)
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
+def _rows(source: Source) -> Iterator[list[str]]:
     """Rows as texts; files that unpack to an unreasonable size never reach the library."""
-    with path.open("rb") as file:
+    with source.open() as file:
         head = file.read(len(COMPOUND))
     if head.startswith(ZIP):
-        _check_archive(path)
+        _check_archive(source)
     elif head != COMPOUND:
-        refuse("EXCEL_BROKEN", path)
-    elif path.stat().st_size > COMPOUND_BYTES:
-        refuse("EXCEL_TOO_LARGE", path)
+        refuse("EXCEL_BROKEN", source)
+    elif source.size > COMPOUND_BYTES:
+        refuse("EXCEL_TOO_LARGE", source)
     try:
-        with path.open("rb") as file:
+        with source.open() as file:
             for row in CalamineWorkbook.from_filelike(file).get_sheet_by_index(0).iter_rows():
                 yield [cell_text(value) for value in row]
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, IssuanceError):
         raise
     except BaseException:  # the library's own errors, and panics of the code beneath it
-        refuse("EXCEL_BROKEN", path)
+        refuse("EXCEL_BROKEN", source)
 
 
-def _check_archive(path: Path) -> None:
+def _check_archive(source: Source) -> None:
     """Check every part of a workbook against its checksum, and its size and last cell against our limits."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with source.open() as file, zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
             if sum(part.file_size for part in parts) > UNPACKED_BYTES:
-                refuse("EXCEL_TOO_LARGE", path)
+                refuse("EXCEL_TOO_LARGE", source)
             for part in parts:
                 with archive.open(part) as stream:
                     if _last_cell(stream) > CELLS:
-                        refuse("EXCEL_TOO_LARGE", path)
+                        refuse("EXCEL_TOO_LARGE", source)
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError):
-        refuse("EXCEL_BROKEN", path)
+        refuse("EXCEL_BROKEN", source)
 
 
 def _last_cell(stream: Any) -> int:

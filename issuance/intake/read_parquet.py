@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -11,32 +10,33 @@ import pyarrow.parquet as pq
 
 from issuance.intake.frames import columns_of, frame_of
 from issuance.intake.refusals import refuse
+from issuance.intake.sources import Source
 
 PARQUET = b"PAR1"
 GROUP_BYTES = 1 << 30
 """Bytes that a row group may unpack to; one is held in memory at the worst."""
 
 
-def read_parquet(path: Path, rows_per_batch: int, amends: bool) -> Iterator[pd.DataFrame]:
+def read_parquet(source: Source, rows_per_batch: int, amends: bool) -> Iterator[pd.DataFrame]:
     """Rows of a Parquet file, as `read_rows` says."""
     try:
-        with pq.ParquetFile(path) as file:
-            names = columns_of(file.schema_arrow.names, path, amends)
+        with source.open() as stream, pq.ParquetFile(stream) as file:
+            names = columns_of(file.schema_arrow.names, source, amends)
             lossy = [field.name for field in file.schema_arrow if not _is_text_like(field.type)]
             if lossy:
-                refuse("PARQUET_TYPE", path, ", ".join(lossy), columns=lossy)
+                refuse("PARQUET_TYPE", source, ", ".join(lossy), columns=lossy)
             if not file.metadata.num_rows:
-                refuse("NO_ROWS", path)
+                refuse("NO_ROWS", source)
             groups = range(file.metadata.num_row_groups)
             if any(file.metadata.row_group(number).total_byte_size > GROUP_BYTES for number in groups):
-                refuse("PARQUET_TOO_LARGE", path)
+                refuse("PARQUET_TOO_LARGE", source)
             line = 2
             for batch in file.iter_batches(batch_size=rows_per_batch):
                 columns = {n: _as_text(values) for n, values in zip(names, batch.columns, strict=True) if n}
                 yield frame_of(columns, range(line, line + batch.num_rows))
                 line += batch.num_rows
     except (pa.ArrowException, OSError):
-        refuse("PARQUET_BROKEN", path)
+        refuse("PARQUET_BROKEN", source)
 
 
 def _is_text_like(kind: pa.DataType) -> bool:

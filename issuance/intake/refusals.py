@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NoReturn
 
 from issuance.errors import Refused
+from issuance.intake.sources import Named
 
 REFUSALS: dict[str, tuple[str, str]] = {
     "FILE_UNREADABLE": ("文件无法打开，请检查路径和权限。", "The file cannot be opened: check path and permissions."),
@@ -108,6 +108,20 @@ PACKAGE_REFUSALS: dict[str, tuple[str, str]] = {
         "photo_ref points outside the photos folder: give the name of a file in it.",
     ),
     "PHOTO_TOO_LARGE": ("照片文件超过 1 MB，请重新导出。", "A photo is larger than 1 MB: export it again."),
+    "UPLOAD_BROKEN": (
+        "上传中断或格式有误，没有存下任何内容：请重新提交。",
+        "The upload broke off or is malformed, nothing of it was stored: submit again.",
+    ),
+    "UPLOAD_TOO_LARGE": (
+        "上传超过 4 GiB 或 200,000 个文件：请分成几个批次。",
+        "More than 4 GiB or 200,000 files: divide it into several cohorts.",
+    ),
+    "SUBMISSION_UNKNOWN": ("没有该次提交，请核对编号。", "There is no such submission: check its number."),
+    "NOTHING_TO_DECIDE": ("该次提交不在等待决定。", "The submission waits for nobody's decision."),
+    "SAME_PERSON": (
+        "提交人不能自己越过警戒线：请他人决定。",
+        "A submitter does not go on past the warning threshold: another person decides.",
+    ),
     "SUBMISSION_LIVE": (
         "批次已有有效提交而内容不同：更正隔离行请用 --amends。",
         "The cohort has a live submission with other content: correct quarantined lines with --amends.",
@@ -163,8 +177,8 @@ PACKAGE_REFUSALS: dict[str, tuple[str, str]] = {
 """Code of a refused package, correction or export: what it means and what to do; the message itself names the case."""
 
 
-def refuse(code: str, path: Path, named: str = "", **details: object) -> NoReturn:
+def refuse(code: str, file: Named, named: str = "", **details: object) -> NoReturn:
     """Raise the refusal of a file; `named` is what exactly (columns, lines), never a value of a row."""
     zh, en = REFUSALS[code]
     what = f" [{named}]" if named else ""
-    raise Refused(code, f"{path.name}: {zh} {en}{what}", file=path.name, **details)
+    raise Refused(code, f"{file.name}: {zh} {en}{what}", file=file.name, **details)

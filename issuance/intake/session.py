@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from issuance.city.city import City, load_city
-from issuance.errors import Broken, unknown_cohort
+from issuance.errors import Broken, Refused, unknown_cohort
 from issuance.intake.parts import PartStore
 from issuance.intake.photo_store import PhotoStore
 from issuance.intake.register import register_parts
@@ -87,25 +87,64 @@ def submission_state(settings: Settings, cohort_id: str, submission: int) -> str
     return str(row[0]) if row else ""
 
 
-def answer_operator(settings: Settings, cohort_id: str, submission: int, user: str, go_on: bool) -> None:
-    """Write an operator's answer for a submission past the warning threshold; a refusal goes to cohort-events."""
+def answer_operator(settings: Settings, cohort_id: str, submission: int, user: str, go_on: bool) -> str:
+    """Write an operator's answer for a submission past the warning threshold; returns the submission's state.
+
+    A refusal goes to cohort-events. Going on is never the submitter's act; a CHECK of the ledger says the same.
+    The same answer again does nothing.
+
+    Raises:
+        Refused: no such submission, it waits for nobody, or the user submitted it.
+    """
     with transaction(settings.database_url) as connection:
-        day = business_day(connection)
-        done = connection.execute(
-            "UPDATE submission s SET state = %s, go_ahead_by = %s, refusal = CASE WHEN %s THEN NULL"
-            " ELSE jsonb_build_object('code', 'REFUSED_BY_OPERATOR', 'by', %s::text) END FROM cohort c"
-            " WHERE s.cohort_no = c.cohort_no AND cohort_id = %s AND number = %s AND s.state = 'WAITING_FOR_OPERATOR'",
-            ("VALIDATED" if go_on else "REFUSED", user, go_on, user, cohort_id, submission),
-        )
-        if not go_on:
-            connection.execute(
-                "UPDATE cohort SET state = 'REFUSED' WHERE cohort_id = %s AND state = 'REGISTERED'", (cohort_id,)
+        state, submitted_by, go_ahead_by = _lock_submission(connection, cohort_id, submission)
+        if go_ahead_by is not None and (state == "REFUSED") is not go_on:
+            return state
+        if state != "WAITING_FOR_OPERATOR":
+            raise Refused(
+                "NOTHING_TO_DECIDE",
+                f"批次 {cohort_id} 的第 {submission} 次提交不在等待决定（{state}）。"
+                f" / submission {submission} of {cohort_id} waits for nobody ({state}).",
             )
-            if done.rowcount:
-                release_persons(connection, cohort_id, submission)
-                details = {"code": "REFUSED_BY_OPERATOR"}
-                tell_cohort(connection, cohort_id, "REFUSED", day, submission=submission, details=details)
-        audit(connection, user, "go on" if go_on else "refuse", f"{cohort_id}.{submission}", day)
+        if go_on and user == submitted_by:
+            raise Refused(
+                "SAME_PERSON",
+                "您是提交人，越过警戒线须由他人决定。 / you submitted this; another person decides whether it goes on.",
+            )
+        _write_answer(connection, cohort_id, submission, user, go_on)
+        return "VALIDATED" if go_on else "REFUSED"
+
+
+def _lock_submission(connection: Connection, cohort_id: str, submission: int) -> tuple[str, str, str | None]:
+    row = connection.execute(
+        "SELECT s.state, submitted_by, go_ahead_by FROM submission s JOIN cohort USING (cohort_no)"
+        " WHERE (cohort_id, number) = (%s, %s) FOR UPDATE OF s",
+        (cohort_id, submission),
+    ).fetchone()
+    if row is None:
+        raise Refused(
+            "SUBMISSION_UNKNOWN",
+            f"批次 {cohort_id} 没有第 {submission} 次提交。 / there is no submission {submission} of {cohort_id}.",
+        )
+    return row[0], row[1], row[2]
+
+
+def _write_answer(connection: Connection, cohort_id: str, submission: int, user: str, go_on: bool) -> None:
+    day = business_day(connection)
+    connection.execute(
+        "UPDATE submission s SET state = %s, go_ahead_by = %s, refusal = CASE WHEN %s THEN NULL"
+        " ELSE jsonb_build_object('code', 'REFUSED_BY_OPERATOR', 'by', %s::text) END FROM cohort c"
+        " WHERE s.cohort_no = c.cohort_no AND cohort_id = %s AND number = %s",
+        ("VALIDATED" if go_on else "REFUSED", user, go_on, user, cohort_id, submission),
+    )
+    if not go_on:
+        connection.execute(
+            "UPDATE cohort SET state = 'REFUSED' WHERE cohort_id = %s AND state = 'REGISTERED'", (cohort_id,)
+        )
+        release_persons(connection, cohort_id, submission)
+        details = {"code": "REFUSED_BY_OPERATOR"}
+        tell_cohort(connection, cohort_id, "REFUSED", day, submission=submission, details=details)
+    audit(connection, user, "go on" if go_on else "refuse", f"{cohort_id}.{submission}", day)
 
 
 def release_persons(connection: Connection, cohort_id: str, submission: int) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,12 @@ from issuance.city.city import load_city
 from issuance.city.partners import topic_of
 from issuance.errors import Refused, Unavailable
 from issuance.intake.corrections import check_correction, lines_named
+from issuance.intake.package import Package
 from issuance.intake.parts import Part, PartStore, line_ranges, package_hash
 from issuance.intake.photo_store import Photo, PhotoStore, photos_named
 from issuance.intake.read import read_rows
 from issuance.intake.register import RECORD, may_not_submit
+from issuance.intake.sources import Photos, Source, photos_of, source_of
 from issuance.ledger.connection import transaction
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
@@ -30,60 +31,61 @@ from issuance.wire.codec import Codec
 from issuance.wire.kafka import cloud_event_headers, make_producer, our_credentials
 
 
-@dataclass(frozen=True)
-class Package:
-    """The submitter's declaration about the files."""
-
-    cohort_id: str
-    city: str
-    category: str
-    opens_on: date
-    declared: int
-    amends: bool = False
-
-    def manifest(self) -> dict[str, Any]:
-        """The fields that, with the files, identify the package."""
-        return {**self.__dict__, "opens_on": self.opens_on.isoformat()}
-
-
 def submit_package(
-    settings: Settings, package: Package, files: Sequence[Path], user: str, photos: Path | None = None
+    settings: Settings,
+    package: Package,
+    files: Sequence[Path | Source],
+    user: str,
+    photos: Path | Photos | None = None,
+    *,
+    try_only: bool = False,
 ) -> dict[str, Any]:
-    """Seal and announce a package; the same package twice is one submission.
+    """Seal and announce a package; the same package twice is one submission. With `try_only` only what is refused.
 
-    Photos that rows name are taken from the folder `photos`, by default the one of that name beside each file.
+    Photos that rows name are taken from `photos`, a folder or those uploaded, by default from the folder of that name
+    beside each file on disk.
     Returns the contract's submit JSON.
 
     Raises:
         Refused: a file cannot be read as rows, the count differs from the declared one, a correction names what cannot
             be corrected, the city is not served, or another submission of the cohort is live. Nothing is stored then.
     """
-    _check_names(package, files)
+    sources = [source_of(file) for file in files]
+    _check_names(package, sources)
     _check_city(settings, package)
-    sha256 = package_hash(files, package.manifest())
+    sha256 = package_hash(sources, package.manifest())
     earlier, number = _earlier(settings, package, sha256)
     if earlier:
         return earlier
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
-    keys.create_cohort_key(package.cohort_id)
     prefix = f"inbox/{package.cohort_id}/{sha256[:32]}"
-    sealing = Sealing(PartStore(store, keys, package.cohort_id), prefix, package, photos)
+    if not try_only:
+        keys.create_cohort_key(package.cohort_id)
+    sealing = Sealing(None if try_only else PartStore(store, keys, package.cohort_id), prefix, package, photos)
     try:
-        for path in files:
-            sealing.seal_file(path, settings.part_rows)
-        sealing.check_count()
-        if package.amends:
-            with transaction(settings.database_url) as connection:
-                check_correction(connection, package.cohort_id, [path.name for path in files], sealing.named)
+        _seal_all(settings, sealing, sources)
     except Refused:
-        for part in sealing.parts:
+        for part in () if try_only else sealing.parts:
             store.delete(part.object)
         raise
+    if try_only:
+        return _result(package, number, len(sealing.parts), sealing.rows, sha256, "ACCEPTABLE")
     PhotoStore(store, keys, package.cohort_id).put_all(sealing.photos)
     manifest = f"{prefix}/manifest.json"
     store.put(manifest, json.dumps({"parts": [part.as_dict() for part in sealing.parts]}).encode())
     _announce(settings, package, number, sha256, manifest, user)
     return _result(package, number, len(sealing.parts), sealing.rows, sha256, "SUBMITTED")
+
+
+def _seal_all(settings: Settings, sealing: Sealing, sources: Sequence[Source]) -> None:
+    """Seal every file, and check what only the whole package shows: its count, the lines that a correction names."""
+    for source in sources:
+        sealing.seal_file(source, settings.part_rows)
+    sealing.check_count()
+    if sealing.package.amends:
+        names = [source.name for source in sources]
+        with transaction(settings.database_url) as connection:
+            check_correction(connection, sealing.package.cohort_id, names, sealing.named)
 
 
 def _check_city(settings: Settings, package: Package) -> None:
@@ -93,14 +95,14 @@ def _check_city(settings: Settings, package: Package) -> None:
         city.require_calendar(package.opens_on)
 
 
-def _check_names(package: Package, files: Sequence[Path]) -> None:
+def _check_names(package: Package, files: Sequence[Source]) -> None:
     if not bounds_of(RECORD)["cohort_id"].admits(package.cohort_id):
         raise Refused(
             "COHORT_ID_INVALID",
             f"批次编号只能用字母、数字、_ . -，最多 64 个字符：{package.cohort_id}。"
             f" / a cohort ID is 1 to 64 of A-Z a-z 0-9 _ . -: {package.cohort_id}",
         )
-    names = [path.name for path in files]
+    names = [file.name for file in files]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise Refused(
             "FILE_NAMES_REPEATED",
@@ -111,12 +113,12 @@ def _check_names(package: Package, files: Sequence[Path]) -> None:
 
 
 class Sealing:
-    """A package on its way into the inbox: each batch of rows is sealed as soon as it is read."""
+    """A package on its way into the inbox: each batch of rows is sealed as soon as it is read, if there is a store."""
 
-    def __init__(self, store: PartStore, prefix: str, package: Package, photos: Path | None) -> None:
+    def __init__(self, store: PartStore | None, prefix: str, package: Package, photos: Path | Photos | None) -> None:
         self._store = store
         self._prefix = prefix
-        self._package = package
+        self.package = package
         self._photos = photos
         self.parts: list[Part] = []
         self.photos: list[Photo] = []
@@ -128,18 +130,20 @@ class Sealing:
         """Rows sealed so far."""
         return sum(part.rows for part in self.parts)
 
-    def seal_file(self, path: Path, part_rows: int) -> None:
+    def seal_file(self, file: Path | Source, part_rows: int) -> None:
         """Read a file in a stream and seal it; stops early once there are more rows than declared."""
-        folder = self._photos or path.parent / "photos"
-        for frame in read_rows(path, part_rows, self._package.amends):
-            if self._package.amends:
-                self.named += lines_named(frame, path)
-            self.photos += photos_named(frame, folder, path)
+        source = source_of(file)
+        photos = photos_of(self._photos, source)
+        for frame in read_rows(source, part_rows, self.package.amends):
+            if self.package.amends:
+                self.named += lines_named(frame, source)
+            self.photos += photos_named(frame, photos, source)
             number = len(self.parts) + 1
             key = f"{self._prefix}/part-{number:05d}"
-            self.parts.append(Part(number, key, path.name, line_ranges(frame["line"].to_numpy()), len(frame)))
-            self._store.write(key, frame)
-            if self.rows > self._package.declared:
+            self.parts.append(Part(number, key, source.name, line_ranges(frame["line"].to_numpy()), len(frame)))
+            if self._store:
+                self._store.write(key, frame)
+            if self.rows > self.package.declared:
                 self.check_count("至少 ", "at least ")
 
     def check_count(self, zh: str = "", en: str = "") -> None:
@@ -148,7 +152,7 @@ class Sealing:
         Raises:
             Refused: they differ.
         """
-        rows, declared = self.rows, self._package.declared
+        rows, declared = self.rows, self.package.declared
         if rows != declared:
             raise Refused(
                 "COUNT_DIFFERS",

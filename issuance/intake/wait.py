@@ -1,52 +1,35 @@
-"""Waiting for a package that was announced, until intake has ended or its announcement was refused."""
+"""Whether intake of a package has ended, or its announcement was refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from issuance.city.partners import topic_of
-from issuance.errors import Refused
-from issuance.ledger.connection import transaction
-from issuance.settings import Settings
+from issuance.ledger.connection import Connection
 
-Place = tuple[int, int]
-"""Partition and offset of an announcement."""
+ENDED = ("ACCEPTED", "REFUSED", "WAITING_FOR_OPERATOR")
+"""States of a submission in which intake waits for nothing of ours."""
 
 
-def wait_for_intake(
-    settings: Settings, cohort_id: str, sha256: str, known: set[Place], sleep: Callable[[float], None]
-) -> str:
-    """The package's state once intake has ended: ACCEPTED, REFUSED or WAITING_FOR_OPERATOR.
+def submission_standing(connection: Connection, cohort_id: str, sha256: str) -> dict[str, Any]:
+    """A package by its hash: its `state` (None until it is registered), whether intake has `ended`, and `refusals`.
 
-    Raises:
-        Refused: its announcement was dead-lettered, and not among the dead letters known before it was sent.
+    `refusals`: the codes with which announcements of the package were dead-lettered, the oldest first; who announces
+    it again counts those before.
     """
-    while True:
-        with transaction(settings.database_url) as connection:
-            row = connection.execute(
-                "SELECT s.state FROM submission s JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND sha256 = %s",
-                (cohort_id, sha256),
-            ).fetchone()
-        if row and row[0] in ("ACCEPTED", "REFUSED", "WAITING_FOR_OPERATOR"):
-            return str(row[0])
-        refused = refused_announcements(settings, cohort_id)
-        new = [code for place, (of, code) in refused.items() if of == sha256 and place not in known]
-        if row is None and new:
-            raise Refused(
-                "SUBMISSION_REFUSED",
-                f"批次 {cohort_id} 的提交未被登记（{new[0]}）。"
-                f" / the submission of cohort {cohort_id} was not registered: {new[0]}.",
-                reason=new[0],
-            )
-        sleep(0.5)
+    row = connection.execute(
+        "SELECT s.state FROM submission s JOIN cohort USING (cohort_no) WHERE cohort_id = %s AND sha256 = %s",
+        (cohort_id, sha256),
+    ).fetchone()
+    state = row[0] if row else None
+    return {"state": state, "ended": state in ENDED, "refusals": refusals_of(connection, cohort_id).get(sha256, [])}
 
 
-def refused_announcements(settings: Settings, cohort_id: str) -> dict[Place, tuple[str, str]]:
-    """The dead letters of a cohort's announcements: (partition, offset): (the package's hash, the code)."""
-    with transaction(settings.database_url) as connection:
-        rows = connection.execute(
-            "SELECT topic_partition, topic_offset, report_id, code FROM dead_letter"
-            " WHERE topic = %s AND cohort_id = %s",
-            (topic_of("cohort-submissions"), cohort_id),
-        ).fetchall()
-    return {(partition, offset): (sha256, code) for partition, offset, sha256, code in rows}
+def refusals_of(connection: Connection, cohort_id: str) -> dict[str, list[str]]:
+    """The codes with which announcements for a cohort were dead-lettered, by the hash of their package."""
+    rows = connection.execute(
+        "SELECT report_id, array_agg(code ORDER BY topic_partition, topic_offset) FROM dead_letter"
+        " WHERE topic = %s AND cohort_id = %s GROUP BY 1",
+        (topic_of("cohort-submissions"), cohort_id),
+    ).fetchall()
+    return {sha256: list(codes) for sha256, codes in rows}

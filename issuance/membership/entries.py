@@ -56,20 +56,20 @@ def _changed(path: Path, change: Callable[[Document], None]) -> str:
     return buffer.getvalue()
 
 
-def read_entries(path: Path) -> dict[str, Any]:
+def read_entries(text: str) -> dict[str, Any]:
     """Entries to add, in the sections of a registry file: `factories`, `banks`, `hrss`, `carriers` …
 
     Raises:
-        Refused: the file is not valid.
+        Refused: the text is not valid.
     """
     try:
-        found = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise Refused("ENTRIES_UNREADABLE", f"无法读取 {path}。 / {path} cannot be read: {error}") from error
+        found = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise Refused("ENTRIES_UNREADABLE", f"不是可用的 YAML。 / this is not valid YAML: {error}") from error
     if not isinstance(found, dict) or not found or set(found) - set(SECTIONS.values()):
         raise Refused(
             "ENTRIES_UNREADABLE",
-            f"{path} 只能有 {'、'.join(SECTIONS.values())}。 / {path} may only contain {', '.join(SECTIONS.values())}.",
+            f"只能有 {'、'.join(SECTIONS.values())}。 / it may only contain {', '.join(SECTIONS.values())}.",
         )
     return dict(found)
 

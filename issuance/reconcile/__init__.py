@@ -4,5 +4,5 @@ Writes alone: daily_report, statement, statement_chunk, statement_difference.
 Writes with others: cohort.
 Makes for one transaction: difference, listed, work.
 Needs from its caller: plastic_snapshot.
-Called by: commands, conformance, consumers, dags, demo, docpages, passes.
+Called by: conformance, consumers, dags, demo, desk, docpages, passes.
 """

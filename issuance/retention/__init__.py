@@ -2,5 +2,5 @@
 
 Writes alone: certificate, erased_card, erasure.
 Writes with others: acceptance, card, changed_card, holder_event, outbox, row_outcome.
-Called by: commands, dags, proof.
+Called by: dags, desk, proof.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from issuance.city.city import load_city
@@ -27,21 +27,25 @@ from issuance.retention.objects import cohort_objects
 from issuance.settings import Settings
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
+from issuance.vault.uploads import forget_uploads
 
 LIVE = STATES["live"]
 """States of a card that rule out a second one."""
+UPLOADS_END = timedelta(days=1)
+"""A request that began so long ago, by the real clock, is over: its uploads cannot be opened any more."""
 
 
 def run_retention(settings: Settings, user: str, cohort_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Erase the given cohorts, by default all that are due or begun, and hashes whose card is no longer live.
 
-    Interrupted erasures of persons are completed first.
+    What killed requests left of their uploads is deleted, and interrupted erasures of persons are completed first.
 
     Returns the certificates of this run, and for a given cohort that was erased before, its certificate.
 
     Raises:
         Refused: a cohort named is not closed, has open breaks, or its day has not come.
     """
+    forget_uploads(ObjectStore.of(settings), datetime.now(UTC) - UPLOADS_END)
     with transaction(settings.database_url) as connection:
         due = [cohort.cohort_id for cohort in list_retention(connection, settings) if cohort.status in DUE]
     found = complete_erasures(settings, user)

@@ -1,19 +1,17 @@
-"""Everything held about a person (PIPL, article 45): a JSON file that only the operator can read, or sealed."""
+"""Everything held about a person (PIPL, article 45): as JSON, or sealed; with a reason, in the audit."""
 
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64encode
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from issuance.errors import Broken
-from issuance.intake.quarantine import create_private, read_sealing_key
+from issuance.intake.quarantine import read_sealing_key
 from issuance.ledger.audit import audit
-from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.connection import Connection, business_day
 from issuance.ledger.queries import rows_of, show_card
 from issuance.retention.persons import Held, Named, cards_of, find_card, gather
 from issuance.settings import Settings
@@ -36,35 +34,29 @@ BESIDE = {
 }
 
 
-def export_person(settings: Settings, named: Named, user: str, target: Path, public_pem: Path | None) -> dict[str, int]:
-    """Write everything held about a person to a new file of mode 0600; returns counts of cards, rows and photos.
+def export_person(
+    connection: Connection, settings: Settings, named: Named, user: str, reason: str, public_pem: bytes | None
+) -> tuple[bytes, dict[str, int]]:
+    """Everything held about a person, and counts of cards, rows and photos; audited before anybody sees it.
 
-    JSON (UTF-8), or with `public_pem` that sealed to the key (JWE). Nothing is written unless it is audited.
+    JSON (UTF-8), or with `public_pem` that sealed to the key (JWE).
 
     Raises:
-        Refused: unknown person, rows are in intake, the file exists, or the key is not usable.
+        Refused: unknown person, rows are in intake, or the key is not usable.
     """
     key = read_sealing_key(public_pem) if public_pem else None
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
-    descriptor = create_private(target)
-    try:
-        with transaction(settings.database_url) as connection:
-            card_ref = find_card(connection, named)
-            held = gather(connection, store, keys, cards_of(connection, card_ref))
-            photos = list(_photos(store, keys, held))
-            counts = {"cards": len(held.cards), "rows": len(held.rows), "photos": len(photos)}
-            day = business_day(connection)
-            told = {"exported_on": day, "by": user, "cards": list(_cards(connection, store, keys, held))}
-            rows = [row._asdict() for row in held.rows]
-            content = json.dumps(told | {"rows": rows, "photos": photos}, ensure_ascii=False, indent=1, default=str)
-            details = counts | {"sealed_to": key.key_id if key else None}
-            audit(connection, user, "export person", str(card_ref), day, details)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(seal_to(key, content.encode(), cty="application/json") if key else content.encode())
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-    return counts
+    card_ref = find_card(connection, named)
+    held = gather(connection, store, keys, cards_of(connection, card_ref))
+    photos = list(_photos(store, keys, held))
+    counts = {"cards": len(held.cards), "rows": len(held.rows), "photos": len(photos)}
+    day = business_day(connection)
+    told = {"exported_on": day, "by": user, "cards": list(_cards(connection, store, keys, held))}
+    rows = [row._asdict() for row in held.rows]
+    text = json.dumps(told | {"rows": rows, "photos": photos}, ensure_ascii=False, indent=1, default=str).encode()
+    details = counts | {"sealed_to": key.key_id if key else None, "reason": reason}
+    audit(connection, user, "export person", str(card_ref), day, details)
+    return (seal_to(key, text, cty="application/json") if key else text), counts
 
 
 def _cards(connection: Connection, store: ObjectStore, keys: KeyService, held: Held) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from issuance.errors import Refused
 from issuance.intake.parts import PartStore
 from issuance.ledger.connection import Connection
 from issuance.ledger.overlays import overlays
+from issuance.ledger.queries import rows_of
 from issuance.vault.blocks import PersonErased, Vault
 from issuance.vault.keys import KeyDestroyed, KeyService
 from issuance.vault.objects import ObjectStore
@@ -106,6 +107,17 @@ def find_card(connection: Connection, named: Named) -> UUID:
             " / no such card; rows that were never accepted are found with issuance quarantine export.",
         )
     return UUID(str(found[0]))
+
+
+def list_cards(connection: Connection, card_ref: UUID) -> list[dict[str, Any]]:
+    """The card and all others of its person, with the city of each; no personal data, nothing is locked."""
+    return rows_of(
+        connection,
+        "SELECT card_ref, cohort_id, city, application_id, c.state, since, bank, due_on FROM card c"
+        " JOIN cohort USING (cohort_no) WHERE c.card_ref = %(ref)s"
+        " OR c.person = (SELECT person FROM card WHERE card_ref = %(ref)s) ORDER BY 2, 4",
+        {"ref": card_ref},
+    )
 
 
 def cards_of(connection: Connection, card_ref: UUID) -> list[HeldCard]:

@@ -59,20 +59,27 @@ def read_change(event: str, sealed: str | None, order: CardOrder, context: Conte
 
     `sealed`: a JWE to our key around a JSON object {column: text} (docs/partners.md).
     """
-    kind = HOLDER_EVENTS[event]
-    if not kind.needs:
+    if not HOLDER_EVENTS[event].needs:
         return NOTHING
     if sealed is None:
         return "FIELD_MISSING"
-    keys = KeyService(context.settings.keys_dir)
     try:
-        values = _texts(open_sealed(keys.opening_key(), sealed))
+        values = _texts(open_sealed(KeyService(context.settings.keys_dir).opening_key(), sealed))
     except (Broken, ValueError):  # the code is enough; the error's text could quote what was sealed
         return "SEALED_UNREADABLE"
+    return change_of(event, values, order, context)
+
+
+def change_of(event: str, values: dict[str, str], order: CardOrder, context: Context) -> Change | str:
+    """What an event changes about a card by its values {column: text}, or the code for which it is refused."""
+    kind = HOLDER_EVENTS[event]
     if not set(kind.needs) <= set(values):
         return "FIELD_MISSING"
     if not set(values) <= {*kind.needs, *kind.may}:
         return "FIELD_INVALID"
+    if not values:
+        return NOTHING
+    keys = KeyService(context.settings.keys_dir)
     person = next(vault_of(context, order.cohort_id).read_persons([(order.block, order.position, order.overlays)]))
     row = judge(_row(order, person), values, order.city, context)
     return row if isinstance(row, str) else _split(row, values, keys)

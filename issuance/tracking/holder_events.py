@@ -78,7 +78,7 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
         return "EVENT_UNKNOWN"
     value["occurred_at"] = instant_of(value["occurred_at"])
     card_ref = _card_ref(value)
-    order = _lock_order(connection, card_ref) if card_ref else None
+    order = lock_order(connection, card_ref) if card_ref else None
     if card_ref is None or order is None:
         return "CARD_UNKNOWN"
     sha256 = hashlib.sha256(message.body).digest()
@@ -93,11 +93,16 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
     change = read_change(event.event, value["sealed"], order, context)
     if isinstance(change, str):
         return change
+    apply_event(connection, event, change, order, context)
+    return None
+
+
+def apply_event(connection: Connection, event: Event, change: Change, order: CardOrder, context: Context) -> None:
+    """Write an event that was judged: its values sealed in the vault, its row, and what the card itself keeps."""
     if change.values:
         vault_of(context, order.cohort_id).write_overlay(event.overlay, change.values)
     _insert(connection, event, change)
     _keep(connection, event)
-    return None
 
 
 def _lock_cards(connection: Connection, values: Sequence[Mapping[str, Any]], now: int) -> None:
@@ -106,7 +111,8 @@ def _lock_cards(connection: Connection, values: Sequence[Mapping[str, Any]], now
     connection.execute("SELECT FROM card WHERE card_ref = ANY (%s) ORDER BY card_ref FOR UPDATE", (sorted(refs),))
 
 
-def _lock_order(connection: Connection, card_ref: UUID) -> CardOrder | None:
+def lock_order(connection: Connection, card_ref: UUID) -> CardOrder | None:
+    """A card's order and where its person is in the vault; None if there is no such card. Locks the card."""
     row = connection.execute(
         "SELECT cohort_id, city, c.category, kind, coalesce(terms ->> 'bank', bank),"
         " coalesce(terms ->> 'collection_method', collection_method), coalesce(terms ->> 'place', place), block,"

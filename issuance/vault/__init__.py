@@ -2,6 +2,6 @@
 person's data goes through here.
 
 Writes with others: partner_key.
-Called by: commands, conformance, dispatch, docpages, intake, membership, producers, reconcile, retention, stack,
-    tracking.
+Called by: commands, conformance, desk, dispatch, docpages, intake, membership, producers, reconcile, retention,
+stack, tracking.
 """
