@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from issuance.docpages import asyncapi, conformance, intake, lifecycle, partners, policies
+from issuance.docpages import asyncapi, conformance, desk, intake, lifecycle, partners, policies
 
-MODULES = (lifecycle, intake, policies, partners, conformance, asyncapi)
+MODULES = (lifecycle, intake, policies, partners, conformance, asyncapi, desk)
 
 
 def main(check: bool) -> int:
