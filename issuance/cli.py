@@ -20,6 +20,7 @@ from issuance.commands import (
     report,
     retention,
     submit,
+    user,
 )
 from issuance.commands.stack import stack
 from issuance.errors import IssuanceError
@@ -43,6 +44,7 @@ for command in (
     *report.COMMANDS,
     *retention.COMMANDS,
     *submit.COMMANDS,
+    *user.COMMANDS,
 ):
     cli.add_command(command)
 

@@ -34,6 +34,8 @@ class Settings:
     partner_credentials_dir: Path
     partners_file: Path
     policies_dir: Path
+    owner_url: str = field(repr=False, default="")
+    """The ledger as its owner, who migrates; '' where one role does everything."""
     kafka_password: str = field(repr=False, default="")
     s3_secret_key: str = field(repr=False, default="")
     kafka_security_protocol: str = "SASL_PLAINTEXT"
@@ -44,10 +46,12 @@ class Settings:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines of a file; an absent file is empty."""
-    if not path.exists():
+    """KEY=VALUE lines of a file; one that is absent, or another account's alone, is empty."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, PermissionError):  # people's accounts may have no business there
         return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in text.splitlines())
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
@@ -83,6 +87,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         )
     return Settings(
         **{name: values[variable] for name, variable in required.items()},
+        owner_url=values.get("LEDGER_OWNER_URL") or values["DATABASE_URL"],
         s3_bucket=values.get("S3_BUCKET", "issuance"),
         keys_dir=Path(values.get("ISSUANCE_KEYS_DIR", STACK_DIR / "keys")),
         partner_keys_dir=Path(values.get("ISSUANCE_PARTNER_KEYS_DIR", STACK_DIR / "partner-keys")),

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from issuance.commands.output import emit, read
-from issuance.commands.values import AS_JSON, NOTE, Day, Pair
+from issuance.client.session import desk
+from issuance.commands.output import emit, tell
+from issuance.commands.values import AS_JSON, DRY_RUN, NOTE, REASON, Day, Pair
 from issuance.errors import Refused
-from issuance.ledger import queries
-from issuance.ledger.connection import transaction
-from issuance.settings import load_settings
-
-if TYPE_CHECKING:
-    from issuance.dispatch.calendar import CalendarDay
-    from issuance.dispatch.demands import Assumptions
-
-REASON = click.option("--reason", required=True, help="The reason; recorded in the audit.")
 
 
 @click.group()
 def cohort() -> None:
-    """批次。 Cohorts: list, show, calendar, postpone, withdraw, plan, release, statement, reopen, close."""
+    """批次。 Cohorts: list, show, calendar, postpone, withdraw, continue, refuse, plan, release, statement, reopen."""
 
 
 @cohort.command(name="list")
 @AS_JSON
 def list_cohorts(as_json: bool) -> None:
     """Every cohort, its state and counts."""
-    emit(read(queries.list_cohorts), as_json)
+    emit(desk().get("cohorts"), as_json)
 
 
 @cohort.command()
@@ -40,9 +33,7 @@ def list_cohorts(as_json: bool) -> None:
 @AS_JSON
 def show(cohort_id: str, as_json: bool) -> None:
     """One cohort: submissions, states, changes; its waves with jobs, finishing days and cards that will breach."""
-    from issuance.intake.data_docs import with_links
-
-    found = with_links(load_settings(), read(queries.show_cohort, cohort_id))
+    found = desk().get(f"cohorts/{cohort_id}")
     if as_json:
         emit(found, True)
         return
@@ -58,13 +49,7 @@ def show(cohort_id: str, as_json: bool) -> None:
 @AS_JSON
 def ages(cohort_id: str, as_json: bool) -> None:
     """时效。 How long the cards of a cohort have stood in each state, in calendar and in working days."""
-    from issuance.ledger.connection import business_day
-    from issuance.tracking.ages import stage_ages
-    from issuance.words.lifecycle import CARD_STATES
-
-    with transaction(load_settings().database_url) as connection:
-        found = stage_ages(connection, cohort_id, business_day(connection))
-    emit([{"state": age.state, "状态": CARD_STATES[age.state].zh} | age._asdict() for age in found], as_json)
+    emit(desk().get(f"cohorts/{cohort_id}/ages"), as_json)
 
 
 @cohort.command()
@@ -74,14 +59,7 @@ def ages(cohort_id: str, as_json: bool) -> None:
 @AS_JSON
 def due(cohort_id: str | None, within: int, single: bool, as_json: bool) -> None:
     """即将超期。 What will breach within some days, or has breached: what has to happen by when, and who is awaited."""
-    from issuance.city.city import served_city
-    from issuance.ledger.connection import business_day
-    from issuance.tracking.ages import coming_due, summed
-
-    settings = load_settings()
-    with transaction(settings.database_url) as connection:
-        found = coming_due(connection, served_city(settings), business_day(connection), within, cohort_id)
-    emit(found if single else summed(found), as_json)
+    emit(desk().get("due", cohort_id=cohort_id, within=within, single=single), as_json)
 
 
 def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +71,7 @@ def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
         "jobs": forecast.get("jobs"),
         "finish_on": max(filter(None, forecast.get("finish", {}).values()), default=None),
         "late_cards": forecast.get("late_cards"),
-        "planned": f"{wave['planned_by']} {wave['planned_on']}",
+        "planned": f"{wave['planned_by']} {wave['planned_on'] or ''}".strip(),
         "released": wave["released_by"] and f"{wave['released_by']} {wave['released_on']}",
         "refused": wave["refused"],
         "finish_by_factory": forecast.get("finish"),
@@ -107,40 +85,35 @@ def _wave_row(wave: dict[str, Any]) -> dict[str, Any]:
 def statement(cohort_id: str, partner_id: str | None, as_json: bool) -> None:
     """结清单。 The closing statement; exit code 1 while an equation does not hold."""
     from issuance.commands.statement import print_statement
-    from issuance.reconcile.closing import close_statement
-    from issuance.reconcile.partner_view import partner_statement
 
-    settings = load_settings()
-    found = partner_statement(settings, cohort_id, partner_id) if partner_id else close_statement(settings, cohort_id)
+    found = desk().get(f"cohorts/{cohort_id}/statement", partner=partner_id)
+    holds = found.pop("holds")
     if as_json:
-        emit(found.as_dict(), True)
+        emit(found, True)
     else:
         print_statement(found)
-    sys.exit(0 if found.holds else 1)
+    sys.exit(0 if holds else 1)
 
 
 @cohort.command()
 @AS_JSON
 def calendar(as_json: bool) -> None:
     """日历。 The days ahead: cohorts that open, working days, cards by factory."""
-    from issuance.city.city import load_cities
-    from issuance.dispatch.calendar import read_calendar
-
-    days = read(read_calendar, load_cities(load_settings()))
-    emit([vars(day) if as_json else _calendar_row(day) for day in days], as_json)
+    days = desk().get("calendar")
+    emit(days if as_json else [_calendar_row(day) for day in days], as_json)
 
 
-def _calendar_row(day: CalendarDay) -> dict[str, Any]:
+def _calendar_row(day: Mapping[str, Any]) -> dict[str, Any]:
     """A day as text."""
-    working = {True: "工作日 / worked", False: "休 / off", None: "未公布 / not known"}[day.working]
-    opens = [f"{o['cohort_id']} {o['cards']:,}{' 声明 / declared' if o['declared'] else ''}" for o in day.opens]
-    load = [f"{factory} {cards:,}" for factory, cards in day.load.items()]
+    working = {True: "工作日 / worked", False: "休 / off", None: "未公布 / not known"}[day["working"]]
+    opens = [f"{o['cohort_id']} {o['cards']:,}{' 声明 / declared' if o['declared'] else ''}" for o in day["opens"]]
+    load = [f"{factory} {cards:,}" for factory, cards in day["load"].items()]
     return {
-        "day": day.day,
+        "day": day["day"],
         "working": working,
         "opens": ", ".join(opens) or None,
         "load": ", ".join(load) or None,
-        "maintenance": ", ".join(day.maintenance) or None,
+        "maintenance": ", ".join(day["maintenance"]) or None,
     }
 
 
@@ -148,30 +121,45 @@ def _calendar_row(day: CalendarDay) -> dict[str, Any]:
 @click.argument("cohort_id")
 @click.option("--to", "opens_on", type=Day(), required=True, help="The new opening day.")
 @REASON
-def postpone(cohort_id: str, opens_on: date, reason: str) -> None:
+@DRY_RUN
+def postpone(cohort_id: str, opens_on: date, reason: str, dry_run: bool) -> None:
     """改期。 Move the opening day of a cohort that has not opened, and the due dates of its cards."""
-    from issuance.airflow.login import current_user
-    from issuance.dispatch.rescheduling import postpone_cohort
-
-    settings = load_settings()
-    user = current_user(settings)
-    moved = postpone_cohort(settings, cohort_id, opens_on, reason, user)
-    click.echo(f"{user}: {cohort_id} 改于 {opens_on} 启动，{moved} 张卡的时限随之变动"
-               f" / opens on {opens_on}; the due dates of {moved} cards moved")  # fmt: skip
+    body = {"opens_on": str(opens_on), "reason": reason}
+    done = desk().act(f"cohorts/{cohort_id}/postpone", body, dry_run=dry_run)
+    tell(f"{cohort_id} 改于 {opens_on} 启动，{done['cards']} 张卡的时限随之变动"
+         f" / opens on {opens_on}; the due dates of {done['cards']} cards moved", dry_run)  # fmt: skip
 
 
 @cohort.command()
 @click.argument("cohort_id")
 @REASON
-def withdraw(cohort_id: str, reason: str) -> None:
+@DRY_RUN
+def withdraw(cohort_id: str, reason: str, dry_run: bool) -> None:
     """撤销。 Withdraw a cohort that has not opened; its cards end as withdrawn."""
-    from issuance.airflow.login import current_user
-    from issuance.dispatch.rescheduling import withdraw_cohort
+    done = desk().act(f"cohorts/{cohort_id}/withdraw", {"reason": reason}, dry_run=dry_run)
+    tell(f"{cohort_id} 已撤销，{done['cards']} 张卡 / withdrawn, with {done['cards']} cards", dry_run)
 
-    settings = load_settings()
-    user = current_user(settings)
-    cards = withdraw_cohort(settings, cohort_id, reason, user)
-    click.echo(f"{user}: {cohort_id} 已撤销，{cards} 张卡 / withdrawn, with {cards} cards")
+
+@cohort.command(name="continue")
+@click.argument("cohort_id")
+@click.argument("submission", type=int, default=0)
+@DRY_RUN
+def go_on(cohort_id: str, submission: int, dry_run: bool) -> None:
+    """继续受理。 Go on with a submission past the warning threshold; never by its submitter."""
+    done = desk().act(f"cohorts/{cohort_id}/submissions/{submission}/continue", dry_run=dry_run)
+    tell(f"{cohort_id}.{submission}: {done['state']}", dry_run)
+
+
+@cohort.command()
+@click.argument("cohort_id")
+@click.argument("submission", type=int, default=0)
+@REASON
+@DRY_RUN
+def refuse(cohort_id: str, submission: int, reason: str, dry_run: bool) -> None:
+    """退回。 Refuse a submission past the warning threshold."""
+    path = f"cohorts/{cohort_id}/submissions/{submission}/refuse"
+    done = desk().act(path, {"reason": reason}, dry_run=dry_run)
+    tell(f"{cohort_id}.{submission}: {done['state']}", dry_run)
 
 
 @cohort.command()
@@ -182,6 +170,7 @@ def withdraw(cohort_id: str, reason: str) -> None:
 @click.option(
     "--opens", type=Pair(date, bare=True), multiple=True, help="What if: COHORT=DAY, or DAY for the only cohort."
 )
+@DRY_RUN
 @AS_JSON
 def plan(
     cohort_ids: tuple[str, ...],
@@ -189,96 +178,73 @@ def plan(
     capacity: Sequence[tuple[str, int]],
     maintenance: Sequence[tuple[str, date]],
     opens: Sequence[tuple[str, date]],
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """计划。 Plan the next wave of one cohort, which a second person releases; or forecast open and coming cohorts.
 
     With --forecast or any what-if nothing changes, and all open and coming cohorts count together.
     """
-    from issuance.commands.forecast import assume
+    from issuance.commands.forecast import assume, print_forecast
 
     if only_forecast or capacity or maintenance or opens:
-        _show_forecast(cohort_ids, assume(cohort_ids, capacity, maintenance, opens), as_json)
+        assumed = assume(cohort_ids, capacity, maintenance, opens)
+        found = desk().get("forecast", assumed=json.dumps(assumed, default=str))
+        if as_json:
+            emit(found, True)
+        else:
+            print_forecast(found)
     elif len(cohort_ids) == 1:
-        _start_plan(cohort_ids[0], as_json)
+        _plan(cohort_ids[0], dry_run, as_json)
     else:
         raise click.UsageError("请指定一个批次，或加 --forecast。 / give one cohort, or add --forecast.")
 
 
-def _show_forecast(cohort_ids: Sequence[str], assumed: Assumptions, as_json: bool) -> None:
-    from issuance.city.city import load_cities
-    from issuance.commands.forecast import print_forecast
-    from issuance.dispatch.forecast import forecast
-
-    found = read(forecast, load_cities(load_settings()), cohort_ids, assumed)
+def _plan(cohort_id: str, dry_run: bool, as_json: bool) -> None:
+    done = desk().act(f"cohorts/{cohort_id}/plan", dry_run=dry_run)
     if as_json:
-        emit(found.as_dict(), True)
-    else:
-        print_forecast(found)
-
-
-def _start_plan(cohort_id: str, as_json: bool) -> None:
-    from issuance.airflow.login import session
-    from issuance.dispatch.plan import wave_to_plan
-
-    settings = load_settings()
-    user, airflow = session(settings)
-    wave = read(wave_to_plan, cohort_id)
-    run_id = airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
-    if as_json:
-        emit({"cohort_id": cohort_id, "wave": wave, "run_id": run_id, "user": user}, True)
+        emit(done, True)
         return
-    click.echo(f"{user}: planning wave {wave} of {cohort_id}; another person releases it: "
-               f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
+    wave = done["wave"]
+    tell(f"编制 {cohort_id} 第 {wave} 制卡批，由他人放行 / wave {wave} is being planned; another person releases it:"
+         f" issuance cohort release {cohort_id} {wave}", dry_run)  # fmt: skip
 
 
 @cohort.command()
 @click.argument("cohort_id")
 @click.argument("wave", type=int)
 @click.option("--refuse", "reason", help="Refuse the plan, with a reason.")
-def release(cohort_id: str, wave: int, reason: str | None) -> None:
+@DRY_RUN
+def release(cohort_id: str, wave: int, reason: str | None, dry_run: bool) -> None:
     """放行。 Release a planned wave (or refuse it); never by the person who submitted or planned it."""
-    from issuance.airflow.login import session
-    from issuance.dispatch.release import may_not_release
-
     if reason is not None and not reason.strip():
         raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
-    settings = load_settings()
-    user, airflow = session(settings)
-    if user in may_not_release(settings, cohort_id, wave):
-        raise Refused("SAME_PERSON", f"{user} 已提交或编制该计划，须由他人放行。 / {user} submitted or planned it.")
-    airflow.answer(
-        "card_dispatch", f"{cohort_id}.{wave}", "wait_for_release", "Reject" if reason else "Approve", reason or ""
-    )
-    click.echo(f"{user}: {'refused' if reason else 'released'} wave {wave} of {cohort_id}")
+    path = f"cohorts/{cohort_id}/waves/{wave}"
+    if reason:
+        desk().act(f"{path}/refuse", {"reason": reason}, dry_run=dry_run)
+    else:
+        desk().act(f"{path}/release", dry_run=dry_run)
+    tell(f"{'已拒绝 / refused' if reason else '已放行 / released'}: {cohort_id}.{wave}", dry_run)
 
 
 @cohort.command()
 @click.argument("cohort_id")
 @NOTE
-def reopen(cohort_id: str, note: str) -> None:
+@DRY_RUN
+def reopen(cohort_id: str, note: str, dry_run: bool) -> None:
     """重新打开。 Open a closed cohort again; it then stays open until a person closes it."""
-    from issuance.airflow.login import current_user
-    from issuance.reconcile.reopening import reopen_cohort
-
-    settings = load_settings()
-    user = current_user(settings)
-    revision = reopen_cohort(settings, cohort_id, user, note)
-    click.echo(f"{user}: {cohort_id} 已重新打开（第 {revision} 版） / reopened, revision {revision}")
+    done = desk().act(f"cohorts/{cohort_id}/reopen", {"note": note}, dry_run=dry_run)
+    tell(f"{cohort_id} 已重新打开（第 {done['revision']} 版） / reopened, revision {done['revision']}", dry_run)
 
 
 @cohort.command()
 @click.argument("cohort_id")
 @NOTE
-def close(cohort_id: str, note: str) -> None:
+@DRY_RUN
+def close(cohort_id: str, note: str, dry_run: bool) -> None:
     """结清。 Close a cohort that a person reopened, by the same rule as automatic closing."""
-    from issuance.airflow.login import current_user
-    from issuance.reconcile.reopening import close_cohort
-
-    settings = load_settings()
-    user = current_user(settings)
-    revision = close_cohort(settings, cohort_id, user, note)
-    click.echo(f"{user}: {cohort_id} 已结清（第 {revision} 版） / closed, revision {revision}")
+    done = desk().act(f"cohorts/{cohort_id}/close", {"note": note}, dry_run=dry_run)
+    tell(f"{cohort_id} 已结清（第 {done['revision']} 版） / closed, revision {done['revision']}", dry_run)
 
 
 COMMANDS = (cohort,)

@@ -88,7 +88,7 @@ def _print_proof(proof: Proof) -> None:
 
     if proof.play.scenario:
         click.echo(f"\n== {proof.play.scenario.name}: {proof.play.scenario.zh} / {proof.play.scenario.en}")
-    print_statement(proof.statement)
+    print_statement(proof.statement.as_dict())
     if proof.play.scenario:
         click.echo("\n经办人所见 / what the operator sees")
         emit(told_by_ledger(proof.play.cohort_id), False)

@@ -11,9 +11,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from issuance.dispatch.demands import Assumptions
-from issuance.dispatch.forecast import Forecast
-
 TITLES = {
     "cohorts": "批次 / cohorts",
     "waves": "待编制的制卡批 / waves to come",
@@ -27,8 +24,8 @@ def assume(
     capacity: Sequence[tuple[str, int]],
     maintenance: Sequence[tuple[str, date]],
     opens: Sequence[tuple[str, date]],
-) -> Assumptions:
-    """The what-if of the options; a bare --opens DAY applies to the single cohort given.
+) -> dict[str, Any]:
+    """The desk's WhatIf of the options; a bare --opens DAY applies to the single cohort given.
 
     Raises:
         UsageError: a bare day without exactly one cohort.
@@ -39,21 +36,26 @@ def assume(
     if any(not name for name, _ in opens) and len(cohort_ids) != 1:
         raise click.UsageError("--opens 只写日期时须指定一个批次。 / --opens DAY needs exactly one cohort.")
     opening = {name or cohort_ids[0]: day for name, day in opens}
-    return Assumptions(dict(capacity), {name: frozenset(found) for name, found in days.items()}, opening)
+    return {
+        "cohorts": list(cohort_ids),
+        "capacity": dict(capacity),
+        "maintenance": {name: sorted(found) for name, found in days.items()},
+        "opens": opening,
+    }
 
 
-def print_forecast(found: Forecast) -> None:
+def print_forecast(found: Mapping[str, Any]) -> None:
     """Print cohorts, waves, factories with load, and the cards that will breach."""
     console = Console(highlight=False)
-    console.print(f"\n预测（未作任何更改） / forecast as of {found.day}, nothing was changed")
+    console.print(f"\n预测（未作任何更改） / forecast as of {found['day']}, nothing was changed")
     for name, title in TITLES.items():
-        rows: Sequence[Mapping[str, Any]] = getattr(found, name)
+        rows: Sequence[Mapping[str, Any]] = found[name]
         busy = [row for row in rows if name != "factories" or row["cards"]]
         if busy:
             console.print(_table(title, busy))
-    if found.unknown:
-        console.print(f"尚无该年工作日历，未预测 / no calendar of their year yet: {', '.join(found.unknown)}")
-    late = sum(row["cards"] for row in found.late)
+    if found["unknown"]:
+        console.print(f"尚无该年工作日历，未预测 / no calendar of their year yet: {', '.join(found['unknown'])}")
+    late = sum(row["cards"] for row in found["late"])
     console.print(f"预计超期 {late:,} 张 / {late:,} cards will breach their due date")
 
 

@@ -6,8 +6,9 @@ import sys
 
 import click
 
+from issuance.commands.operate import goon
 from issuance.commands.output import emit
-from issuance.commands.values import NOTE
+from issuance.commands.user import verified
 from issuance.ledger.audit import audit
 from issuance.ledger.connection import business_day, transaction
 from issuance.ledger.connection import migrate as migrate_ledger
@@ -35,13 +36,11 @@ def verify(as_json: bool) -> None:
 @ledger.command()
 def rebuild() -> None:
     """Fold every row anew from the journal; exit code 1 if one was wrong."""
-    from issuance.airflow.login import current_user
-
     settings = load_settings()
-    user = current_user(settings)
+    me = verified("admin")
     with transaction(settings.database_url) as connection:
         wrong = rebuild_ledger(connection)
-        audit(connection, user, "rebuild", "ledger", business_day(connection), {"wrong": wrong})
+        audit(connection, me["user_id"], "rebuild", "ledger", business_day(connection), {"wrong": wrong})
     click.echo(f"{wrong} rows differed from their facts and were rebuilt")
     sys.exit(1 if wrong else 0)
 
@@ -58,7 +57,7 @@ def digest(lines: bool) -> None:
 @ledger.command()
 def migrate() -> None:
     """Bring the ledger's tables up to date."""
-    click.echo(f"{migrate_ledger(load_settings().database_url)} migrations applied")
+    click.echo(f"{migrate_ledger(load_settings().owner_url)} migrations applied")
 
 
 @click.group()
@@ -79,20 +78,7 @@ def apply() -> None:
     click.echo(f"{len(changes)} changes")
 
 
-@topics.command()
-@click.argument("topic")
-@NOTE
-def goon(topic: str, note: str) -> None:
-    """继续。 Read a held topic again; one that was made anew from its beginning: what was applied does nothing."""
-    from issuance.airflow.login import current_user
-    from issuance.wire.positions import go_on
-
-    settings = load_settings()
-    user = current_user(settings)
-    with transaction(settings.database_url) as connection:
-        kinds = go_on(connection, topic)
-        audit(connection, user, "read on", topic, business_day(connection), {"held": kinds, "note": note})
-    click.echo(f"{user}: {topic} 继续读取 / is read again ({', '.join(kinds)})")
+topics.add_command(goon)
 
 
 @topics.command(name="list")

@@ -1,18 +1,15 @@
-"""`issuance card`, `job`, `break`, `dlq`: what operators see and do."""
+"""`issuance card`, `job`, `break`, `dlq`, `event`, `topics goon`: what operators see and do."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import click
 
-from issuance.city.partners import load_registry
-from issuance.commands.output import emit, read
-from issuance.commands.values import AS_JSON
-from issuance.ledger import queries
-from issuance.ledger.audit import audit
-from issuance.ledger.connection import business_day, transaction
-from issuance.settings import load_settings
+from issuance.client.session import desk
+from issuance.commands.output import emit, tell
+from issuance.commands.values import AS_JSON, DRY_RUN, NOTE, REASON, Day
 
 
 @click.group()
@@ -25,7 +22,7 @@ def card() -> None:
 @AS_JSON
 def show_card(card_ref: str, as_json: bool) -> None:
     """One card's whole life: facts, decisions, breaks."""
-    emit(read(queries.show_card, card_ref), as_json)
+    emit(desk().get(f"cards/{card_ref}"), as_json)
 
 
 @card.command()
@@ -33,7 +30,7 @@ def show_card(card_ref: str, as_json: bool) -> None:
 @AS_JSON
 def find(words: str, as_json: bool) -> None:
     """查卡。 Find cards by application id, tracking number, hand-over id, job id or serial number."""
-    emit(read(queries.find_cards, words), as_json)
+    emit(desk().get("cards", words=words), as_json)
 
 
 @card.command()
@@ -41,10 +38,7 @@ def find(words: str, as_json: bool) -> None:
 @AS_JSON
 def why(card_ref: str, as_json: bool) -> None:
     """原因。 Which rules hold for a card now, and why: state, decisions, breaks; nothing is changed."""
-    from issuance.city.city import load_cities
-    from issuance.tracking.why import explain_card
-
-    found = read(explain_card, load_cities(load_settings()), card_ref)
+    found = desk().get(f"cards/{card_ref}/why")
     if as_json:
         emit(found, True)
         return
@@ -65,16 +59,79 @@ WHY = {
 @click.argument("card_ref")
 @click.option("--reason", required=True, help="LOST_IN_HANDOVER or DAMAGED.")
 @click.option("--note", required=True, help="What is known; recorded in the audit.")
-def remake(card_ref: str, reason: str, note: str) -> None:
+@DRY_RUN
+def remake(card_ref: str, reason: str, note: str, dry_run: bool) -> None:
     """补制。 Have a card re-made whose plastic was lost or damaged before collection."""
-    from issuance.airflow.login import current_user
-    from issuance.tracking.by_hand import remake_card
+    done = desk().act(f"cards/{card_ref}/remake", {"reason": reason, "note": note}, dry_run=dry_run)
+    tell(f"{card_ref}/{done['attempt']} 将补制 / will be re-made", dry_run)
 
-    settings = load_settings()
-    user = current_user(settings)
-    with transaction(settings.database_url) as connection:
-        attempt = remake_card(connection, card_ref, reason, note, user, business_day(connection))
-    click.echo(f"{user}: {card_ref}/{attempt} will be re-made")
+
+@card.command()
+@click.argument("card_ref")
+@REASON
+@AS_JSON
+def phone(card_ref: str, reason: str, as_json: bool) -> None:
+    """查看电话。 The holder's phone number in clear; each time is a line of the audit."""
+    emit(desk().act(f"cards/{card_ref}/phone", {"reason": reason}), as_json)
+
+
+@click.group()
+def event() -> None:
+    """持卡人事项。 Holder events told at the desk: add, confirm, drop, list."""
+
+
+@event.command()
+@click.argument("card_ref")
+@click.argument("kind", metavar="EVENT")
+@click.option("--on", "occurred_on", type=Day(), required=True, help="The day on which it happened.")
+@click.option("--paper", required=True, help="The paper that shows it; recorded in the audit.")
+@click.option("--ask", "columns", multiple=True, help="Ask for the new value of a column; repeatable.")
+@DRY_RUN
+@AS_JSON
+def add(
+    card_ref: str, kind: str, occurred_on: date, paper: str, columns: tuple[str, ...], dry_run: bool, as_json: bool
+) -> None:
+    """登记事项。 Tell a holder event of a card: DEATH, WITHDRAWN, NAME_CHANGED, ADDRESS_CHANGED, FEE_PAID …
+
+    New values are asked for, or read from standard input a line each: every user of a machine sees command lines.
+    A death or a withdrawal acts when a second user confirms it, or after the hours of the city's policy.
+    """
+    values = {column: click.prompt(column, hide_input=False, err=True) for column in columns}
+    body = {"event": kind, "occurred_on": str(occurred_on), "paper": paper, "values": values}
+    done = desk().act(f"cards/{card_ref}/events", body, dry_run=dry_run)
+    if as_json:
+        emit(done, True)
+    elif done["acts"] == "now":
+        tell(f"登记 {done['event_no']} 已生效 / acts now", dry_run)
+    else:
+        tell(f"登记 {done['event_no']} 于 {done['acts_at']} 生效，或由他人确认 / acts then, or when another confirms:"
+             f" issuance event confirm {done['event_no']}", dry_run)  # fmt: skip
+
+
+@event.command()
+@click.argument("number", type=int)
+@DRY_RUN
+def confirm(number: int, dry_run: bool) -> None:
+    """确认。 As a second person, confirm a told event, which then acts at once."""
+    done = desk().act(f"events/{number}/confirm", dry_run=dry_run)
+    tell(f"{done['event']} {done['card_ref']} 已生效 / acts now", dry_run)
+
+
+@event.command()
+@click.argument("number", type=int)
+@NOTE
+@DRY_RUN
+def drop(number: int, note: str, dry_run: bool) -> None:
+    """撤回登记。 Take back a told event that has not acted yet."""
+    done = desk().act(f"events/{number}/drop", {"note": note}, dry_run=dry_run)
+    tell(f"{done['event']} {done['card_ref']} 已撤回 / dropped", dry_run)
+
+
+@event.command(name="list")
+@AS_JSON
+def list_events(as_json: bool) -> None:
+    """Told events, those that wait first."""
+    emit(desk().get("events"), as_json)
 
 
 @click.group()
@@ -87,43 +144,29 @@ def job() -> None:
 @AS_JSON
 def list_jobs(cohort_id: str | None, as_json: bool) -> None:
     """Jobs and their state."""
-    from issuance.dispatch.jobs import list_jobs as listed
-
-    emit(read(listed, cohort_id), as_json)
+    emit(desk().get("jobs", cohort_id=cohort_id), as_json)
 
 
 @job.command()
 @click.argument("job_id")
-def resend(job_id: str) -> None:
+@DRY_RUN
+def resend(job_id: str, dry_run: bool) -> None:
     """重发任务。 Resend a job's order: the same file, while the factory has not answered."""
-    from issuance.airflow.login import current_user
-    from issuance.dispatch.job_acts import resend_job
-    from issuance.vault.objects import ObjectStore
-
-    settings = load_settings()
-    user = current_user(settings)
-    with transaction(settings.database_url) as connection:
-        resend_job(connection, ObjectStore.of(settings), job_id, user)
-    click.echo(f"{user}: resent {job_id}")
+    desk().act(f"jobs/{job_id}/resend", dry_run=dry_run)
+    tell(f"{job_id} 已重发 / resent", dry_run)
 
 
 @job.command()
 @click.argument("job_id")
 @click.option("--to", "factory", help="Another factory; by default the bank's backup.")
-@click.option("--reason", required=True, help="The reason; recorded in the audit.")
-def reassign(job_id: str, factory: str | None, reason: str) -> None:
+@REASON
+@DRY_RUN
+def reassign(job_id: str, factory: str | None, reason: str, dry_run: bool) -> None:
     """改派。 Cancel a job and plan what is not made yet at another factory; a second person releases it."""
-    from issuance.airflow.login import session
-    from issuance.dispatch.job_acts import reassign_job
-
-    settings = load_settings()
-    user, airflow = session(settings)
-    with transaction(settings.database_url) as connection:
-        registry = load_registry(settings.partners_file)
-        cohort_id, wave = reassign_job(connection, registry, job_id, factory, reason, user)
-    airflow.start_run("card_dispatch", {"cohort_id": cohort_id, "wave": wave}, f"{cohort_id}.{wave}")
-    click.echo(f"{user}: wave {wave} of {cohort_id} replaces {job_id}; another person releases it: "
-               f"issuance cohort release {cohort_id} {wave}")  # fmt: skip
+    done = desk().act(f"jobs/{job_id}/reassign", {"to": factory, "reason": reason}, dry_run=dry_run)
+    cohort_id, wave = done["cohort_id"], done["wave"]
+    tell(f"{cohort_id} 第 {wave} 制卡批代替 {job_id}，由他人放行 / wave {wave} replaces it; another person releases it:"
+         f" issuance cohort release {cohort_id} {wave}", dry_run)  # fmt: skip
 
 
 @click.group(name="break")
@@ -141,12 +184,9 @@ def break_() -> None:
 @AS_JSON
 def list_breaks(only_open: bool, everything: bool, as_json: bool, **which: str | None) -> None:
     """Differences, the oldest first: how severe, how old, whose, and what to do next."""
-    from issuance.breaks.listing import Wanted
-    from issuance.breaks.listing import list_breaks as listed
-
     if only_open and everything:
         raise click.UsageError("--open 与 --all 只能选一个。 / use either --open or --all.")
-    rows = read(listed, Wanted(**which, closed_too=everything))
+    rows = desk().get("breaks", everything=everything, **which)
     emit(rows if as_json else [_break_row(row) for row in rows], as_json)
 
 
@@ -162,9 +202,7 @@ def _break_row(row: dict[str, Any]) -> dict[str, Any]:
 @AS_JSON
 def show_break(break_id: str, as_json: bool) -> None:
     """One difference: the evidence from both sides, and what happened to it."""
-    from issuance.reconcile.evidence import show_break as shown
-
-    found = read(shown, break_id)
+    found = desk().get(f"breaks/{break_id}")
     if as_json:
         emit(found, True)
         return
@@ -182,31 +220,21 @@ def show_break(break_id: str, as_json: bool) -> None:
 @break_.command()
 @click.argument("break_id")
 @click.argument("owner")
-def assign(break_id: str, owner: str) -> None:
+@DRY_RUN
+def assign(break_id: str, owner: str, dry_run: bool) -> None:
     """Assign an owner to a break."""
-    from issuance.breaks.resolve import assign_break
-
-    _act(assign_break, break_id, owner)
+    desk().act(f"breaks/{break_id}/assign", {"owner": owner}, dry_run=dry_run)
+    tell(f"{break_id} → {owner}", dry_run)
 
 
 @break_.command()
 @click.argument("break_id")
 @click.option("--note", required=True, help="The explanation.")
-def resolve(break_id: str, note: str) -> None:
+@DRY_RUN
+def resolve(break_id: str, note: str, dry_run: bool) -> None:
     """Explain a break and close it."""
-    from issuance.breaks.resolve import resolve_break
-
-    _act(resolve_break, break_id, note)
-
-
-def _act(act: Any, subject: str, text: str) -> None:
-    from issuance.airflow.login import current_user
-
-    settings = load_settings()
-    user = current_user(settings)
-    with transaction(settings.database_url) as connection:
-        act(connection, subject, user, text, business_day(connection))
-    click.echo(f"{user}: done")
+    desk().act(f"breaks/{break_id}/resolve", {"note": note}, dry_run=dry_run)
+    tell(f"{break_id} 已说明 / explained", dry_run)
 
 
 @click.group()
@@ -218,7 +246,7 @@ def dlq() -> None:
 @AS_JSON
 def list_dead_letters(as_json: bool) -> None:
     """Dead-lettered messages: where, whose, why."""
-    emit(read(queries.list_dead_letters), as_json)
+    emit(desk().get("dead-letters"), as_json)
 
 
 @dlq.command()
@@ -226,25 +254,24 @@ def list_dead_letters(as_json: bool) -> None:
 @click.argument("partition", type=int, required=False)
 @click.argument("offset", type=int, required=False)
 @click.option("--code", help="All that were refused with this code and not replayed yet, instead of one.")
-def replay(topic: str | None, partition: int | None, offset: int | None, code: str | None) -> None:
+@DRY_RUN
+def replay(topic: str | None, partition: int | None, offset: int | None, code: str | None, dry_run: bool) -> None:
     """Put a dead-lettered message back on its topic; since it is not in the inbox, it will be applied."""
-    from issuance.airflow.login import current_user
-    from issuance.tracking.replay import replay_code, replay_message
-
     if (code is None) == (topic is None or partition is None or offset is None):
         raise click.UsageError("请给 TOPIC PARTITION OFFSET，或 --code。 / give TOPIC PARTITION OFFSET, or --code.")
-    settings = load_settings()
-    user = current_user(settings)
-    with transaction(settings.database_url) as connection:
-        day = business_day(connection)
-        if code is None:
-            places = [f"{topic}/{partition}/{offset}"]
-            replay_message(connection, str(topic), int(partition or 0), int(offset or 0), day)
-        else:
-            places = replay_code(connection, code, day)
-        for place in places:
-            audit(connection, user, "replay", place, day)
-    click.echo(f"{user}: {len(places)} replayed")
+    place: dict[str, Any] = {"topic": topic, "partition": partition or 0, "offset": offset or 0}
+    done = desk().act("dead-letters/replay", {"code": code} if code else place, dry_run=dry_run)
+    tell(f"{done['replayed']} 条已重放 / replayed", dry_run)
 
 
-COMMANDS = (card, job, break_, dlq)
+@click.command()
+@click.argument("topic")
+@NOTE
+@DRY_RUN
+def goon(topic: str, note: str, dry_run: bool) -> None:
+    """继续。 Read a held topic again; one that was made anew from its beginning: what was applied does nothing."""
+    done = desk().act(f"topics/{topic}/goon", {"note": note}, dry_run=dry_run)
+    tell(f"{topic} 继续读取 / is read again ({', '.join(done['held'])})", dry_run)
+
+
+COMMANDS = (card, event, job, break_, dlq)

@@ -1,22 +1,18 @@
-"""How commands query the ledger and print: JSON for programs, aligned tables for people."""
+"""How commands print: JSON for programs, aligned tables for people; and how they write what is private."""
 
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
 
 import click
 
-from issuance.ledger.connection import transaction
-from issuance.settings import load_settings
-
-
-def read(question: Any, *values: Any) -> Any:
-    """The result of a ledger query (a function of a connection and values)."""
-    with transaction(load_settings().database_url) as connection:
-        return question(connection, *values)
+from issuance.errors import Refused
 
 
 def emit(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], as_json: bool) -> None:
@@ -29,6 +25,54 @@ def emit(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], as_json: bool) -
             click.echo(f"{_pad(str(name), width)}  {_text(value)}")
     else:
         _table(rows)
+
+
+def tell(what: str, dry_run: bool = False) -> None:
+    """Say what an act did, or would have done."""
+    click.echo(f"试做，未作更改 / tried, nothing was changed: {what}" if dry_run else what)
+
+
+@contextmanager
+def private_file(target: Path) -> Iterator[IO[bytes]]:
+    """A new file that only its owner can read (mode 0600), there before anything is exported; gone if that fails.
+
+    Raises:
+        Refused: it exists, or cannot be written.
+    """
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Refused(
+            "FILE_EXISTS",
+            f"{target} 已存在，请换一个文件名。 / {target} exists: choose another name.",
+            file=str(target),
+        ) from error
+    except OSError as error:
+        raise Refused(
+            "FILE_UNWRITABLE",
+            f"无法写入 {target}，请检查文件夹和权限。 / cannot write {target}: check folder and permissions.",
+            file=str(target),
+        ) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def read_key(path: Path | None) -> str | None:
+    """The text of a public key's file, if one is given; the desk says whether it is usable.
+
+    Raises:
+        Refused: it cannot be read as text.
+    """
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise Refused("KEY_UNUSABLE", f"{path} 不是公钥（PEM）。 / {path} is not a public key in PEM.") from error
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,26 +1,23 @@
-"""`issuance person`: what the law gives a person, a copy of everything held (PIPL 45) and erasure (PIPL 47)."""
+"""`issuance person`: found by ID number; what the law gives a person, a copy of everything (PIPL 45), erasure (47)."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from issuance.commands.output import emit
-from issuance.commands.values import AS_JSON
+from issuance.client.session import desk
+from issuance.commands.output import emit, private_file, read_key
+from issuance.commands.values import AS_JSON, REASON
 from issuance.errors import Refused
-from issuance.settings import Settings, load_settings
 from issuance.words.codes import LEGAL_GROUNDS
-
-if TYPE_CHECKING:
-    from issuance.retention.persons import Named
 
 
 @click.group()
 def person() -> None:
-    """个人查阅与删除。 One person: export everything held, erase it."""
+    """个人查询、查阅与删除。 One person: find by ID number, export everything held, erase it."""
 
 
 def named(command: Any) -> Any:
@@ -31,34 +28,45 @@ def named(command: Any) -> Any:
     return by_card(by_application(by_number(command)))
 
 
-def _named(settings: Settings, card: str | None, application: tuple[str, str] | None, id_type: str | None) -> Named:
-    from issuance.retention.persons import Named
-    from issuance.vault.keys import KeyService
-
+def _named(card: str | None, application: tuple[str, str] | None, id_type: str | None) -> dict[str, Any]:
     if sum(bool(given) for given in (card, application, id_type)) != 1:
         raise click.UsageError(
             "请用 --card、--application、--id-type 之一指定一人。 / give one of --card, --application or --id-type."
         )
-    if not id_type:
-        return Named(card, application)
-    number = sys.stdin.readline().strip().upper()
+    if id_type:
+        return _numbered(id_type)
+    cohort, number = application or (None, None)
+    return {"card": card, "cohort": cohort, "application": number}
+
+
+def _numbered(id_type: str) -> dict[str, Any]:
+    number = sys.stdin.readline().strip()
     if not number:
         raise Refused("NUMBER_MISSING", "标准输入中没有证件号码。 / no ID number on standard input.")
-    return Named(person=KeyService(settings.keys_dir).person_hash(id_type, number))
+    return {"id_type": id_type, "id_number": number}
+
+
+@person.command()
+@click.option("--id-type", default="resident_id", show_default=True, help="The type of the ID number.")
+@AS_JSON
+def find(id_type: str, as_json: bool) -> None:
+    """按证件号查人。 The cards of the person whose ID number stands on standard input; it is only hashed."""
+    emit(desk().act("persons/find", _numbered(id_type)), as_json)
 
 
 @person.command()
 @click.argument("target", type=click.Path(path_type=Path))
 @named
+@REASON
 @click.option("--seal-to", type=click.Path(path_type=Path), help="Public key (PEM): TARGET is a JWE for its owner.")
 @AS_JSON
-def export(target: Path, seal_to: Path | None, as_json: bool, **given: Any) -> None:
+def export(target: Path, reason: str, seal_to: Path | None, as_json: bool, **given: Any) -> None:
     """查阅、复制。 Write everything held about a person to TARGET, a new file that only you can read."""
-    from issuance.airflow.login import current_user
-    from issuance.retention.export import export_person
-
-    settings = load_settings()
-    counts = export_person(settings, _named(settings, **given), current_user(settings), target, seal_to)
+    body = {**_named(**given), "reason": reason, "seal_to": read_key(seal_to)}
+    with private_file(target) as file:
+        content, headers = desk().export("persons/export", body)
+        file.write(content)
+    counts = {name: int(headers[f"Issuance-{name.capitalize()}"]) for name in ("cards", "rows", "photos")}
     emit({**counts, "file": str(target), "sealed": seal_to is not None}, as_json)
 
 
@@ -72,11 +80,7 @@ def export(target: Path, seal_to: Path | None, as_json: bool, **given: Any) -> N
 @AS_JSON
 def erase(ground: str | None, as_json: bool, **given: Any) -> None:
     """删除。 Erase a person with all cards; facts and decisions stay. Shows the certificate."""
-    from issuance.airflow.login import current_user
-    from issuance.retention.erase import erase_person
-
-    settings = load_settings()
-    found = erase_person(settings, _named(settings, **given), ground or "REQUESTED", current_user(settings))
+    found = desk().act("persons/erase", {**_named(**given), "ground": ground})
     emit(found if as_json else {**found.pop("content"), **found}, as_json)
 
 

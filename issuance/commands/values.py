@@ -9,6 +9,8 @@ import click
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 NOTE = click.option("--note", required=True, help="The reason; recorded in the audit.")
+REASON = click.option("--reason", required=True, help="The reason; recorded in the audit.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="只试不做。 Say what would happen; change nothing.")
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only

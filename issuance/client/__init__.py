@@ -1,0 +1,4 @@
+"""The command line's side of the desk: an address, a login, and one way to ask.
+
+Called by: commands.
+"""
