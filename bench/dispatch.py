@@ -18,14 +18,15 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 import psycopg
 
 from bench.bare.stages import Stages
-from bench.place import OPENS, database, run_bare
+from bench.place import OPENS, database, owner_settings, run_bare
 from bench.sizes import MIB, largest_size
 from issuance.city.partners import Registry, load_registry, topic_of
 from issuance.dispatch.plan import plan_factories
 from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer
+from issuance.dispatch.wanted import want_wave
 from issuance.ledger.connection import connect
-from issuance.settings import Settings, load_settings
+from issuance.settings import Settings
 from issuance.vault.blocks import BLOCK_ROWS, Vault
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
@@ -96,7 +97,9 @@ def dispatch(settings: Settings, cohort_id: str, workers: int) -> tuple[Stages, 
     """The product's dispatch without Airflow: seconds a stage, and the largest process in KiB."""
     stages = Stages()
     with stages.stage("plan"):
-        factories = plan_factories(settings, cohort_id, 1, "planner")
+        with connect(settings.database_url) as connection:
+            want_wave(connection, cohort_id, 1, "planner")
+        factories = plan_factories(settings, cohort_id, 1)
     with stages.stage("release"):
         release_wave(settings, cohort_id, 1, "releaser")
     with stages.stage("seal"), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -125,7 +128,7 @@ def main() -> None:
     given.add_argument("--cards", type=int, default=200_000)
     given.add_argument("--workers", type=int, default=2, help="factories at the same time")
     options = given.parse_args()
-    settings, cohort_id = load_settings(), f"bench-{uuid4().hex[:8]}"
+    settings, cohort_id = owner_settings(), f"bench-{uuid4().hex[:8]}"
     registry = load_registry(settings.partners_file)
     factories = registry.factory_of_bank
     topics = {name: topic_of("card-jobs", name) for name in factories.values()}

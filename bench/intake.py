@@ -23,7 +23,7 @@ from uuid import uuid4
 import psycopg
 
 from bench.bare.stages import Stages
-from bench.place import OPENS, database, run_bare
+from bench.place import OPENS, database, owner_settings, run_bare
 from bench.sizes import MIB, largest_size
 from issuance.city.partners import load_registry
 from issuance.intake.accept import accept_part, finish_submission
@@ -34,7 +34,7 @@ from issuance.intake.session import open_intake
 from issuance.intake.submit import Package, Sealing
 from issuance.intake.validate_part import validate_part
 from issuance.ledger.connection import connect
-from issuance.settings import ROOT, Settings, load_settings
+from issuance.settings import ROOT, Settings
 from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 from producers.generate import Generated, generate_cohort
@@ -100,7 +100,7 @@ def main() -> None:
     given.add_argument("--workers", type=int, default=2, help="parts at the same time")
     given.add_argument("--part-rows", type=int, default=None)
     options = given.parse_args()
-    settings = load_settings()
+    settings = owner_settings()
     settings = replace(settings, part_rows=options.part_rows or settings.part_rows)
     registry = load_registry(ROOT / "policies" / "partners.demo.yaml")
     with tempfile.TemporaryDirectory() as folder:

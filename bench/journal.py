@@ -122,7 +122,7 @@ def measure(admin_url: str, name: str, count: int) -> tuple[float, float, int]:
 def main() -> None:
     """Print a line a variant."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    url = load_settings().database_url
+    url = load_settings().owner_url
     results = {name: measure(url, name, count) for name in VARIANTS}
     base = results["per-item rows, no index"][0]
     print(f"{count:,} facts, {max(count // 12, 1):,} plastics")

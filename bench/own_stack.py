@@ -28,14 +28,14 @@ for _port in fields(Ports):
 @contextmanager
 def own_stack() -> Iterator[Settings]:
     """A new one, with empty topics; it is taken down and its data go."""
-    from issuance.settings import load_settings
+    from bench.place import owner_settings
     from issuance.stack import run
 
     run.down()  # what a run that was killed has left
     shutil.rmtree(FOLDER, ignore_errors=True)
     run.up(print, workers=False)
     try:
-        yield load_settings()
+        yield owner_settings()
     finally:
         run.down(print)
         shutil.rmtree(FOLDER)

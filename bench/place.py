@@ -16,8 +16,8 @@ from uuid import uuid4
 import psycopg
 
 from bench.bare.stages import Stages
-from issuance.ledger.connection import connect, migrate, set_business_day
-from issuance.settings import ROOT, Settings
+from issuance.ledger.connection import Connection, connect, migrate, set_business_day
+from issuance.settings import ROOT, Settings, load_settings
 from issuance.vault.objects import ObjectStore
 from issuance.wire.kafka import client_options, our_credentials
 
@@ -38,6 +38,20 @@ def empty_database(settings: Settings, name: str) -> Iterator[str]:
         _drop(settings, name)
 
 
+def owner_settings() -> Settings:
+    """The stack as the ledger's owner, who may make databases."""
+    settings = load_settings()
+    return replace(settings, database_url=settings.owner_url)
+
+
+def add_people(connection: Connection) -> None:
+    """Who submits, plans and releases in a bench; the id of each is its name."""
+    connection.execute(
+        "INSERT INTO desk_user (user_id, issuer, subject, name)"
+        " SELECT n, 'bench', n, n FROM unnest('{submitter,planner,releaser}'::text[]) n ON CONFLICT DO NOTHING"
+    )
+
+
 @contextmanager
 def database(settings: Settings, name: str) -> Iterator[Settings]:
     """An empty ledger for one run."""
@@ -45,6 +59,7 @@ def database(settings: Settings, name: str) -> Iterator[Settings]:
         migrate(url)
         with connect(url) as connection:
             set_business_day(connection, OPENS)
+            add_people(connection)
         yield replace(settings, database_url=url)
 
 

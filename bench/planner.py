@@ -14,6 +14,7 @@ from datetime import date, timedelta
 
 import psycopg
 
+from bench.place import owner_settings
 from bench.sizes import MIB, largest_size
 from issuance.city.calendar import STATE_COUNCIL
 from issuance.city.city import Cities
@@ -22,7 +23,7 @@ from issuance.dispatch.demands import Assumptions, factories_of
 from issuance.dispatch.forecast import forecast
 from issuance.dispatch.schedule import Demand, schedule
 from issuance.ledger.connection import migrate, set_business_day
-from issuance.settings import ROOT, load_settings
+from issuance.settings import ROOT
 
 FIRST_DAY = date(2025, 3, 3)
 COHORTS = 20
@@ -74,7 +75,7 @@ def measure_pure(registry: Registry, name: str, cards: int, per_day: int) -> Non
 
 def measure_ledger(registry: Registry, cards: int) -> None:
     """Print the seconds of a forecast from a ledger made and dropped for it."""
-    settings = load_settings()
+    settings = owner_settings()
     base, _, _ = settings.database_url.rpartition("/")
     with psycopg.connect(settings.database_url, autocommit=True) as admin:
         admin.execute("DROP DATABASE IF EXISTS bench_planner WITH (FORCE)")

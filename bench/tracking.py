@@ -28,7 +28,7 @@ import psycopg
 from confluent_kafka import Producer
 
 from bench.own_stack import own_stack  # isort: skip  # before whatever reads where the stack stands
-from bench.place import OPENS, database, empty_database
+from bench.place import OPENS, add_people, database, empty_database
 from bench.sizes import MIB, largest_size
 from consumers import STAGES
 from issuance.city.partners import load_registry, topic_of
@@ -112,6 +112,7 @@ def _reports(own: Plastics) -> Iterator[dict[str, Any]]:
 
 def fill_ledger(connection: psycopg.Connection[Any], plastics: Sequence[Plastics]) -> None:
     """A released wave with a sealed job a factory and its plastics."""
+    add_people(connection)
     set_business_day(connection, OPENS + timedelta(days=len(MILESTONES) + 1))
     connection.execute(
         "INSERT INTO cohort (cohort_no, cohort_id, city, category, opens_on, state, registered_on)"

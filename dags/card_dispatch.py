@@ -4,10 +4,12 @@
 Plans a wave, waits for its release by a second person, seals its jobs and sends them. Run id = cohort.wave; conf:
 cohort_id, wave. Re-makes are sent by the `clocks` DAG under the same release.
 
-**When it waits**: `wait_for_release` is answered in Airflow (required actions) or with `issuance cohort release`, by a
-user who neither submitted nor planned; it shows jobs, finishing days and the cards that will breach. A refusal needs a
-reason: without one the task asks again. Setting the task to success releases nothing.
-**When it fails**: NOT_RELEASED means that there is no release row; OBJECT_* that a vault block cannot be read.
+**When it waits**: the release or refusal is an act at the desk (`issuance cohort release`), by a user who neither
+submitted nor planned; `wait_for_release` shows jobs, finishing days and the cards that will breach, and links to the
+desk. It belongs to the desk's service user, who answers it once the release stands. Setting it to success releases
+nothing.
+**When it fails**: NO_PLAN means that nobody wanted this wave: plan it at the desk, a run by hand plans nothing;
+NOT_RELEASED that there is no release row; OBJECT_* that a vault block cannot be read.
 
 Owner: issuance operations.
 """
@@ -18,7 +20,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from dags.approvals import REASON, ReleaseApproval
+from dags.approvals import DeskApproval
 from dags.wiring import DEFAULTS, Tag, by_error_tree
 
 
@@ -39,9 +41,8 @@ def card_dispatch() -> None:
         from issuance.dispatch.plan import plan_factories
         from issuance.settings import load_settings
 
-        context = get_current_context()
-        user = getattr(context["dag_run"], "triggering_user_name", None) or "pipeline"
-        return plan_factories(load_settings(), context["params"]["cohort_id"], int(context["params"]["wave"]), user)
+        params = get_current_context()["params"]
+        return plan_factories(load_settings(), params["cohort_id"], int(params["wave"]))
 
     @task
     @by_error_tree
@@ -62,7 +63,7 @@ def card_dispatch() -> None:
         finish(load_settings(), params["cohort_id"], int(params["wave"]))
 
     factories = plan_wave()
-    approval = ReleaseApproval(task_id="wait_for_release", subject="放行制卡批 / release {{ run_id }}", params=REASON)
+    approval = DeskApproval(matter="release", task_id="wait_for_release", subject="放行制卡批 / release {{ run_id }}")
     sealed = seal_jobs.expand(factory=factories)
     factories >> approval >> sealed
     finish_dispatch(sealed)

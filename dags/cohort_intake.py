@@ -6,7 +6,8 @@ sealed blocks. Run id = cohort.submission; conf: cohort_id, submission.
 
 **When it fails**: a part cannot be opened or a component is unavailable; clear the failed task, every step is
 idempotent.
-**When it waits**: past the policy's warning threshold a person decides here; past the refusal threshold, or when totals
+**When it waits**: past the policy's warning threshold a person decides at the desk (`issuance cohort continue` or
+`refuse`), never the submitter to go on; past the refusal threshold, or when totals
 differ, the submission is refused with its reason: `issuance cohort show COHORT`. What each rule found: the link
 `Data Docs` of the task publish_data_docs.
 
@@ -19,7 +20,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from dags.approvals import REASON, IntakeApproval
+from dags.approvals import DeskApproval
 from dags.data_docs import PublishDataDocs
 from dags.wiring import DEFAULTS, Tag, by_error_tree
 
@@ -82,8 +83,10 @@ def cohort_intake() -> None:
 
     parts = list_parts()
     decided = decide_rows(validate_part.expand(part=parts))
-    approval = IntakeApproval(
-        task_id="ask_operator", subject="隔离行过多，是否继续 / many rows are quarantined: {{ run_id }}", params=REASON
+    approval = DeskApproval(
+        matter="intake",
+        task_id="ask_operator",
+        subject="隔离行过多，是否继续 / many rows are quarantined: {{ run_id }}",
     )
     accepted = accept_part.expand(part=parts)
     decided >> PublishDataDocs(task_id="publish_data_docs")

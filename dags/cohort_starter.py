@@ -3,8 +3,9 @@
 
 Starts what the ledger says is due: intake of a registered submission, dispatch of an accepted cohort that has opened,
 its next wave when what is released is nearly made.
-Woken by `cohort-events`, with a timer as a safety net. Runs that failed on a Retryable error are run again, at
-most three times; then, and after a Permanent error, a PIPELINE_FAILED break names the run.
+Woken by `cohort-events`, with a timer as a safety net. Runs that wait for a decision that stands already are woken.
+Runs that failed on a Retryable error are run again, at most three times; then, and after a Permanent error, a
+PIPELINE_FAILED break names the run.
 
 **When it fails**: nothing is lost, the next run asks the ledger again. `issuance cohort list` shows what waits.
 
@@ -57,7 +58,18 @@ def cohort_starter() -> None:
 
         return recover(load_settings(), DEFAULTS["retries"] + 1)
 
+    @task
+    @by_error_tree
+    def wake_decided() -> list[tuple[str, str]]:
+        from dags.approvals import is_decided
+        from issuance.airflow.waking import wake_decided as wake
+        from issuance.settings import load_settings
+        from issuance.users.airflow_issuer import service_session
+
+        return wake(service_session(load_settings()), is_decided)
+
     recover_runs()
+    wake_decided()
     for dag_id, due in (("cohort_intake", find_intakes()), ("card_dispatch", find_dispatches())):
         TriggerDagRunOperator.partial(
             task_id=f"start_{dag_id}", trigger_dag_id=dag_id, skip_when_already_exists=True

@@ -37,13 +37,13 @@ def retention() -> None:
     @task
     @by_error_tree
     def erase_due() -> list[int]:
+        from issuance.ledger.audit import PIPELINE
         from issuance.retention.cohorts import run_retention
         from issuance.settings import load_settings
 
         context: Any = get_current_context()
-        user = getattr(context["dag_run"], "triggering_user_name", None) or "pipeline"
         named = [name for name in (context["params"]["cohort_id"],) if name]
-        return [found["certificate"] for found in run_retention(load_settings(), user, named)]
+        return [found["certificate"] for found in run_retention(load_settings(), PIPELINE, named)]
 
     erase_due()
 

@@ -1,4 +1,4 @@
-"""Intake and dispatch of many small cohorts at once, by the functions that the DAGs' tasks call, without Airflow.
+"""Intake and dispatch of many small cohorts at once, by the desk and the functions that the DAGs' tasks call.
 
 An Airflow task has seconds of overhead, which would dominate a dozen cohorts of a few cards. A single cohort
 always goes through Airflow (demo.run); what happens after dispatch is the same either way.
@@ -15,10 +15,12 @@ from issuance.demo.people import as_user
 from issuance.demo.plays import OPENS, Play
 from issuance.demo.waiting import await_condition
 from issuance.dispatch.plan import plan_factories
-from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer, finish_dispatch
+from issuance.dispatch.wanted import want_wave
 from issuance.errors import Broken
 from issuance.intake.in_process import is_registered, take_in_whole
+from issuance.ledger.audit import PIPELINE
+from issuance.ledger.connection import transaction
 from issuance.settings import Settings
 
 
@@ -44,7 +46,9 @@ def dispatch_directly(settings: Settings, plays: dict[Play, int]) -> None:
         await_condition(partial(is_registered, settings, play.cohort_id), "the submission to be registered")
         if not take_in_whole(settings, play.cohort_id):
             raise Broken("INTAKE_NOT_ACCEPTED", f"not accepted as expected: issuance cohort show {play.cohort_id}")
-        plan_factories(settings, play.cohort_id, 1, "pipeline")
-        release_wave(settings, play.cohort_id, 1, "releaser")
+        with transaction(settings.database_url) as connection:
+            want_wave(connection, play.cohort_id, 1, PIPELINE)
+        plan_factories(settings, play.cohort_id, 1)
+        as_user("releaser", "cohort", "release", play.cohort_id, "1")
         Sealer(settings).seal_wave(play.cohort_id, 1)
         finish_dispatch(settings, play.cohort_id, 1)

@@ -11,6 +11,7 @@ from issuance.airflow.client import Airflow
 from issuance.breaks.kinds import BREAK_KINDS
 from issuance.demo.people import airflow_of, as_user
 from issuance.demo.waiting import PATIENCE, await_condition
+from issuance.dispatch.release import wave_state
 from issuance.errors import Broken
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
@@ -67,30 +68,30 @@ def release_remakes(settings: Settings, cohort_id: str) -> None:
 
 
 def release_wave(settings: Settings, cohort_id: str, wave: int, patience: float = PATIENCE) -> None:
-    """As the second person, who neither submitted nor planned, answer through Airflow's API until the wave is sent.
+    """As the second person, who neither submitted nor planned, release a wave once it is planned; wait till it is sent.
 
     Raises:
         Broken: its run has failed.
         Unavailable: a step takes longer than `patience` (seconds).
     """
-    airflow = airflow_of("releaser", settings)
-    run_id = f"{cohort_id}.{wave}"
+    airflow, run_id = airflow_of("pipeline", settings), f"{cohort_id}.{wave}"
 
-    def pending() -> bool:
-        return not ended(airflow, "card_dispatch", run_id) and bool(airflow.pending_approvals("card_dispatch", run_id))
+    def planned() -> bool:
+        return wave_state(settings, cohort_id, wave) == "waiting" or ended(airflow, "card_dispatch", run_id)
 
     def sent() -> bool:
-        # a slow scheduler can lose an answer and ask again
+        # a slow scheduler can lose an answer and ask again; the same release wakes the run again
         if airflow.pending_approvals("card_dispatch", run_id):
             as_user("releaser", "cohort", "release", cohort_id, str(wave))
         return ended(airflow, "card_dispatch", run_id)
 
-    await_condition(pending, "the plan to wait for its release", patience)
+    await_condition(planned, "the plan to wait for its release", patience)
+    as_user("releaser", "cohort", "release", cohort_id, str(wave))
     await_condition(sent, "dispatch to end", patience)
 
 
 def ended(airflow: Airflow, dag_id: str, run_id: str) -> bool:
-    """Whether a run has succeeded.
+    """Whether a run has succeeded; False while there is none.
 
     Raises:
         Broken: it has failed.

@@ -1,4 +1,4 @@
-"""The demo's users at the public command line, each with a login of its own."""
+"""The demo's users at the public command line, each with a login of its own; they reach the desk and nothing else."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ def password_of(user: str) -> str:
 
 
 def airflow_of(user: str, settings: Settings) -> Airflow:
-    """A session of one of the demo's users."""
+    """A session of one of Airflow's users."""
     return Airflow.log_in(settings.airflow_api_url, user, password_of(user))
 
 
 def as_user(user: str, *words: str) -> str:
-    """Run the public command as a demo user; returns its output.
+    """Run the public command as a demo user, with nothing of the stack but the desk's address; returns its output.
 
     Raises:
         Broken: the command failed; quotes its output.
     """
     home = STACK_DIR / "demo" / "home" / user
-    env = {**os.environ, "XDG_CONFIG_HOME": str(home), "ISSUANCE_PASSWORD": password_of(user)}
+    # a folder that is not there, so that no setting of the stack is found
+    env = {"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(home), "ISSUANCE_DESK_URL": environment()["DESK_URL"],
+           "ISSUANCE_STACK_DIR": str(home / "no-stack"), "PYTHONPATH": os.pathsep.join(sys.path)}  # fmt: skip
     if not (home / "issuance" / "login.json").exists():
-        _issuance(env, "login", user)
+        _issuance({**env, "ISSUANCE_PASSWORD": password_of(user)}, "login", user)
     return _issuance(env, *words)
 
 

@@ -28,8 +28,8 @@ from issuance.settings import STACK_DIR, Settings, load_settings
 from issuance.stack.place import MARK
 
 TIMED_DAGS = ("clocks", "activation_reconciliation", "retention")
-STEPPED_DAGS = (*TIMED_DAGS, "cohort_starter")
-"""The DAGs that are paused while several cohorts go through the same steps directly."""
+STEPPED_DAGS = (*TIMED_DAGS, "cohort_starter", "card_dispatch")
+"""The DAGs that are paused while several cohorts go through the same steps directly; a release wakes the last."""
 
 
 @dataclass
@@ -102,6 +102,9 @@ def dispatch_cohorts(demo: Demo, settings: Settings) -> None:
     if len(demo.plays) > 1:
         with demo.stage("intake and dispatch"):
             dispatch_directly(settings, rows)
+            for play in demo.plays:
+                airflow_of("pipeline", settings).delete_run("card_dispatch", f"{play.cohort_id}.1")
+            _pause(("card_dispatch",), False)  # re-makes past the allowance are released by people
     else:
         _through_airflow(demo, settings, *next(iter(rows.items())))
 

@@ -35,6 +35,7 @@ class Ports:
     s3_admin: int = 18646
     registry: int = 18081
     airflow: int = 18080
+    desk: int = 18090
 
 
 PORTS_OF = {
@@ -43,6 +44,7 @@ PORTS_OF = {
     "s3": ("s3", "s3_master", "s3_volume", "s3_filer", "s3_admin"),
     "registry": ("registry",),
     "airflow-api-server": ("airflow",),
+    "desk": ("desk",),
 }
 """The port fields that each program listens on."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from issuance.city.partners import Registry, load_registry
 from issuance.errors import Unavailable
 from issuance.settings import Settings, load_settings
-from issuance.stack import airflow, credentials, downloads, kafka, postgres, registry, s3, variables, workers
+from issuance.stack import airflow, credentials, desk, downloads, kafka, postgres, registry, s3, variables, workers
 from issuance.stack.place import Place, make_private, write_private
 from issuance.stack.program import Program, render_supervisor
 from issuance.stack.secrets import load_secrets
@@ -114,5 +114,5 @@ def make_programs(
     if "registry" not in given:
         programs.append(registry.program(place, jars["registry"][0], secrets))
     if "airflow" not in given:
-        programs += airflow.programs(env_digest)
+        programs += [*airflow.programs(env_digest), desk.program(env_digest)]
     return programs + (workers.programs(env_digest) if with_workers else [])

@@ -20,13 +20,14 @@ import psycopg
 from psycopg import sql
 
 from issuance.errors import Misconfigured, Unavailable
+from issuance.ledger.roles import ROLES
 from issuance.stack.place import HOST, MARK, Place, make_private
 from issuance.stack.program import Program
 
 NAME = "postgres"
 SUPERUSER = "postgres"
 DATABASES = ("ledger", "airflow", "registry")
-"""Each is owned by a role of its own name and closed to the others."""
+"""Each is owned by a role of its own name and closed to the others, the ledger but for its ROLES."""
 
 UNPRIVILEGED = "nobody"
 
@@ -191,8 +192,9 @@ def _drop_stale_lock(place: Place) -> None:
 
 
 def url(place: Place, role: str, password: str, scheme: str = "postgresql") -> str:
-    """The URL of the database named as its owner."""
-    return f"{scheme}://{role}:{password}@{HOST}:{place.ports.postgres}/{role}"
+    """The URL of the database named as its owner; of one of the ledger's ROLES, the ledger."""
+    database = "ledger" if role in ROLES else role
+    return f"{scheme}://{role}:{password}@{HOST}:{place.ports.postgres}/{database}"
 
 
 def is_ready(place: Place, password: str) -> bool:
@@ -225,16 +227,18 @@ def _connect(place: Place, password: str) -> psycopg.Connection[Any]:
 
 
 def make_databases(place: Place, secrets: dict[str, str]) -> None:
-    """A role and a database each, closed to the other roles; idempotent, resets the passwords."""
+    """A role and a database each, closed to the other roles, and the ledger's roles; idempotent, resets passwords."""
     with _connect(place, secrets["postgres_postgres"]) as connection:
         roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
         present = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
-        for name in DATABASES:
+        for name in (*DATABASES, *ROLES):
             verb = sql.SQL("ALTER" if name in roles else "CREATE")
+            may = sql.SQL("CREATEDB" if name in DATABASES else "NOCREATEDB")
             password = sql.Literal(secrets[f"postgres_{name}"])
             connection.execute(
-                sql.SQL("{} ROLE {} LOGIN CREATEDB PASSWORD {}").format(verb, sql.Identifier(name), password)
+                sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(verb, sql.Identifier(name), may, password)
             )
+        for name in DATABASES:
             if name not in present:
                 connection.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(name)))
                 connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))

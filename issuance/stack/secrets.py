@@ -12,16 +12,32 @@ from pathlib import Path
 
 from issuance.city.partners import Registry
 from issuance.errors import Misconfigured
+from issuance.ledger.roles import ROLES
 from issuance.stack.place import write_private
 
-AIRFLOW_USERS = {"submitter": "Op", "planner": "Op", "releaser": "Op", "viewer": "Viewer", "pipeline": "Admin"}
-"""User: role. The first four are the demo's people, `pipeline` is the service user of consumers and stepper."""
+AIRFLOW_USERS = {
+    **dict.fromkeys(("submitter", "planner", "releaser", "viewer", "admin"), "Viewer"),
+    "desk": "Op",
+    "pipeline": "Admin",
+}
+"""User: role in Airflow. The first five are the demo's people: what they may do lies in the ledger (DEMO_RIGHTS);
+`desk` is the desk's service user, `pipeline` that of recovery and stepper."""
+
+DEMO_RIGHTS = {
+    "submitter": ("view", "submit", "unmask"),
+    "planner": ("view", "plan", "resolve", "tell"),
+    "releaser": ("view", "release", "tell"),
+    "viewer": ("view",),
+    "admin": ("view", "resolve", "unmask", "erase", "admin"),
+}
+"""What the demo's people may do everywhere, granted on a ledger that has no admin yet."""
 
 _NAMES = (
     "kafka_admin",
     "kafka_issuance",
     "postgres_postgres",
     "postgres_ledger",
+    *(f"postgres_{role}" for role in ROLES),
     "postgres_airflow",
     "postgres_registry",
     "s3_issuance",

@@ -11,13 +11,11 @@ from threading import Event
 
 import psutil
 
-from issuance.airflow.login import register_operator
 from issuance.errors import Unavailable
 from issuance.ledger.connection import migrate
-from issuance.stack import airflow, kafka, postgres, registry, s3
+from issuance.stack import airflow, desk, kafka, postgres, registry, s3
 from issuance.stack.place import GRPC_OFFSET, HOST, PORTS_OF, Place, make_private
 from issuance.stack.plan import Plan
-from issuance.stack.secrets import AIRFLOW_USERS
 from issuance.stack.supervise import ALIVE, Supervisor
 from issuance.stack.waiting import await_condition, port_is_free
 from issuance.vault.envelopes import publish_keys
@@ -48,14 +46,14 @@ def start_programs(plan: Plan, supervisor: Supervisor, progress: Progress) -> No
         schemas = pool.submit(start.registry, database)
         scheduling = pool.submit(start.airflow, database)
         ours = pool.submit(start.workers, [*stores, schemas])
-        arms = [*stores, schemas, scheduling, ours]
+        door = pool.submit(start.desk, ours, scheduling)
+        arms = [*stores, schemas, scheduling, ours, door]
         done, _ = wait(arms, return_when=FIRST_EXCEPTION)
         failed = [arm for arm in done if arm.exception()]
         if failed:
             start.abandoned.set()
     for arm in failed or arms:
         arm.result()
-    start.operators()
     progress(f"stack: ready in {time.monotonic() - began:.1f} s")
 
 
@@ -174,16 +172,18 @@ class _Start:
         """The ledger's tables and our public keys, then consumers and relay, when all they need is up."""
         for need in needs:
             need.result()
-        migrate(self.plan.environment["DATABASE_URL"])
+        migrate(self.plan.settings.owner_url)
         publish_keys(ObjectStore.of(self.plan.settings), KeyService(self.plan.settings.keys_dir))
         names = [name for name in self.plan.programs if name == "relay" or name.startswith("consume-")]
         if names:
             self._await("workers", names, lambda: all(self.supervisor.state(name) == "RUNNING" for name in names))
 
-    def operators(self) -> None:
-        """Register the demo's users in the ledger, so that approvals can be assigned to them."""
-        if airflow.programs("")[0].name not in self.plan.programs:
+    def desk(self, ours: Future[None], scheduling: Future[None]) -> None:
+        """The desk, which waits for Airflow by itself, and the demo's people with their rights."""
+        if desk.NAME not in self.plan.programs:
             return
-        for user, role in AIRFLOW_USERS.items():
-            if role == "Op":
-                register_operator(self.plan.settings, user, self.plan.secrets[f"airflow_user_{user}"])
+        ours.result()
+        self.supervisor.start(desk.NAME)
+        scheduling.result()
+        self._await(desk.NAME, [desk.NAME], lambda: desk.is_ready(self.plan.place))
+        desk.admit_people(self.plan.settings, self.plan.secrets)

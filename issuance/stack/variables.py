@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from issuance.ledger.roles import DESK, PIPELINE, READER
 from issuance.stack import airflow, kafka, postgres, registry, s3
 from issuance.stack.place import HOST, Place
 from issuance.stack.secrets import AIRFLOW_USERS
@@ -34,7 +35,12 @@ def own_variables(place: Place, secrets: dict[str, str]) -> dict[str, dict[str, 
             "KAFKA_ADMIN_USER": kafka.ADMIN,
             "KAFKA_ADMIN_PASSWORD": secrets["kafka_admin"],
         },
-        "ledger": {"DATABASE_URL": postgres.url(place, "ledger", secrets["postgres_ledger"])},
+        "ledger": {
+            "DATABASE_URL": postgres.url(place, PIPELINE, secrets[f"postgres_{PIPELINE}"]),
+            "DESK_DATABASE_URL": postgres.url(place, DESK, secrets[f"postgres_{DESK}"]),
+            "READER_DATABASE_URL": postgres.url(place, READER, secrets[f"postgres_{READER}"]),
+            "LEDGER_OWNER_URL": postgres.url(place, "ledger", secrets["postgres_ledger"]),
+        },
         "s3": {
             "S3_ENDPOINT_URL": f"http://{HOST}:{place.ports.s3}",
             "S3_ACCESS_KEY": s3.OWNER,
@@ -64,6 +70,8 @@ def stack_variables(
         else:
             values |= variables
     values |= {
+        "DESK_URL": env.get("DESK_URL") or f"http://{HOST}:{place.ports.desk}",
+        "DESK_PORT": str(place.ports.desk),
         "ISSUANCE_KEYS_DIR": str(place.keys),
         "ISSUANCE_PARTNER_KEYS_DIR": str(place.partner_keys),
         "ISSUANCE_PARTNER_CREDENTIALS_DIR": str(place.partners),

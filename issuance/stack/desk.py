@@ -1,0 +1,51 @@
+"""The desk in the stack: its process, its health, and the demo's people with their rights."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from issuance.airflow.client import fetch_token
+from issuance.ledger.audit import PIPELINE
+from issuance.ledger.connection import transaction
+from issuance.settings import Settings
+from issuance.stack.place import HOST, Place
+from issuance.stack.program import Program
+from issuance.stack.secrets import DEMO_RIGHTS
+from issuance.users.airflow_issuer import SERVICE_USER, AirflowIssuer
+from issuance.users.register import register_user
+from issuance.users.rights import grant_first, has_admin
+
+NAME = "desk"
+
+
+def program(env_digest: str) -> Program:
+    """The desk's process, restarted when it ends or when stack.env has changed."""
+    command = (sys.executable, "-m", "issuance.stack.launch", str(Path(sys.executable).with_name("issuance")), "desk")
+    return Program(NAME, command, {"ISSUANCE_ENV_DIGEST": env_digest}, stop_seconds=30, start_retries=10)
+
+
+def is_ready(place: Place) -> bool:
+    """Whether the desk answers and reaches its ledger."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{place.ports.desk}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def admit_people(settings: Settings, secrets: dict[str, str]) -> None:
+    """Register the demo's people and grant their rights, on a ledger that has no admin yet."""
+    with transaction(settings.owner_url) as connection:
+        if has_admin(connection):
+            return
+    issuer = AirflowIssuer(settings.airflow_api_url, SERVICE_USER, secrets[f"airflow_user_{SERVICE_USER}"])
+    tokens = {
+        name: fetch_token(settings.airflow_api_url, name, secrets[f"airflow_user_{name}"]) for name in DEMO_RIGHTS
+    }
+    identities = {name: issuer.who(token) for name, token in tokens.items()}
+    with transaction(settings.owner_url) as connection:
+        users = {name: register_user(connection, identity) for name, identity in identities.items()}
+        grant_first(connection, {users[name]: rights for name, rights in DEMO_RIGHTS.items()}, PIPELINE)
