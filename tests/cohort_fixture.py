@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ledger_fixture import add_users, unguarded
 
 from issuance.city.marked_yaml import read_marked
 from issuance.clock import instant_on
+from issuance.dispatch.plan import Wave, plan_wave
+from issuance.dispatch.wanted import want_wave
 from issuance.ledger.connection import Connection, connect, set_business_day
 from issuance.settings import ROOT, Settings
 from issuance.words.references import card_ref_of
@@ -81,6 +84,13 @@ def _add_cards(
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM card WHERE cohort_no = %s", (cohort_no,))
 
 
+def plan_as(settings: Settings, cohort_id: str, wave: int, user: str) -> Wave | None:
+    """A wave that a user wanted, planned."""
+    with connect(settings.database_url) as connection:
+        want_wave(connection, cohort_id, wave, user)
+    return plan_wave(settings, cohort_id, wave)
+
+
 def tables_of(connection: Connection) -> list[str]:
     """The ledger's tables, without those that keep its migrations."""
     rows = connection.execute(
@@ -92,8 +102,9 @@ def tables_of(connection: Connection) -> list[str]:
 
 def empty(url: str) -> None:
     """Take every row out of a ledger."""
-    with connect(url) as connection:
+    with connect(url) as connection, unguarded(connection):
         connection.execute(f"TRUNCATE {', '.join(tables_of(connection))} RESTART IDENTITY")
+        add_users(connection)
 
 
 def every_row(url: str) -> dict[str, list[str]]:

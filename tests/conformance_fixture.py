@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from ledger_fixture import fresh_database
+from ledger_fixture import fresh_database, new_ledger
 from wire_fixture import Wire
 
+from issuance.commands.check import lay_slip
+from issuance.conformance.box import Box
 from issuance.conformance.case import Result
 from issuance.conformance.run import Options, check_partner
-from issuance.ledger.connection import migrate
 from issuance.settings import ROOT, Settings
 
 STAGES = ("submissions", "production", "mail", "collection", "activation", "statements", "holder_events")
@@ -27,7 +29,7 @@ class Running:
 
     def __init__(self, stack: Settings, name: str) -> None:
         url = fresh_database(stack.database_url, f"ledger_{name}")
-        migrate(url)
+        new_ledger(url)
         self.settings = replace(stack, database_url=url)
         self._wire = Wire(stack, url)
         self._wire.start(*STAGES)
@@ -78,8 +80,8 @@ def check(
 ) -> dict[str, Result]:
     """Check a live simulator; returns what came of each case, by name."""
     with client(directory, kind, partner, *faults) as box:
-        chosen = Options(patience=patience, box=box, **options)  # type: ignore[arg-type]
-        _, results = check_partner(running.settings, partner, "tester", chosen)
+        chosen = Options(patience=patience, **options)  # type: ignore[arg-type]
+        _, results = check_partner(running.settings, partner, "tester", chosen, Box(partial(lay_slip, box)))
     return {result.case.name: result for result in results}
 
 

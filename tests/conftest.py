@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
@@ -24,10 +25,11 @@ WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ["ISSUANCE_STACK_DIR"] = str(ROOT / (f".stack-test-{WORKER}" if WORKER else ".stack-test"))
 os.environ["AIRFLOW_API_URL"] = "http://127.0.0.1:9"  # brought by nobody: these tests need no Airflow
 
-from ledger_fixture import fresh_database
+from desk_fixture import LogIn, logged_in
+from ledger_fixture import fresh_database, new_ledger
 from postgres_fixture import running_postgres
 
-from issuance.ledger.connection import Connection, connect, migrate
+from issuance.ledger.connection import Connection, connect
 from issuance.settings import Settings
 from issuance.stack.place import Ports
 
@@ -56,7 +58,7 @@ def database(postgres: Settings) -> Settings:
 def ledger_url(database: Settings, request: pytest.FixtureRequest) -> str:
     """The URL of an empty, migrated ledger of this module's own."""
     url = fresh_database(database.database_url, f"ledger_{request.module.__name__}")
-    migrate(url)
+    new_ledger(url)
     return url
 
 
@@ -66,3 +68,10 @@ def ledger(ledger_url: str) -> Iterator[Connection]:
     with connect(ledger_url) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def log_in(tmp_path: Path) -> Iterator[LogIn]:
+    """The command line at the desk of a ledger, as a user with all rights, or with the given ones."""
+    with ExitStack() as stack:
+        yield lambda settings, user, *rights: stack.enter_context(logged_in(settings, tmp_path / "home", user, *rights))

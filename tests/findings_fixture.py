@@ -23,6 +23,7 @@ from ledger_fixture import (
     item,
     make_cohort,
     merge,
+    new_ledger,
     report,
 )
 from wire_fixture import Wire
@@ -35,7 +36,7 @@ from issuance.intake.photos import FINDING
 from issuance.intake.predicates import RuleContext
 from issuance.intake.read import read_rows
 from issuance.intake.rules import ROW_RULES
-from issuance.ledger.connection import Connection, connect, migrate, set_business_day
+from issuance.ledger.connection import Connection, connect, set_business_day
 from issuance.reconcile.statements import apply_statements
 from issuance.settings import Settings, load_settings
 from issuance.tracking.holder_events import apply_holder_events
@@ -257,7 +258,7 @@ def posted(connection: Connection, refs: Sequence[UUID], day: int = 5) -> None:
 def two_factories(stack: Settings, name: str) -> Iterator[tuple[Wire, str, list[UUID]]]:
     """A ledger of its own with four plastics of F-ICBC and then four of F-ABC, and the wire to it."""
     url = fresh_database(stack.database_url, f"ledger_{name}")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         refs = make_cohort(connection, 8)
         for table in ("card", "plastic"):

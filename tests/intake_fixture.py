@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 import numpy as np
-from ledger_fixture import OPENS, fresh_database
+from ledger_fixture import OPENS, fresh_database, new_ledger
 from PIL import Image, ImageDraw
 from wire_fixture import Wire, wait_for
 
@@ -24,7 +24,7 @@ from issuance.intake.identifiers import check_characters
 from issuance.intake.session import Intake, list_parts, open_intake
 from issuance.intake.submit import Package, submit_package
 from issuance.intake.validate_part import validate_part
-from issuance.ledger.connection import connect, migrate, set_business_day
+from issuance.ledger.connection import connect, set_business_day
 from issuance.settings import Settings
 
 Row = dict[str, str]
@@ -53,7 +53,7 @@ class Intakes:
 
     def __init__(self, stack: Settings, name: str, directory: Path) -> None:
         self.url = fresh_database(stack.database_url, f"ledger_{name}")
-        migrate(self.url)
+        new_ledger(self.url)
         with connect(self.url) as connection:
             set_business_day(connection, OPENS)
         self.settings = replace(stack, database_url=self.url, part_rows=250)

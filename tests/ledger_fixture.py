@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,7 +16,7 @@ from issuance.city.city import Cities
 from issuance.city.partners import load_registry
 from issuance.clock import end_of, instant_on, milliseconds
 from issuance.intake.accept import VAULT_FIELDS
-from issuance.ledger.connection import Connection, set_business_day
+from issuance.ledger.connection import Connection, connect, migrate, set_business_day
 from issuance.settings import ROOT
 from issuance.tracking.custody import KINDS, watch_custody
 from issuance.tracking.decide import decide_batch
@@ -50,18 +52,10 @@ def make_cohort(connection: Connection, cards: int, method: str = "outlet") -> l
         " VALUES (1, 1, 'planner', '{submitter}', %s, %s, '{}')", (OPENS, cards)
     )  # fmt: skip
     connection.execute(
-        "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on, remakes_allowed)"
-        " VALUES (1, 1, 'planner', '{submitter}', 'releaser', %s, 100)", (OPENS,)
-    )  # fmt: skip
-    connection.execute(
         "INSERT INTO job (job_id, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake)"
         " VALUES ('J1', 1, 1, 'ICBC', 'F-ICBC', %s, %s, %s, hash_total(%s), false)",
         (OPENS + timedelta(days=30), OPENS, cards, refs),
     )
-    connection.execute(
-        "INSERT INTO sealed_job (job_id, cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on)"
-        " VALUES ('J1', 1, 1, 'o', repeat('0', 64), 'F-ICBC', 'RSA-OAEP-256', %s, %s)", (OPENS, OPENS)
-    )  # fmt: skip
     for n, ref in enumerate(refs):
         connection.execute(
             "INSERT INTO row_outcome (cohort_no, submission, file, line, part, outcome, application_id, card_ref, kind)"
@@ -79,6 +73,14 @@ def make_cohort(connection: Connection, cards: int, method: str = "outlet") -> l
             (ref,),
         )
         connection.execute("INSERT INTO job_item VALUES ('J1', %s, %s, 1)", (n, ref))
+    connection.execute(
+        "INSERT INTO release (cohort_no, wave, planned_by, submitters, released_by, released_on, remakes_allowed)"
+        " VALUES (1, 1, 'planner', '{submitter}', 'releaser', %s, 100)", (OPENS,)
+    )  # fmt: skip
+    connection.execute(
+        "INSERT INTO sealed_job (job_id, cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on)"
+        " VALUES ('J1', 1, 1, 'o', repeat('0', 64), 'F-ICBC', 'RSA-OAEP-256', %s, %s)", (OPENS, OPENS)
+    )  # fmt: skip
     connection.execute("INSERT INTO changed_card SELECT card_ref FROM card")
     return refs
 
@@ -158,6 +160,45 @@ def custody_breaks(connection: Connection, day: int) -> list[tuple[str, str]]:
 def states(connection: Connection) -> dict[UUID, str]:
     """The state of every card."""
     return dict(connection.execute("SELECT card_ref, state FROM card").fetchall())
+
+
+SYSTEM = ("pipeline", "check-planner", "check-releaser")
+PEOPLE = ("submitter", "planner", "releaser", "operator", "tester", "viewer", "admin", "clerk")
+
+
+def new_ledger(url: str) -> None:
+    """The tables of an empty database, and the users that tests name; the id of each is its name."""
+    migrate(url)
+    with connect(url) as connection:
+        add_users(connection)
+
+
+def add_users(connection: Connection) -> None:
+    """Users whose id is their name."""
+    connection.execute(
+        "INSERT INTO desk_user (user_id, issuer, subject, name) SELECT n, 'system', n, n FROM unnest(%s::text[]) n"
+        " UNION ALL SELECT n, 'test', n, n FROM unnest(%s::text[]) n ON CONFLICT DO NOTHING",
+        (list(SYSTEM), list(PEOPLE)),
+    )
+
+
+GUARDED = ("audit", "release", "sealed_job", "job_item")
+
+
+@contextmanager
+def unguarded(connection: Connection) -> Iterator[None]:
+    """As the owner, without the triggers that keep what is only added: how a test tampers with it."""
+    for table in GUARDED:
+        connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    yield
+    for table in GUARDED:
+        connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+def tamper(connection: Connection, statement: str, values: Any = None) -> None:
+    """One statement that no role may run."""
+    with unguarded(connection):
+        connection.execute(statement, values)
 
 
 def fresh_database(admin_url: str, name: str) -> str:

@@ -12,6 +12,7 @@ from ledger_fixture import (
     make_cohort,
     merge,
     report,
+    tamper,
 )
 from psycopg.types.json import Jsonb
 
@@ -86,7 +87,7 @@ def divided(connection: Connection) -> list[UUID]:
         " SELECT 'J2', cohort_no, wave, object, sha256, key_id, algorithm, sealed_on, sent_on FROM sealed_job"
     )
     of_abc = (refs[4:],)
-    connection.execute("UPDATE job_item SET job_id = 'J2' WHERE card_ref = ANY (%s)", of_abc)
+    tamper(connection, "UPDATE job_item SET job_id = 'J2' WHERE card_ref = ANY (%s)", of_abc)
     connection.execute(
         "UPDATE plastic SET job_id = 'J2', bank = 'ABC', factory = 'F-ABC' WHERE card_ref = ANY (%s)", of_abc
     )

@@ -10,11 +10,11 @@ from datetime import date, timedelta
 
 import fastavro
 import pyarrow as pa
+from cohort_fixture import plan_as
 from intake_fixture import Intakes, Row, person, picture, sha256
 from ledger_fixture import OPENS, REGISTRY, as_read, item, merge, report
 
 from issuance.clock import end_of, instant_on
-from issuance.dispatch.plan import plan_wave
 from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Sealer
 from issuance.errors import IssuanceError
@@ -76,7 +76,7 @@ class Cohort:
 
     def dispatch(self) -> Cohort:
         """Planned, released and sealed; a holder event applied, another refused; everybody told."""
-        plan_wave(self.settings, self.name, 1, "planner")
+        plan_as(self.settings, self.name, 1, "planner")
         release_wave(self.settings, self.name, 1, "releaser")
         assert Sealer(self.settings).seal_wave(self.name, 1) == 1
         with connect(self.intakes.url) as connection:

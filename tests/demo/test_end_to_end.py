@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -9,20 +10,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
+import jwt
 import psycopg
 import pytest
 import requests
 from botocore.config import Config
-from demo_fixture import ROOT, Run, run_demo, stop
+from demo_fixture import ROOT, STRANGER, Run, run_demo, stop
 from kafka import TopicPartition
 from wire_fixture import wait_for
 
 from issuance.airflow.client import Airflow, fetch_token
+from issuance.errors import Refused
 from issuance.wire.kafka import Credentials, make_consumer
 
 SEED = 7
@@ -94,10 +97,11 @@ def test_an_altered_truth_line_is_seen(demo: Run) -> None:
 
 def test_the_ledger_verifies_and_rebuilds_to_the_same(demo: Run, digest: str) -> None:
     assert demo.issuance("ledger", "verify").stdout.strip() == "(无 / none)"
-    home = {"XDG_CONFIG_HOME": str(demo.directory / "demo" / "home" / "releaser")}
-    assert Run(demo.directory, demo.env | home, {}, "").issuance("ledger", "rebuild").returncode == 0
+    assert demo.with_login("admin").issuance("ledger", "rebuild").returncode == 0
     assert demo.issuance("ledger", "digest").stdout.strip() == digest
     assert demo.issuance("ledger", "verify").returncode == 0
+    refused = demo.with_login("planner").issuance("ledger", "rebuild")
+    assert (refused.returncode, refused.stderr.split(":")[0]) == (1, "NOT_ALLOWED")
 
 
 def test_a_second_demo_on_the_same_ledger_says_so_and_stops(demo: Run) -> None:
@@ -107,17 +111,17 @@ def test_a_second_demo_on_the_same_ledger_says_so_and_stops(demo: Run) -> None:
 
 
 def test_every_read_answers_in_json(demo: Run) -> None:
-    def read(*words: str) -> Any:
-        done = demo.issuance(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
     cohort = f"demo-{SEED}"
+
+    def read(*words: str) -> Any:
+        return demo.read("viewer", *words)
+
     assert [row["cohort_id"] for row in read("cohort", "list")] == [cohort]
     assert read("cohort", "show", cohort)["waves"][0]["released_by"] == "releaser"
     assert read("cohort", "statement", cohort)["state"] == "closed"
     assert sum(age["cards"] for age in read("cohort", "ages", cohort)) == 200
     assert read("cohort", "due", cohort, "--within", "0") == []
+    assert read("cohort", "calendar")
     refused = read("quarantine", "list", cohort)
     assert {row["outcome"] for row in refused} <= {"quarantined", "duplicate"}
     assert all(row["remedy"] for row in refused)
@@ -128,43 +132,182 @@ def test_every_read_answers_in_json(demo: Run) -> None:
     card = read("card", "show", next(row["reference"].split("/")[0] for row in breaks if row["kind"] == "OUT_OF_ORDER"))
     assert {fact["milestone"] for fact in card["facts"]} >= {"MADE", "SS_KEYED"}
     assert [found["card_ref"] for found in read("card", "find", card["application_id"])] == [card["card_ref"]]
+    assert read("card", "why", card["card_ref"])["plastics"]
     assert {row["partner"] for row in read("partner", "list")} > {"HRSS-BJ", "EMS"}
     assert read("dlq", "list") == []
-    assert len(read("topics", "list")) > 100
-    assert read("ledger", "verify") == []
+    assert read("event", "list") == []
+    assert [row["cohort_id"] for row in read("retention", "list")] == [cohort]
+    assert len(json.loads(demo.issuance("topics", "list", "--json").stdout)) > 100
+    assert json.loads(demo.issuance("ledger", "verify", "--json").stdout) == []
 
 
-def test_a_run_that_failed_for_good_is_a_break_that_names_it(demo: Run) -> None:
-    env = demo.settings
-    airflow = Airflow.log_in(env["AIRFLOW_API_URL"], "pipeline", env["AIRFLOW_USER_PIPELINE_PASSWORD"])
+def test_a_cohort_of_ones_own_needs_the_desk_alone(demo: Run) -> None:
+    """README, "a cohort of your own", on an account that can read neither the stack's folder nor the database."""
+    done = demo.as_user("submitter", "generate", "own", "--cards", "30", "--seed", "98")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(demo.as_user_file("submitter", "own/truth.json"))["rows"]
+    words = ["--cohort", "own", "--city", "110000", "--category", "retiree", "--opens", "2025-10-09"]
+    package = ["own/applications.csv", *words, "--declared", str(rows)]
+    tried = demo.read("submitter", "submit", *package, "--dry-run")
+    assert (tried["state"], tried["rows"]) == ("acceptable", rows)
+    assert demo.as_user("submitter", "cohort", "show", "own").returncode == 1, "nothing was submitted"
+    assert demo.read("submitter", "submit", *package, "--wait")["state"] == "accepted"
+    again = demo.read("submitter", "submit", *package)
+    assert (again["submission"], again["state"]) == (0, "accepted"), "the same package is one submission"
+    planned = demo.as_user("planner", "cohort", "plan", "own")
+    wait_for(lambda: "planned" in str(demo.read("viewer", "job", "list", "--cohort", "own")), 120)
+    assert demo.as_user("releaser", "cohort", "release", "own", "1").returncode == 0, planned.stderr
+    airflow = pipeline(demo)
+    wait_for(lambda: airflow.run_state("card_dispatch", "own.1") == "success", 120)
+    wave = demo.read("viewer", "cohort", "show", "own")["waves"][0]
+    assert wave["released_by"] == "releaser"
+    if STRANGER:
+        file = str(demo.directory / "stack.env")
+        assert subprocess.run([*STRANGER, "cat", file], capture_output=True, check=False).returncode != 0
+
+
+def pipeline(run: Run) -> Airflow:
+    """Airflow as its administrator."""
+    env = run.settings
+    return Airflow.log_in(env["AIRFLOW_API_URL"], "pipeline", env["AIRFLOW_USER_PIPELINE_PASSWORD"])
+
+
+def test_a_run_without_its_row_ends_with_no_plan_and_names_nobody(demo: Run) -> None:
+    airflow = pipeline(demo)
     airflow.start_run("card_dispatch", {"cohort_id": "nobody", "wave": 1}, "nobody.1")
-    wait_for(lambda: airflow.run_state("card_dispatch", "nobody.1") == "failed", 120)
+    conf = {"cohort_id": f"demo-{SEED}", "wave": 9, "user": "releaser", "planned_by": "u3"}
+    airflow.start_run("card_dispatch", conf, f"demo-{SEED}.9")
+    for run in ("nobody.1", f"demo-{SEED}.9"):
+        wait_for(lambda run=run: airflow.run_state("card_dispatch", run) == "failed", 120)
+        assert airflow.failed_tasks("card_dispatch", run)[0] == "plan_wave"
+    assert [wave["wave"] for wave in demo.read("viewer", "cohort", "show", f"demo-{SEED}")["waves"]] == [1]
     starter = airflow.start_run("cohort_starter", {})
     wait_for(lambda: airflow.run_state("cohort_starter", starter) == "success", 120)
-    breaks = json.loads(demo.issuance("break", "list", "--json").stdout)
-    holding = [(b["kind"], b["reference"]) for b in breaks if b["holds"]]
-    assert holding == [("PIPELINE_FAILED", "card_dispatch nobody.1")]
+    breaks = demo.read("viewer", "break", "list")
+    failed = {b["reference"] for b in breaks if b["kind"] == "PIPELINE_FAILED" and b["holds"]}
+    assert failed == {f"card_dispatch {run}" for run in ("nobody.1", f"demo-{SEED}.9")}
 
 
-def test_an_approval_set_to_success_releases_nothing(demo: Run, tmp_path: Path) -> None:
-    env = demo.settings
-    demo.env["XDG_CONFIG_HOME"], demo.env["ISSUANCE_PASSWORD"] = str(tmp_path), env["AIRFLOW_USER_SUBMITTER_PASSWORD"]
-    assert demo.issuance("login", "submitter").returncode == 0
-    assert demo.issuance("generate", str(tmp_path), "--cards", "20", "--seed", "99").returncode == 0
-    rows = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))["rows"]
+@pytest.fixture(scope="module")
+def waiting(demo: Run) -> str:
+    """A cohort whose first wave waits for its release."""
+    assert demo.as_user("submitter", "generate", "mine", "--cards", "20", "--seed", "99").returncode == 0
+    rows = json.loads(demo.as_user_file("submitter", "mine/truth.json"))["rows"]
     words = ["--city", "110000", "--category", "retiree", "--opens", "2025-10-09", "--declared", str(rows)]
-    done = demo.issuance("submit", str(tmp_path / "applications.csv"), "--cohort", "mine", *words, "--wait", "--json")
-    assert json.loads(done.stdout)["state"] == "accepted", done.stderr
-    airflow = Airflow.log_in(env["AIRFLOW_API_URL"], "pipeline", env["AIRFLOW_USER_PIPELINE_PASSWORD"])
-    wait_for(lambda: airflow.run_state("card_dispatch", "mine.1") is not None, 120)
-    wait_for(lambda: bool(airflow.pending_approvals("card_dispatch", "mine.1")), 120)
-    refused = demo.issuance("cohort", "release", "mine", "1")
-    assert (refused.returncode, refused.stderr.split(":")[0]) == (1, "SAME_PERSON")
-    set_to_success(env, "card_dispatch/dagRuns/mine.1/taskInstances/wait_for_release")
-    wait_for(lambda: airflow.run_state("card_dispatch", "mine.1") == "failed", 120)
-    assert "seal_jobs" in airflow.failed_tasks("card_dispatch", "mine.1")
-    jobs = json.loads(demo.issuance("job", "list", "--cohort", "mine", "--json").stdout)
-    assert {job["state"] for job in jobs} == {"planned"}
+    made = demo.read("submitter", "submit", "mine/applications.csv", "--cohort", "mine", *words, "--wait")
+    assert made["state"] == "accepted"
+    wait_for(lambda: bool(pipeline(demo).pending_approvals("card_dispatch", "mine.1")), 120)
+    return "mine"
+
+
+SPELLINGS = ("SUBMITTER", "Submitter", "submitter@issuance.invalid", " submitter ", "submitter\t")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_another_spelling_of_a_name_is_the_same_person_or_nobody(demo: Run, waiting: str, spelling: str) -> None:
+    env = demo.settings
+    answer = requests.post(
+        f"{env['DESK_URL']}/api/v1/login", timeout=30,
+        json={"user": spelling, "password": env["AIRFLOW_USER_SUBMITTER_PASSWORD"]},
+    )  # fmt: skip
+    if answer.status_code == 401:
+        return
+    token = answer.json()["token"]
+    assert answer.json()["user_id"] == demo.user_id("submitter")
+    admin = {"Authorization": f"Bearer {demo.token_of('admin')}"}
+    rights = f"{env['DESK_URL']}/api/v1/users/{demo.user_id('submitter')}/rights"
+    requests.post(rights, json={"rights": ["release"]}, headers=admin, timeout=30)
+    try:
+        released = requests.post(
+            f"{env['DESK_URL']}/api/v1/cohorts/{waiting}/waves/1/release", timeout=30,
+            headers={"Authorization": f"Bearer {token}"},
+        )  # fmt: skip
+        assert (released.status_code, released.json()["code"]) == (409, "SAME_PERSON")
+    finally:
+        requests.post(rights, json={"rights": ["release"], "revoke": True}, headers=admin, timeout=30)
+
+
+def test_a_look_alike_name_is_another_person_without_rights(demo: Run, waiting: str) -> None:
+    """A Cyrillic е in 'releaser': Airflow has no such user; if an administrator makes one, it has no right."""
+    env, look_alike = demo.settings, "releas\u0435r"
+    token = fetch_token(env["AIRFLOW_API_URL"], "pipeline", env["AIRFLOW_USER_PIPELINE_PASSWORD"])
+    made = requests.post(
+        f"{env['AIRFLOW_API_URL']}/auth/fab/v1/users", headers={"Authorization": f"Bearer {token}"}, timeout=30,
+        json={"username": look_alike, "first_name": "a", "last_name": "b", "email": "a@issuance.invalid",
+              "roles": [{"name": "Viewer"}], "password": "a-password-of-theirs"},
+    )  # fmt: skip
+    assert made.status_code in (200, 201), made.text
+    login = f"{env['DESK_URL']}/api/v1/login"
+    other = requests.post(login, json={"user": look_alike, "password": "a-password-of-theirs"}, timeout=30).json()
+    assert other["user_id"] != demo.user_id("releaser")
+    headers = {"Authorization": f"Bearer {other['token']}"}
+    release = f"{env['DESK_URL']}/api/v1/cohorts/{waiting}/waves/1/release"
+    assert requests.post(release, headers=headers, timeout=30).json()["code"] == "NOT_ALLOWED"
+    # and once it is disabled, it is nobody within a minute
+    disable(env, look_alike)
+    began = time.monotonic()
+    wait_for(lambda: requests.get(f"{env['DESK_URL']}/api/v1/me", headers=headers, timeout=30).status_code == 401, 90)
+    assert time.monotonic() - began < 75  # a minute, and the machine's slowness
+
+
+def disable(env: dict[str, str], user: str) -> None:
+    """As Airflow's administrator does on its page of users."""
+    with psycopg.connect(env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")) as connection:
+        connection.execute("UPDATE ab_user SET active = false WHERE username = %s", (user,))
+
+
+def test_an_edited_login_is_still_the_tokens_user(demo: Run) -> None:
+    file = demo.home_of("viewer") / ".config" / "issuance" / "login.json"
+    whole = file.read_text(encoding="utf-8")
+    kept = json.loads(whole)
+    assert "viewer" not in whole.replace(str(kept["token"]), ""), "no name stands in it"
+    header, claims, signature = kept["token"].split(".")
+    body = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    forged = base64.urlsafe_b64encode(json.dumps(body | {"sub": "3"}).encode()).decode().rstrip("=")
+    try:
+        file.write_text(json.dumps(kept | {"user": "releaser", "name": "releaser", "user_id": "u3"}), encoding="utf-8")
+        done = demo.as_user("viewer", "cohort", "release", f"demo-{SEED}", "1")
+        assert (done.returncode, done.stderr.split(":")[0]) == (1, "NOT_ALLOWED")
+        expired = jwt.encode(body | {"exp": 1}, demo.settings["AIRFLOW__API_AUTH__JWT_SECRET"], algorithm="HS512")
+        for token in (f"{header}.{forged}.{signature}", f"{header}.{forged}.", expired, "x"):
+            file.write_text(json.dumps(kept | {"token": token}), encoding="utf-8")
+            done = demo.as_user("viewer", "cohort", "list")
+            assert (done.returncode, done.stderr.split(":")[0]) == (1, "NOT_LOGGED_IN")
+    finally:
+        file.write_text(whole, encoding="utf-8")
+
+
+def test_the_approval_is_the_desks_alone_and_an_answer_without_a_row_releases_nothing(demo: Run, waiting: str) -> None:
+    env, airflow = demo.settings, pipeline(demo)
+    assert airflow.pending_approvals("card_dispatch", f"{waiting}.1") == [(f"{waiting}.1", "wait_for_release")]
+    for user in ("releaser", "pipeline"):
+        session = Airflow.log_in(env["AIRFLOW_API_URL"], user, env[f"AIRFLOW_USER_{user.upper()}_PASSWORD"])
+        with pytest.raises(Refused, match="NOT_ALLOWED"):
+            session.answer("card_dispatch", f"{waiting}.1", "wait_for_release", "Approve")
+    desk = Airflow.log_in(env["AIRFLOW_API_URL"], "desk", env["AIRFLOW_USER_DESK_PASSWORD"])
+    desk.answer("card_dispatch", f"{waiting}.1", "wait_for_release", "Approve")
+    wait_for(lambda: bool(airflow.pending_approvals("card_dispatch", f"{waiting}.1")), 120)  # asked again
+    assert {job["state"] for job in demo.read("viewer", "job", "list", "--cohort", waiting)} == {"planned"}
+
+
+def test_an_approval_set_to_success_releases_nothing(demo: Run, waiting: str) -> None:
+    airflow, run = pipeline(demo), f"{waiting}.1"
+    set_to_success(demo.settings, f"card_dispatch/dagRuns/{run}/taskInstances/wait_for_release")
+    wait_for(lambda: airflow.run_state("card_dispatch", run) == "failed", 120)
+    assert "seal_jobs" in airflow.failed_tasks("card_dispatch", run)
+    assert {job["state"] for job in demo.read("viewer", "job", "list", "--cohort", waiting)} == {"planned"}
+
+
+def test_a_released_wave_that_is_run_again_sends_nothing_twice(demo: Run) -> None:
+    airflow, run, reader = pipeline(demo), f"demo-{SEED}.1", demo.settings["READER_DATABASE_URL"]
+    sent = "SELECT count(*), count(DISTINCT ce_id) FROM outbox WHERE topic LIKE 'issuance.card-jobs.%'"
+    with psycopg.connect(reader) as connection:
+        before = connection.execute(sent).fetchone()
+    airflow.clear_all("card_dispatch", run)
+    wait_for(lambda: airflow.run_state("card_dispatch", run) in ("success", "failed"), 180)
+    assert airflow.run_state("card_dispatch", run) == "success"
+    with psycopg.connect(reader) as connection:
+        assert connection.execute(sent).fetchone() == before
 
 
 def set_to_success(env: dict[str, str], task: str) -> None:
@@ -220,7 +363,7 @@ def database_dumps(run: Run) -> Iterator[tuple[str, bytes]]:
     """Every row of the ledger and of Airflow's metadata, as text."""
     env = run.settings
     airflow = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
-    for name, url in (("ledger", env["DATABASE_URL"]), ("airflow", airflow)):
+    for name, url in (("ledger", env["READER_DATABASE_URL"]), ("airflow", airflow)):
         with psycopg.connect(url) as connection:
             tables = connection.execute(
                 "SELECT quote_ident(table_name) FROM information_schema.tables WHERE table_schema = 'public'"

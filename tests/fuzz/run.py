@@ -15,6 +15,7 @@ from zlib import crc32
 
 from click.testing import CliRunner
 from confluent_kafka import Producer
+from desk_fixture import logged_in
 from wire_fixture import Wire, credentials_of
 
 from consumers import STAGES
@@ -157,7 +158,7 @@ def fuzz(stack: Settings, directory: Path, count: int, seed: int, whole: bool) -
     os.environ["DATABASE_URL"] = world.settings.database_url
     run, told, tried = Run(world, directory), [], Counter[tuple[str, str, str]]()
     findings: list[str] = []
-    with run.processes():
+    with logged_in(world.settings, directory, "tester", ("resolve",)), run.processes():
         for sent in messages(world, count, seed):
             run.send(sent)
             told.append(sent)

@@ -14,10 +14,10 @@ from uuid import UUID
 import fastavro
 import yaml
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from ledger_fixture import COHORT, OPENS, PERSON, fresh_database, make_cohort
+from ledger_fixture import COHORT, OPENS, PERSON, fresh_database, make_cohort, new_ledger
 
 from issuance.city.partners import Partner, load_registry, topic_of
-from issuance.ledger.connection import connect, migrate, set_business_day
+from issuance.ledger.connection import connect, set_business_day
 from issuance.settings import Settings
 from issuance.vault.blocks import Vault
 from issuance.vault.envelopes import SealingKey
@@ -80,7 +80,7 @@ def make_world(stack: Settings, directory: Path, name: str) -> World:
         encoding="utf-8",
     )
     url = fresh_database(stack.database_url, name)
-    migrate(url)
+    new_ledger(url)
     settings = replace(stack, database_url=url, partners_file=file)
     registry = load_registry(file)
     banks = [*registry.factory_of_bank.items(), ("ICBC", registry.backup_factory)]

@@ -1,4 +1,4 @@
-"""The release in Airflow: it shows the forecast, and a refusal without a reason is asked for again."""
+"""The approval in Airflow: it belongs to the desk's service user and decides nothing; the ledger does."""
 
 from __future__ import annotations
 
@@ -10,43 +10,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cohort_fixture import TODAY, add_cohort, changed, empty
+from cohort_fixture import TODAY, add_cohort, changed, empty, plan_as
 
-from issuance.dispatch.plan import plan_wave
+from issuance.dispatch.release import refuse_wave, release_wave
 from issuance.ledger.connection import connect
 from issuance.settings import ROOT, Settings
+from issuance.users.register import Service, open_desk
 
 RUN = """
 import json, sys
 from types import SimpleNamespace
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from dags.approvals import ReleaseApproval
+from dags.approvals import DeskApproval
 shown = {}
 hitl.upsert_hitl_detail = lambda **values: shown.update(body=values["body"], users=values["assigned_users"])
-task = ReleaseApproval(task_id="t", subject="s")
-context = {"dag_run": SimpleNamespace(conf={"cohort_id": "c1", "wave": 1}), "task_instance": SimpleNamespace(id="i")}
+task = DeskApproval(task_id="t", subject="s", matter="release")
+conf = {"cohort_id": "c1", "wave": 1, "user": "submitter", "released_by": "releaser"}
+run = SimpleNamespace(conf=conf, dag_id="card_dispatch", run_id="c1.1")
+context = {"dag_run": run, "task_instance": SimpleNamespace(id="i")}
 try:
     if sys.argv[1] == "ask":
         task.execute.__wrapped__(task, context)
     else:
-        event = {"chosen_options": ["Reject"], "params_input": json.loads(sys.argv[2])}
-        ReleaseApproval.execute_complete(task, context, event)
+        event = {"chosen_options": [sys.argv[2]], "params_input": {"reason": "r"}, "responded_by_user": {"name": "x"}}
+        DeskApproval.execute_complete(task, context, event)
+    shown.update(ended="goes on")
 except BaseException as error:
-    shown.update(error=type(error).__name__, permanent=isinstance(error, AirflowFailException), text=str(error))
+    shown.update(ended=type(error).__name__, permanent=isinstance(error, AirflowFailException), text=str(error))
 print("shown", json.dumps(shown, default=str))
 """
 
 
 @pytest.fixture
 def planned(database: Settings, ledger_url: str, tmp_path: Path) -> Settings:
-    """A planned wave, and a second person who may release it."""
+    """A planned wave, at a desk."""
     empty(ledger_url)
     settings = changed(database, ledger_url, tmp_path, {}, {})
     with connect(ledger_url) as connection:
         add_cohort(connection, "c1", [("ICBC", TODAY), ("BOB", TODAY)])
-        connection.execute("INSERT INTO operator VALUES ('planner', '1'), ('releaser', '2')")
-    plan_wave(settings, "c1", 1, "planner")
+        open_desk(connection, "test", Service("9", "desk", "https://desk.example"))
+    plan_as(settings, "c1", 1, "planner")
     return settings
 
 
@@ -62,18 +66,37 @@ def run(settings: Settings, *words: str) -> dict[str, Any]:
     return shown
 
 
-def test_the_second_person_sees_the_forecast_before_answering(planned: Settings) -> None:
+def released_by(settings: Settings) -> list[str]:
+    with connect(settings.database_url) as connection:
+        return [name for (name,) in connection.execute("SELECT released_by FROM release").fetchall()]
+
+
+def test_it_is_the_desks_alone_shows_the_forecast_and_links_to_the_desk(planned: Settings) -> None:
     shown = run(planned, "ask")
-    assert shown["error"] == "TaskAwaitingInput"
-    assert [user["name"] for user in shown["users"]] == ["releaser"]
+    assert shown["ended"] == "TaskAwaitingInput"
+    assert shown["users"] == [{"id": "9", "name": "desk"}]
     for words in ("2 plastics in 2 jobs", f"- F-ICBC: {TODAY}", f"- F-JING: {TODAY}", "0 cards will breach"):
         assert words in shown["body"]
+    assert "https://desk.example/api/v1/cohorts/c1/waves/1" in shown["body"]
 
 
-@pytest.mark.parametrize("given", ["{}", '{"reason": "  "}', "null"])
-def test_a_refusal_without_a_reason_is_tried_again_and_refuses_nothing(planned: Settings, given: str) -> None:
-    shown = run(planned, "answer", given)
-    assert (shown["error"], shown["permanent"]) == ("AirflowException", False)
-    assert "a refusal needs a reason" in shown["text"]
-    with connect(planned.database_url) as connection:
-        assert connection.execute("SELECT refused FROM wave").fetchall() == [(None,)]
+@pytest.mark.parametrize("answer", ["Approve", "Reject"])
+def test_an_answer_without_a_row_in_the_ledger_is_none(planned: Settings, answer: str) -> None:
+    shown = run(planned, "answer", answer)
+    assert (shown["ended"], shown["permanent"]) == ("AirflowException", False)
+    assert "nothing is decided yet" in shown["text"]
+    assert released_by(planned) == []
+
+
+@pytest.mark.parametrize("words", [("ask",), ("answer", "Approve"), ("answer", "Reject")])
+def test_a_released_wave_goes_on_whatever_was_answered(planned: Settings, words: tuple[str, ...]) -> None:
+    release_wave(planned, "c1", 1, "releaser")
+    assert run(planned, *words) == {"ended": "goes on"}
+    assert released_by(planned) == ["releaser"], "nobody whom the run's conf names"
+
+
+@pytest.mark.parametrize("words", [("ask",), ("answer", "Approve")])
+def test_a_refused_wave_is_skipped(planned: Settings, words: tuple[str, ...]) -> None:
+    refuse_wave(planned, "c1", 1, "releaser", "too many")
+    assert run(planned, *words)["ended"] == "AirflowSkipException"
+    assert released_by(planned) == []

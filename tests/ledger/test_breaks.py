@@ -28,6 +28,7 @@ from ledger_fixture import (
     item,
     make_cohort,
     report,
+    tamper,
 )
 
 from issuance.airflow.recovery import note_failed_runs
@@ -135,7 +136,7 @@ def sql(query: str, **values: Any) -> Step:
     """What another part of the product writes: requests, holder events, releases."""
 
     def step(world: World, again: str) -> None:
-        world.connection.execute(query, {"ref": world.refs[0], "other": world.refs[1], **values})
+        tamper(world.connection, query, {"ref": world.refs[0], "other": world.refs[1], **values})
         world.connection.execute("INSERT INTO changed_card VALUES (%s)", (world.refs[0],))
 
     return step

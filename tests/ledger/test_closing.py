@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from cohort_fixture import empty
+from desk_fixture import LogIn
 from ledger_fixture import CITIES, CITY, COHORT, OPENS, REGISTRY, decide_all, drop_temporary, item, merge, report
 from life_fixture import divided, live
 
@@ -136,9 +137,8 @@ def test_an_open_cohort_is_not_reopened(closed: Settings) -> None:
         reopen_cohort(closed, COHORT, "planner", "why")
 
 
-def test_the_commands_act_and_show(closed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", closed.database_url)
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
+def test_the_commands_act_and_show(closed: Settings, log_in: LogIn) -> None:
+    log_in(closed, "planner")
     for words in (["reopen", COHORT, "--note", "recount"], ["close", COHORT, "--note", "counted"]):
         done = CliRunner().invoke(cli, ["cohort", *words])
         assert done.exit_code == 0, (done.output, done.exception)
@@ -162,11 +162,8 @@ def run(*words: str) -> Any:
     return json.loads(done.output)
 
 
-def test_breaks_are_asked_for_by_cohort_kind_owner_and_severity(
-    closed: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", closed.database_url)
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
+def test_breaks_are_asked_for_by_cohort_kind_owner_and_severity(closed: Settings, log_in: LogIn) -> None:
+    log_in(closed, "planner")
     late_fact(closed, "OLD_CARD_USED", 9)
     (row,) = run("break", "list")
     assert (row["kind"], row["severity"], row["holds"], row["age_days"], row["owner"]) == (
@@ -190,8 +187,8 @@ def test_breaks_are_asked_for_by_cohort_kind_owner_and_severity(
     assert len(run("break", "list", "--all")) == 1
 
 
-def test_a_break_is_shown_with_both_sides_and_its_history(closed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", closed.database_url)
+def test_a_break_is_shown_with_both_sides_and_its_history(closed: Settings, log_in: LogIn) -> None:
+    log_in(closed, "viewer", ("view",))
     late_fact(closed, "OLD_CARD_USED", 9)
     (row,) = run("break", "list")
     shown = run("break", "show", row["break_id"])
@@ -208,10 +205,8 @@ def test_a_break_is_shown_with_both_sides_and_its_history(closed: Settings, monk
     ("words", "code"),
     [(["list", "--kind", "NOTHING"], "KIND_UNKNOWN"), (["show", "nothing"], "BREAK_UNKNOWN")],
 )
-def test_what_is_no_break_is_refused(
-    closed: Settings, monkeypatch: pytest.MonkeyPatch, words: list[str], code: str
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", closed.database_url)
+def test_what_is_no_break_is_refused(closed: Settings, log_in: LogIn, words: list[str], code: str) -> None:
+    log_in(closed, "viewer", ("view",))
     done = CliRunner().invoke(cli, ["break", *words])
     assert isinstance(done.exception, Refused)
     assert done.exception.code == code

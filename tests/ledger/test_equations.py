@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ledger_fixture import CITIES, COHORT, OPENS, drop_temporary, item, merge, report
+from ledger_fixture import CITIES, COHORT, OPENS, drop_temporary, item, merge, report, tamper
 from life_fixture import live, state_list
 
 from issuance.ledger.connection import Connection
@@ -148,7 +148,7 @@ CASES: dict[str, tuple[str, str, Callable[[UUID], dict[str, list[str]]]]] = {
 def test_a_disturbed_row_is_named_and_only_it(ledger: Connection, case: str) -> None:
     ref = live(ledger)[0]
     name, disturb, expected = CASES[case]
-    ledger.execute(disturb, {"ref": ref})
+    tamper(ledger, disturb, {"ref": ref})
     found = differing(ledger)
     assert name in found
     assert found == expected(ref)

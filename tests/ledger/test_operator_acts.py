@@ -10,21 +10,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from cohort_fixture import plan_as
 from ledger_fixture import (
     COHORT,
     OPENS,
     fresh_database,
     make_cohort,
+    new_ledger,
 )
 from postgres_fixture import NOWHERE
 
 from issuance.city.partners import topic_of
-from issuance.dispatch.plan import plan_factories, wave_to_plan
+from issuance.dispatch.plan import wave_to_plan
 from issuance.dispatch.release import wave_state
 from issuance.errors import Refused
 from issuance.intake.session import answer_operator
-from issuance.intake.wait import refused_announcements, wait_for_intake
-from issuance.ledger.connection import connect, migrate
+from issuance.intake.wait import submission_standing
+from issuance.ledger.connection import connect
 from issuance.settings import ROOT, Settings
 from issuance.wire.kafka import client_options, our_credentials
 from issuance.wire.refusals import Message, refuse_message
@@ -34,13 +36,13 @@ from issuance.wire.refusals import Message, refuse_message
 def own(database: Settings) -> Settings:
     """A ledger with the released cohort of two cards, of which none waits."""
     url = fresh_database(database.database_url, "ledger_acts")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         make_cohort(connection, 2)
     return replace(database, database_url=url)
 
 
-def test_planning_when_nothing_waits_is_refused_at_the_command(own: Settings) -> None:
+def test_planning_when_nothing_waits_is_refused(own: Settings) -> None:
     with connect(own.database_url) as connection:
         with pytest.raises(Refused, match="NOTHING_WAITING"):
             wave_to_plan(connection, COHORT)
@@ -52,7 +54,7 @@ def test_planning_when_nothing_waits_is_refused_at_the_command(own: Settings) ->
 
 
 def test_a_run_with_nothing_to_plan_makes_no_wave(own: Settings) -> None:
-    assert plan_factories(own, COHORT, 2, "planner") == []
+    assert plan_as(own, COHORT, 2, "planner") is None
     assert wave_state(own, COHORT, 1) == "released"
     assert wave_state(own, COHORT, 2) == "absent"
 
@@ -61,11 +63,12 @@ EXECUTE = """
 import sys
 from types import SimpleNamespace
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dags.approvals import IntakeApproval, ReleaseApproval
-kind = {"release": ReleaseApproval, "intake": IntakeApproval}[sys.argv[1]]
+from dags.approvals import DeskApproval
 conf = {"cohort_id": "test-1", "wave": sys.argv[2], "submission": 0}
+task = DeskApproval(task_id="t", subject="s", matter=sys.argv[1])
+run = SimpleNamespace(conf=conf, dag_id="card_dispatch", run_id=f"test-1.{sys.argv[2]}")
 try:
-    kind.execute.__wrapped__(kind(task_id="t", subject="s"), {"dag_run": SimpleNamespace(conf=conf)})
+    DeskApproval.execute.__wrapped__(task, {"dag_run": run})
 except (AirflowFailException, AirflowSkipException) as error:
     print("ended", type(error).__name__, str(error).split(":")[0])
 else:
@@ -78,7 +81,7 @@ else:
     [
         ("release", "2", "AirflowSkipException wave 2 of test-1", True),
         ("release", "1", "without asking", True),
-        ("release", "3", "AirflowFailException NOBODY_MAY_RELEASE", True),
+        ("release", "3", "AirflowFailException DESK_UNKNOWN", True),
         ("release", "1", "AirflowFailException SETTINGS_MISSING", False),
         ("intake", "1", "AirflowFailException SETTINGS_MISSING", False),
     ],
@@ -124,14 +127,20 @@ def told(settings: Settings) -> list[str]:
         return [ce_id for (ce_id,) in rows.fetchall()]
 
 
-def test_an_operators_refusal_is_told_and_going_on_is_not(asking: Settings) -> None:
-    answer_operator(asking, COHORT, 0, "planner", False)
-    answer_operator(asking, COHORT, 0, "planner", False)
+def test_an_operators_refusal_is_told_once_and_going_on_is_not(asking: Settings) -> None:
+    assert answer_operator(asking, COHORT, 0, "planner", False) == "REFUSED"
+    assert answer_operator(asking, COHORT, 0, "planner", False) == "REFUSED"
+    with pytest.raises(Refused, match="NOTHING_TO_DECIDE"):
+        answer_operator(asking, COHORT, 0, "planner", True)
+    with pytest.raises(Refused, match="SUBMISSION_UNKNOWN"):
+        answer_operator(asking, COHORT, 7, "planner", True)
     assert told(asking) == [f"{COHORT}/REFUSED/0//"]
     with connect(asking.database_url) as connection:
         assert connection.execute("SELECT state FROM cohort").fetchone() == ("REFUSED",)
-        connection.execute("UPDATE submission SET state = 'WAITING_FOR_OPERATOR'")
-    answer_operator(asking, COHORT, 0, "planner", True)
+        connection.execute("UPDATE submission SET state = 'WAITING_FOR_OPERATOR', go_ahead_by = NULL")
+    with pytest.raises(Refused, match="SAME_PERSON"):
+        answer_operator(asking, COHORT, 0, "submitter", True)
+    assert answer_operator(asking, COHORT, 0, "planner", True) == "VALIDATED"
     assert told(asking) == [f"{COHORT}/REFUSED/0//"]
 
 
@@ -146,20 +155,16 @@ def refuse_announcement(settings: Settings, sha256: str, offset: int) -> None:
         refuse_message(connection, message, "ID_REUSED", OPENS)
 
 
-def test_waiting_for_a_package_whose_announcement_is_refused_ends(own: Settings) -> None:
+def test_a_refused_announcement_is_told_apart_from_earlier_ones_and_other_packages(own: Settings) -> None:
     refuse_announcement(own, OTHER, 1)
     refuse_announcement(own, MINE, 2)
-    known = set(refused_announcements(own, COHORT))
-    with pytest.raises(TimeoutError):
-        wait_for_intake(own, COHORT, MINE, known, _no_more_patience)
     refuse_announcement(own, MINE, 3)
-    with pytest.raises(Refused, match="SUBMISSION_REFUSED") as caught:
-        wait_for_intake(own, COHORT, MINE, known, _no_more_patience)
-    assert caught.value.details == {"reason": "ID_REUSED"}
-
-
-def _no_more_patience(seconds: float) -> None:
-    raise TimeoutError
+    with connect(own.database_url) as connection:
+        found = submission_standing(connection, COHORT, MINE)
+        assert found == {"state": None, "ended": False, "refusals": ["ID_REUSED", "ID_REUSED"]}
+        connection.execute("UPDATE submission SET sha256 = %s, state = 'ACCEPTED'", (MINE,))
+        assert submission_standing(connection, COHORT, MINE)["ended"] is True
+        connection.rollback()
 
 
 def test_the_mechanism_of_the_settings_is_used(database: Settings) -> None:

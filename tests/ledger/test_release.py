@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from ledger_fixture import COHORT, make_cohort
+from ledger_fixture import COHORT, make_cohort, tamper
 
 from issuance.dispatch.release import release_wave
 from issuance.dispatch.seal import Job, Sealer
@@ -22,8 +22,8 @@ SEAL = (
 def unreleased(ledger: Connection) -> Connection:
     """A planned wave without its release."""
     make_cohort(ledger, 3)
-    ledger.execute("DELETE FROM sealed_job")
-    ledger.execute("DELETE FROM release")
+    tamper(ledger, "DELETE FROM sealed_job")
+    tamper(ledger, "DELETE FROM release")
     return ledger
 
 
@@ -65,8 +65,8 @@ def test_the_sealer_asks_the_ledger_and_nothing_else(database: Settings, ledger_
     own = replace(database, database_url=ledger_url)
     with connect(ledger_url) as connection:
         make_cohort(connection, 2)
-        connection.execute("DELETE FROM sealed_job")
-        connection.execute("DELETE FROM release")
+        tamper(connection, "DELETE FROM sealed_job")
+        tamper(connection, "DELETE FROM release")
         row = connection.execute(
             "SELECT job_id, cohort_no, %s::text, wave, bank, factory, due_on, card_count, hash_total FROM job",
             (COHORT,),
@@ -81,6 +81,7 @@ def test_the_sealer_asks_the_ledger_and_nothing_else(database: Settings, ledger_
     with connect(ledger_url) as connection:
         assert connection.execute("SELECT released_by FROM release").fetchall() == [("releaser",)]
         assert connection.execute("SELECT act FROM audit").fetchall() == [("release",)]
-        connection.execute(
-            "TRUNCATE cohort, submission, card, row_outcome, job, job_item, plastic, wave, release CASCADE"
+        tamper(
+            connection,
+            "TRUNCATE cohort, submission, told_event, card, row_outcome, job, job_item, plastic, wave, release CASCADE",
         )

@@ -6,6 +6,7 @@ from ledger_fixture import (
     make_cohort,
     on,
     open_breaks,
+    tamper,
 )
 
 from issuance.breaks.resolve import resolve_break
@@ -22,7 +23,7 @@ def break_of(connection: Connection, reference: str) -> str:
 
 def test_a_resolved_remake_limit_opens_again_when_more_is_wanted(ledger: Connection) -> None:
     refs = make_cohort(ledger, 3)
-    ledger.execute("UPDATE release SET remakes_allowed = 0")
+    tamper(ledger, "UPDATE release SET remakes_allowed = 0")
     wanted = (
         "INSERT INTO plastic (card_ref, attempt, bank, factory) SELECT card_ref, 2, 'ICBC', 'F-ICBC' FROM card"
         " WHERE card_ref = ANY (%s) ON CONFLICT DO NOTHING"

@@ -33,10 +33,27 @@ def test_usage_errors_exit_with_2() -> None:
 
 
 def test_without_a_stack_the_missing_settings_are_named_at_once() -> None:
-    done = issuance("cohort", "list")
+    done = issuance("ledger", "verify")
     assert done.returncode == 2
     assert done.stderr.startswith("SETTINGS_MISSING: not set: AIRFLOW_API_URL, DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS")
     assert "issuance stack up" in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_without_a_login_a_persons_command_says_so(as_json: bool, tmp_path: Path) -> None:
+    done = issuance("cohort", "list", *(["--json"] if as_json else []), XDG_CONFIG_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert (json.loads(done.stdout)["error"] if as_json else done.stderr.split(":")[0]) == "NOT_LOGGED_IN"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_unreachable_desk_exits_with_3(as_json: bool, tmp_path: Path) -> None:
+    (tmp_path / "issuance").mkdir()
+    (tmp_path / "issuance" / "login.json").write_text('{"token": "x"}', encoding="utf-8")
+    env = {"XDG_CONFIG_HOME": str(tmp_path), "ISSUANCE_DESK_URL": "http://127.0.0.1:9"}
+    done = issuance("cohort", "list", *(["--json"] if as_json else []), **env)
+    assert done.returncode == 3
+    assert (json.loads(done.stdout)["error"] if as_json else done.stderr.split(":")[0]) == "DESK_UNAVAILABLE"
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -44,7 +61,7 @@ def test_an_unreachable_ledger_exits_with_3(as_json: bool) -> None:
     names = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_USER", "KAFKA_PASSWORD", "S3_ENDPOINT_URL", "S3_ACCESS_KEY")
     away = dict.fromkeys((*names, "S3_SECRET_KEY", "SCHEMA_REGISTRY_URL", "AIRFLOW_API_URL"), "x")
     away["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:9/ledger"
-    done = issuance("cohort", "list", *(["--json"] if as_json else []), **away)
+    done = issuance("ledger", "verify", *(["--json"] if as_json else []), **away)
     assert done.returncode == 3
     code = json.loads(done.stdout)["error"] if as_json else done.stderr.split(":")[0]
     assert code == "LEDGER_UNAVAILABLE"

@@ -112,7 +112,8 @@ def test_ports_are_on_the_loopback_and_none_is_the_local_stacks() -> None:
     own |= {getattr(Ports(), name) + GRPC_OFFSET for name in PORTS_OF["s3"]}
     assert {address for address, _, _ in published} == {"127.0.0.1"}
     assert own.isdisjoint(int(port) for _, port, _ in published)
-    named = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", str(COMPOSE["x-host"]))}
+    people = SERVICES["desk"]["environment"]["DESK_URL"]
+    named = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", f"{COMPOSE['x-host']}{people}")}
     assert named == {int(port) for _, port, _ in published}
 
 

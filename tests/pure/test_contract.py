@@ -305,7 +305,7 @@ def ledger_tables() -> dict[str, dict[str, str]]:
             tables[found[1]] = tables.pop(name)
         for column, kind in re.findall(r"ADD COLUMN (\w+) ([^,\n]*)", body):
             tables[name][column] = kind
-    return tables
+    return {name: columns for name, columns in tables.items() if f"DROP TABLE {name};" not in text}
 
 
 @pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.table)
@@ -323,7 +323,7 @@ def test_every_milestone_has_its_table() -> None:
 def test_the_tables_of_the_ledger_have_no_column_for_personal_data() -> None:
     personal = {"name", "id_number", "phone", "address", "postcode", "birth_date", "social_security_number"}
     found = {f"{table}.{column}" for table, columns in ledger_tables().items() for column in set(columns) & personal}
-    assert found == {"operator.name"}
+    assert found == {"desk.address", "desk_user.name"}  # of the desk itself, and of who works there
 
 
 # Authority and words

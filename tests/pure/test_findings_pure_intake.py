@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from findings_fixture import reasons_of, refusal_of_file, settings_of
+from findings_fixture import reasons_of, refusal_of_file
 from intake_fixture import person
 
-from issuance.airflow.login import current_user
 from issuance.city.partners import load_registry
 from issuance.errors import IssuanceError, Misconfigured
 from issuance.intake.frames import defuse
@@ -30,43 +24,6 @@ from issuance.settings import ROOT
 from issuance.vault.keys import KeyService
 
 REGISTRY = (ROOT / "policies" / "partners.demo.yaml").read_text(encoding="utf-8")
-
-
-class AnyToken(BaseHTTPRequestHandler):
-    """An issuer that takes every token."""
-
-    def do_GET(self) -> None:
-        """Answer with nothing."""
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def issuer() -> Iterator[str]:
-    """The address of such an issuer."""
-    with HTTPServer(("127.0.0.1", 0), AnyToken) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="I1 the name in the login file is believed")
-def test_a_name_that_was_written_into_the_login_file_is_nobody(
-    issuer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    (tmp_path / "issuance").mkdir()
-    login = {"user": "director", "token": "e30.eyJzdWIiOiIxIn0.x", "at": issuer}
-    (tmp_path / "issuance" / "login.json").write_text(json.dumps(login), encoding="utf-8")
-    try:
-        user = current_user(replace(settings_of("postgresql://nobody"), airflow_api_url=issuer))
-    except IssuanceError:
-        return
-    assert user != "director"
 
 
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="I8 a missing key directory is silently made anew")

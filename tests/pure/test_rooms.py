@@ -27,7 +27,8 @@ def tables() -> set[str]:
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "issuance/ledger/migrations").glob("*.sql"))
     renamed = re.findall(r"ALTER TABLE (\w+) RENAME TO (\w+)", text)
     made = set(re.findall(r"CREATE TABLE (\w+) \(", text))
-    return made - {old for old, _ in renamed} | {new for _, new in renamed}
+    dropped = set(re.findall(r"DROP TABLE (\w+);", text))
+    return made - {old for old, _ in renamed} - dropped | {new for _, new in renamed}
 
 
 def source(room: str) -> str:

@@ -342,8 +342,8 @@ def codes_raised(path: Path) -> set[str]:
 
 def test_every_refusal_stands_on_the_page_of_rules() -> None:
     room = ROOT / "issuance"
-    commands = [room / "commands" / name for name in ("submit.py", "quarantine.py")]
-    modules = [*(room / "intake").glob("*.py"), *commands, room / "errors.py"]
+    commands = [room / "commands" / name for name in ("submit.py", "quarantine.py", "output.py")]
+    modules = [*(room / "intake").glob("*.py"), *commands, room / "errors.py", room / "desk" / "uploads.py"]
     raised = set().union(*map(codes_raised, modules))
     assert len(raised) > 20
     assert raised <= {*REFUSALS, *PACKAGE_REFUSALS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +21,8 @@ def stack() -> Iterator[Settings]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # what has to be downloaded is downloaded once
         run.up(print, workers=False)
     try:
-        yield load_settings()
+        settings = load_settings()
+        yield replace(settings, database_url=settings.owner_url)  # tests make ledgers of their own
     finally:
         if not os.environ.get("ISSUANCE_TEST_KEEP"):
             run.down(print)

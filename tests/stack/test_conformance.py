@@ -11,14 +11,17 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 from cohort_fixture import TODAY, add_cohort, empty
+from desk_fixture import LogIn
 
 from issuance.city.partners import PARTNER_TOPICS
 from issuance.cli import cli
+from issuance.commands.check import case_lines, junit
+from issuance.conformance.box import Box
 from issuance.conformance.case import Case, Finding, NotShown, Result
 from issuance.conformance.cohort import Check
 from issuance.conformance.common import ALWAYS
 from issuance.conformance.persons import make_persons, telling_values
-from issuance.conformance.report import as_dict, junit, lines
+from issuance.conformance.report import as_dict
 from issuance.conformance.run import PLAYS, Options, cases_of, check_partner, is_local
 from issuance.dispatch.openings import due_dispatches
 from issuance.docpages.conformance import FILE, written
@@ -64,7 +67,7 @@ def results() -> list[Result]:
 
 
 def test_results_as_junit_can_be_read_by_a_build_server() -> None:
-    suite = ElementTree.fromstring(junit(CHECK, "F-ICBC", results()))
+    suite = ElementTree.fromstring(junit(as_dict(CHECK, "F-ICBC", results())))
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     cases = suite.findall("testcase")
     assert [case.get("name") for case in cases] == ["frame", "report-ids", "sequence"]
@@ -79,7 +82,7 @@ def test_results_as_json_and_text_name_case_and_sentence() -> None:
     assert found["passed"] is False
     assert found["cases"][1]["findings"] == [{"code": "ID_REUSED", "text": "r1 <two> contents"}]
     assert found["cases"][1]["contract"] == ALWAYS[1].sentence
-    text = "\n".join(line for result in results() for line in lines(result))
+    text = "\n".join(line for case in found["cases"] for line in case_lines(case))
     assert ALWAYS[1].sentence in text
     assert ALWAYS[0].sentence not in text
     assert "nothing came" in text
@@ -101,7 +104,7 @@ def test_a_ledger_on_this_machine_is_told_from_others(url: str, local: bool) -> 
 def refused(settings: Settings, partner: str, **options: object) -> str:
     """The code for which a check is refused."""
     with pytest.raises(Refused) as caught:
-        check_partner(settings, partner, "tester", Options(**options))  # type: ignore[arg-type]
+        check_partner(settings, partner, "tester", Options(**options), Box(print))  # type: ignore[arg-type]
     return caught.value.code
 
 
@@ -133,7 +136,10 @@ def test_its_people_are_new_and_their_values_are_nowhere_by_chance(stack: Settin
     assert all(len(value) >= 6 for row in first for value in telling_values(row))
 
 
-def test_nobody_elses_cohort_may_be_called_a_check(tmp_path: Path, stack: Settings) -> None:
+def test_nobody_elses_cohort_may_be_called_a_check(
+    tmp_path: Path, stack: Settings, ledger_url: str, log_in: LogIn
+) -> None:
+    log_in(replace(stack, database_url=ledger_url), "submitter")
     file = tmp_path / "rows.csv"
     file.write_text("application_id\n", encoding="utf-8")
     words = ["--city", "110000", "--category", "retiree", "--opens", "2025-10-09", "--declared", "1"]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 from conformance_fixture import Running, check, client, failed
+from desk_fixture import LogIn
 
 from issuance.cli import cli
 from issuance.ledger.connection import connect
@@ -41,11 +42,8 @@ def test_a_bank_whose_client_also_plays_its_factory_is_left_to_it(running: Runni
         assert connection.execute(made).fetchall() == [(False,)], "the kit reports nothing for it"
 
 
-def test_the_command_says_it_as_text_json_and_junit(
-    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", running.settings.database_url)
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "tester")  # there is no Airflow here
+def test_the_command_says_it_as_text_json_and_junit(running: Running, tmp_path: Path, log_in: LogIn) -> None:
+    log_in(running.settings, "tester")
     few = ["--case", "received", "--case", "taken", "--patience", "20"]
     with client(tmp_path, "bank", "BOC", "miscount") as box:
         junit = tmp_path / "boc.xml"

@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from desk_fixture import LogIn
 from intake_fixture import SUBMITTER, Intakes, Row, number, objects, person
 from wire_fixture import wait_for
 
+from issuance.cli import cli
 from issuance.errors import Refused
 from issuance.intake.columns import NAMES
 from issuance.intake.decide_rows import decide_rows
+from issuance.intake.package import Package
+from issuance.intake.parts import package_hash
 from issuance.intake.quarantine import export_quarantine, list_quarantine
-from issuance.intake.submit import Package, submit_package
-from issuance.intake.wait import refused_announcements
+from issuance.intake.sources import source_of
+from issuance.intake.submit import submit_package
+from issuance.intake.wait import submission_standing
 from issuance.ledger.audit import verify_audit
 from issuance.ledger.connection import connect
 from issuance.reconcile.equations import INTAKE, ORDER, balance
@@ -53,9 +59,9 @@ def _of_cohort(row: Row, cohort: str) -> Row:
 
 def exported(intakes: Intakes, cohort: str, target: Path) -> list[dict[str, str]]:
     """What the submitter gets back."""
-    target.unlink(missing_ok=True)
-    export_quarantine(intakes.settings, cohort, SUBMITTER, target, None)
-    return list(csv.DictReader(io.StringIO(target.read_text(encoding="utf-8-sig"), newline="")))
+    content, _ = export_quarantine(intakes.settings, cohort, SUBMITTER, "to correct", None)
+    target.write_bytes(content)
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
 def open_lines(intakes: Intakes, cohort: str, everything: bool = False) -> list[tuple[str, int, list[str]]]:
@@ -101,43 +107,44 @@ def test_quarantined_rows_go_back_corrected_and_every_row_stays_accounted_for(in
     assert (order.holds, order.left) == (True, 202)
 
 
-def test_who_may_have_the_rows_and_what_is_written_about_it(intakes: Intakes, tmp_path: Path) -> None:
+def refused(*words: str) -> str:
+    """The code with which a command is refused."""
+    done = CliRunner().invoke(cli, list(words))
+    assert isinstance(done.exception, Refused), done.output
+    return done.exception.code
+
+
+def test_who_may_have_the_rows_and_what_is_written_about_it(intakes: Intakes, tmp_path: Path, log_in: LogIn) -> None:
     cohort_of(intakes, "mine", person(3, phone="12"))
+    log_in(intakes.settings, "planner")
     target = tmp_path / "back.csv"
-    with pytest.raises(Refused, match="NOT_YOUR_SUBMISSION"):
-        export_quarantine(intakes.settings, "mine", "planner", target, None)
+    assert refused("quarantine", "export", "mine", str(target)) == "NOT_YOUR_SUBMISSION"
     assert not target.exists()
-    assert export_quarantine(intakes.settings, "mine", SUBMITTER, target, None) == 1
+    log_in(intakes.settings, SUBMITTER)
+    assert CliRunner().invoke(cli, ["quarantine", "export", "mine", str(target)]).exit_code == 0
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    with pytest.raises(Refused, match="FILE_EXISTS"):
-        export_quarantine(intakes.settings, "mine", SUBMITTER, target, None)
-    with pytest.raises(Refused, match="FILE_UNWRITABLE"):
-        export_quarantine(intakes.settings, "mine", SUBMITTER, tmp_path / "none" / "x", None)
+    assert refused("quarantine", "export", "mine", str(target)) == "FILE_EXISTS"
+    assert refused("quarantine", "export", "mine", str(tmp_path / "none" / "x")) == "FILE_UNWRITABLE"
     with connect(intakes.url) as connection:
         acts = connection.execute(
             "SELECT \"user\", details FROM audit WHERE act = 'export quarantine' AND subject = 'mine'"
         ).fetchall()
-        assert acts == [(SUBMITTER, {"rows": 1, "sealed_to": None})]
+        assert [(user, details["rows"], details["sealed_to"]) for user, details in acts] == [(SUBMITTER, 1, None)]
         assert verify_audit(connection) == []
 
 
-def test_the_rows_can_be_sealed_to_a_key(intakes: Intakes, tmp_path: Path) -> None:
+def test_the_rows_can_be_sealed_to_a_key(intakes: Intakes) -> None:
     cohort_of(intakes, "sealed", person(4, phone="12"))
     for name, key in (("rsa", rsa.generate_private_key(65537, 2048)), ("ec", ec.generate_private_key(ec.SECP256R1()))):
-        public, target = tmp_path / f"{name}.pem", tmp_path / f"{name}.jwe"
-        public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        export_quarantine(intakes.settings, "sealed", SUBMITTER, target, public)
-        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        content, _ = export_quarantine(intakes.settings, "sealed", SUBMITTER, "r", public)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        opened = open_sealed(NamedKey(name, private), target.read_bytes())
+        opened = open_sealed(NamedKey(name, private), content)
         assert person(4)["id_number"] in opened.decode("utf-8-sig")
-    other = tmp_path / "other.pem"
     signing = ed25519.Ed25519PrivateKey.generate().public_key()
     for content in (signing.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), b"no key"):
-        other.write_bytes(content)
         with pytest.raises(Refused, match="KEY_UNUSABLE"):
-            export_quarantine(intakes.settings, "sealed", SUBMITTER, tmp_path / "x.jwe", other)
-    assert not (tmp_path / "x.jwe").exists()
+            export_quarantine(intakes.settings, "sealed", SUBMITTER, "r", content)
 
 
 def refusal(intakes: Intakes, cohort: str, name: str, rows: list[Row]) -> Refused:
@@ -253,8 +260,14 @@ def test_registration_and_submit_agree(intakes: Intakes, monkeypatch: pytest.Mon
     path = intakes.file("nothing.csv", [correction("nothing", 2, person(16))])
     package = Package("nothing", "110000", "retiree", intakes.validate("still", 1).opens_on, 1, amends=True)
     submit_package(intakes.settings, package, [path], SUBMITTER)
-    wait_for(lambda: bool(refused_announcements(intakes.settings, "nothing")))
-    assert [code for _, code in refused_announcements(intakes.settings, "nothing").values()] == ["NOTHING_TO_AMEND"]
+    sha256 = package_hash([source_of(path)], package.manifest())
+
+    def refusals() -> list[str]:
+        with connect(intakes.url) as connection:
+            return list(submission_standing(connection, "nothing", sha256)["refusals"])
+
+    wait_for(lambda: bool(refusals()))
+    assert refusals() == ["NOTHING_TO_AMEND"]
     assert intakes.rows("SELECT FROM submission JOIN cohort USING (cohort_no) WHERE cohort_id = 'nothing'") == []
     intakes.take_in("still", [correction("still", 202, person(17))], "late.csv", amends=True)
     assert intakes.outcomes("still", 2) == {2: ("quarantined", ["LINE_CORRECTED"])}

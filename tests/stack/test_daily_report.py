@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from cohort_fixture import empty
+from desk_fixture import LogIn
 from ledger_fixture import CITIES, COHORT, OPENS
 from life_fixture import divided
 
@@ -170,9 +171,8 @@ def test_an_empty_day_has_a_report_too() -> None:
     assert write_csv([]).decode("utf-8-sig").strip() == ",".join(HEAD)
 
 
-def test_the_command_makes_it_and_stands_in_the_audit_once(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", own.database_url)
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
+def test_the_command_makes_it_and_stands_in_the_audit_once(own: Settings, log_in: LogIn) -> None:
+    log_in(own, "planner")
     for words in (["--json"], ["--day", str(DAY), "--json"]):
         done = CliRunner().invoke(cli, ["report", "daily", *words])
         assert done.exit_code == 0, (done.output, done.exception)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from findings_fixture import on, wire_value
-from ledger_fixture import fresh_database, item
+from ledger_fixture import fresh_database, item, new_ledger
 
 from issuance.errors import Broken
-from issuance.ledger.connection import connect, migrate, set_business_day
+from issuance.ledger.connection import connect, set_business_day
 from issuance.reconcile.daily_report import make_daily_report
 from issuance.settings import Settings
 from issuance.wire.avro import encode_body, schema_text
@@ -51,7 +51,7 @@ def test_a_message_written_with_another_kind_of_schema_is_no_message(
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="L39 a daily report that was missed is never made")
 def test_a_daily_report_that_was_missed_is_made_later(stack: Settings) -> None:
     url = fresh_database(stack.database_url, "ledger_findings_daily")
-    migrate(url)
+    new_ledger(url)
     for day in (1, 3):
         with connect(url) as connection:
             set_business_day(connection, on(day))
@@ -76,7 +76,7 @@ def test_a_message_is_framed_with_the_schema_that_it_was_written_with(stack: Set
 
 def test_every_row_of_the_outbox_names_its_schema(stack: Settings) -> None:
     url = fresh_database(stack.database_url, "ledger_findings_outbox")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         write_outbox(connection, [partner_notice("F-CIB", "APPLIED", "R1", {"applied": 1, "refused": 0})], on(1))
         row = connection.execute("SELECT schema FROM outbox JOIN outbox_schema USING (schema_md5)").fetchone()
@@ -86,7 +86,7 @@ def test_every_row_of_the_outbox_names_its_schema(stack: Settings) -> None:
 def test_an_id_of_the_outbox_with_other_content_is_refused(stack: Settings) -> None:
     """Finding L27, the kind: what is left out of a derived id is lost in silence."""
     url = fresh_database(stack.database_url, "ledger_findings_outbox")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         for applied in (1, 1):
             write_outbox(connection, [partner_notice("F-CIB", "APPLIED", "R1", {"applied": applied})], on(1))

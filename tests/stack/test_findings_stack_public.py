@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from findings_fixture import another_client, open_kinds
 from kafka import TopicPartition
-from ledger_fixture import OPENS, fresh_database
+from ledger_fixture import OPENS, fresh_database, new_ledger
 from wire_fixture import credentials_of
 
 from issuance.breaks.faults import watch_faults
 from issuance.city.partners import topic_of
-from issuance.ledger.connection import connect, migrate
+from issuance.ledger.connection import connect
 from issuance.settings import Settings, load_settings
 from issuance.wire.kafka import make_consumer, our_credentials
 from issuance.wire.outbox import Letter, write_outbox
@@ -54,7 +54,7 @@ def test_batches_of_every_codec_are_read(stack: Settings, codec: str) -> None:
 def relay(stack: Settings) -> Iterator[tuple[Relay, str]]:
     """A relay of a ledger of its own."""
     url = fresh_database(stack.database_url, "ledger_findings_relay")
-    migrate(url)
+    new_ledger(url)
     found = Relay(replace(stack, database_url=url))
     yield found, url
     found.close()

@@ -14,7 +14,6 @@ from issuance.settings import Settings
 def test_hostile_messages_end_nothing_and_sound_ones_are_applied(
     stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "fuzzer")  # there is no Airflow here
     monkeypatch.setenv("DATABASE_URL", stack.database_url)  # the run's own is set over it, and undone
     findings, counted = fuzz(stack, tmp_path, 600, 7, whole=False)
     assert findings == [], counted

@@ -24,15 +24,17 @@ from ledger_fixture import (
     item,
     make_cohort,
     merge,
+    new_ledger,
     report,
     states,
+    tamper,
 )
 from wire_fixture import Wire
 
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.seal import Job, Sealer
 from issuance.intake.accept import VAULT_FIELDS
-from issuance.ledger.connection import Connection, connect, migrate, set_business_day
+from issuance.ledger.connection import Connection, connect, set_business_day
 from issuance.ledger.overlays import overlays
 from issuance.settings import Settings
 from issuance.tracking.holder_events import apply_holder_events
@@ -70,19 +72,19 @@ def ref(ledger: Connection, vault: Vault, stack: Settings) -> UUID:
 
 def unseal(connection: Connection) -> None:
     """The job is released, not sealed."""
-    connection.execute("DELETE FROM sealed_job")
+    tamper(connection, "DELETE FROM sealed_job")
 
 
 def unrelease(connection: Connection) -> None:
     """The plan waits for its release."""
     unseal(connection)
-    connection.execute("DELETE FROM release")
+    tamper(connection, "DELETE FROM release")
 
 
 def unplan(connection: Connection) -> None:
     """Nothing is planned."""
     unrelease(connection)
-    connection.execute("DELETE FROM job_item")
+    tamper(connection, "DELETE FROM job_item")
     connection.execute("DELETE FROM plastic")
     connection.execute("DELETE FROM job")
     connection.execute("UPDATE card SET last_attempt = 0")
@@ -403,7 +405,7 @@ def rename_job(connection: Connection, job_id: str) -> None:
         " SELECT %s, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake FROM job",
         (job_id,),
     )
-    connection.execute("UPDATE job_item SET job_id = %s", (job_id,))
+    tamper(connection, "UPDATE job_item SET job_id = %s", (job_id,))
     connection.execute("UPDATE plastic SET job_id = %s", (job_id,))
     connection.execute("DELETE FROM job WHERE job_id = 'J1'")
 
@@ -448,7 +450,7 @@ def test_a_file_carries_what_was_known_when_it_was_sealed(
 def test_a_platform_changes_a_name_over_the_broker(stack: Settings, vault: Vault) -> None:
     """As a partner does it: our public key from S3, a sealed value, its own topic; the answer waits in the outbox."""
     url = fresh_database(stack.database_url, "ledger_holder_events_wire")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         ref, *_ = make_cohort(connection, 3)
         unplan(connection)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_fixture import OPENS, REGISTRY, fresh_database
+from ledger_fixture import OPENS, REGISTRY, fresh_database, new_ledger
 from wire_fixture import Wire, wait_for
 
 from issuance.errors import Refused
@@ -18,7 +18,7 @@ from issuance.intake.decide_rows import decide_rows
 from issuance.intake.session import Intake, list_parts, open_intake
 from issuance.intake.submit import Package, submit_package
 from issuance.intake.validate_part import validate_part
-from issuance.ledger.connection import connect, migrate, set_business_day
+from issuance.ledger.connection import connect, set_business_day
 from issuance.settings import Settings
 from issuance.vault.keys import KeyDestroyed, KeyService
 from producers.generate import generate_cohort
@@ -30,7 +30,7 @@ Place = tuple[Settings, Path, int]
 def place(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A ledger with its submissions consumer, and a generated package of 600 cards."""
     url = fresh_database(stack.database_url, "ledger_intake")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         set_business_day(connection, OPENS)
     directory = tmp_path_factory.mktemp("package")

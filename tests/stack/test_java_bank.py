@@ -7,11 +7,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conformance_fixture import Running, failed
 
+from issuance.commands.check import lay_slip
+from issuance.conformance.box import Box
 from issuance.conformance.case import Result
 from issuance.conformance.run import Options, check_partner
 from issuance.settings import ROOT, Settings
@@ -92,8 +95,8 @@ def check(running: Running, client: Client, partner: str, *only: str, other: str
             client.kill()
             client.start()
 
-    options = Options(PATIENCE, also=(other,), only=only, box=client.box / partner)
-    _, results = check_partner(running.settings, partner, "tester", options, tell)
+    options, box = Options(PATIENCE, also=(other,), only=only), Box(partial(lay_slip, client.box / partner))
+    _, results = check_partner(running.settings, partner, "tester", options, box, tell)
     return {result.case.name: result for result in results}
 
 

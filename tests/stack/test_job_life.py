@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from ledger_fixture import CITY, COHORT, OPENS, POLICY, REGISTRY, decide_all, item, make_cohort, merge, report
+from ledger_fixture import CITY, COHORT, OPENS, POLICY, REGISTRY, decide_all, item, make_cohort, merge, report, tamper
 
 from issuance.city.calendar import STATE_COUNCIL
 from issuance.dispatch.job_acts import reassign_job, resend_job
@@ -48,7 +48,7 @@ def refs(ledger: Connection, store: ObjectStore) -> list[UUID]:
 def sent_job(connection: Connection) -> list[UUID]:
     """The cohort of three cards, its job J1 stored under OBJECT."""
     refs = make_cohort(connection, 3)
-    connection.execute("UPDATE sealed_job SET object = %s, sha256 = %s", (OBJECT, RECEIPT["sha256"]))
+    tamper(connection, "UPDATE sealed_job SET object = %s, sha256 = %s", (OBJECT, RECEIPT["sha256"]))
     connection.execute("INSERT INTO tally SELECT cohort_no, state, count(*) FROM card GROUP BY 1, 2")
     return refs
 
@@ -103,12 +103,12 @@ def test_each_state_of_a_job_is_reached(ledger: Connection, refs: list[UUID]) ->
     assert seen == [
         "sent", "received", "accepted", "accepted_in_part", "in_production", "in_production", "complete"
     ]  # fmt: skip
-    ledger.execute("DELETE FROM sealed_job")
+    tamper(ledger, "DELETE FROM sealed_job")
     ledger.execute("UPDATE plastic SET item_refused = NULL, made = NULL, spoiled = NULL")
     ledger.execute("UPDATE job SET job_received = NULL, job_accepted = NULL")
     ledger.execute("DELETE FROM plastic_in_consignment")
     seen.append(state(ledger))
-    ledger.execute("DELETE FROM release")
+    tamper(ledger, "DELETE FROM release")
     seen.append(state(ledger))
     assert seen[-2:] == ["released", "planned"]
     assert {*seen, "cancelled", "cancelling", "refused"} == {found.name for found in JOB_STATES}

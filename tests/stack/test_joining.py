@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from cohort_fixture import TODAY, add_cohort, empty
+from cohort_fixture import TODAY, add_cohort, empty, plan_as
+from desk_fixture import LogIn
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 from ledger_fixture import item, report
@@ -20,7 +21,6 @@ from wire_fixture import Wire, credentials_of, wait_for
 from issuance.city.partners import load_registry, topic_of
 from issuance.cli import cli
 from issuance.clock import instant_on
-from issuance.dispatch.plan import plan_wave
 from issuance.dispatch.seal import Job, Sealer
 from issuance.errors import IssuanceError, Misconfigured, Refused
 from issuance.ledger.audit import verify_audit
@@ -72,14 +72,17 @@ class Desk:
 
 
 @pytest.fixture
-def desk(stack: Settings, ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(
+    stack: Settings, ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_in: LogIn
+) -> Iterator[Desk]:
     empty(ledger_url)
     registry = tmp_path / "partners.yaml"
     shutil.copy(SHIPPED, registry)
     monkeypatch.setenv("DATABASE_URL", ledger_url)
     monkeypatch.setenv("ISSUANCE_PARTNERS", str(registry))
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "planner")  # there is no Airflow here
-    yield Desk(replace(stack, database_url=ledger_url, partners_file=registry), tmp_path / "said.log")
+    own = replace(stack, database_url=ledger_url, partners_file=registry)
+    log_in(own, "planner")
+    yield Desk(own, tmp_path / "said.log")
     for name in ("NEWB", "F-NEW"):
         if name in load_registry(registry).partners:
             CliRunner().invoke(cli, ["partner", "remove", name, "--note", "end of the test"])
@@ -262,7 +265,7 @@ def test_a_suspended_factory_gets_no_job_and_the_backup_takes_over(desk: Desk) -
         add_cohort(connection, "c1", [("ICBC", TODAY), ("ABC", TODAY)])
     desk.do("suspend", "F-ICBC", "--note", "flood")
     try:
-        plan_wave(desk.settings, "c1", 1, "planner")
+        plan_as(desk.settings, "c1", 1, "planner")
         with pytest.raises(Refused, match="PARTNER_SUSPENDED"):
             Sealer(desk.settings).contents(Job("J", 1, "c1", 1, "ICBC", "F-ICBC", TODAY, 1, "0" * 16))
         with connect(desk.settings.database_url) as connection:

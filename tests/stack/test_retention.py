@@ -16,8 +16,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from cohort_fixture import changed, every_row
+from desk_fixture import LogIn
 from intake_fixture import Intakes
-from ledger_fixture import fresh_database
+from ledger_fixture import fresh_database, tamper
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
 from issuance.breaks.resolve import resolve_break
@@ -221,7 +222,7 @@ def test_a_reopened_cohort_is_not_dispatched_anew(intakes: Intakes) -> None:
     erase_cohort(intakes.settings, "reopened", "clerk")
     with connect(intakes.url) as connection:
         connection.execute("UPDATE cohort SET state = 'DISPATCHED', closed_on = NULL WHERE cohort_id = 'reopened'")
-        connection.execute("DELETE FROM sealed_job USING job WHERE job.job_id = sealed_job.job_id")
+        tamper(connection, "DELETE FROM sealed_job USING job WHERE job.job_id = sealed_job.job_id")
         connection.execute(
             "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, business_day, decided_by)"
             " VALUES (%s, 1, 'NOTICE', 'late', 'REMADE', %s, 'rules')", (cohort.refs[0], DUE)
@@ -347,9 +348,8 @@ def test_a_job_that_has_not_ended_keeps_its_file_and_an_unsealed_one_refuses(int
     assert {entry["reason"] for entry in content["kept"]} == {"JOB_NOT_ENDED", "NOTICE_RECENT"}
     assert {entry["reason"] for entry in content["kept"]} <= set(KEPT_REASONS)
     with connect(intakes.url) as connection:
-        connection.execute(
-            "DELETE FROM sealed_job s USING job_item i WHERE i.job_id = s.job_id AND card_ref = %s", (cohort.refs[2],)
-        )
+        statement = "DELETE FROM sealed_job s USING job_item i WHERE i.job_id = s.job_id AND card_ref = %s"
+        tamper(connection, statement, (cohort.refs[2],))
     with pytest.raises(Refused, match=r"CARD_BEING_ORDERED.*keeping\.1\.ICBC"):
         erase_person(intakes.settings, Named(str(cohort.refs[2])), "UNLAWFUL", "clerk")
 
@@ -391,14 +391,17 @@ def part_of(intakes: Intakes, cohort: str) -> str:
     return str(key)
 
 
-def test_a_person_gets_everything_that_is_held(intakes: Intakes, tmp_path: Path) -> None:
+def test_a_person_gets_everything_that_is_held(intakes: Intakes) -> None:
     cohort = Cohort(intakes, "copy", 540).take_in().dispatch().make_and_hand_over()
     hash_ = KeyService(intakes.settings.keys_dir).person_hash("resident_id", cohort.rows[0]["id_number"])
-    target = tmp_path / "copy.json"
-    counts = export_person(intakes.settings, Named(person=hash_), "clerk", target, None)
+
+    def export(key: bytes | None) -> tuple[bytes, dict[str, int]]:
+        with connect(intakes.url) as connection:
+            return export_person(connection, intakes.settings, Named(person=hash_), "clerk", "asked", key)
+
+    content, counts = export(None)
     assert counts == {"cards": 1, "rows": 1, "photos": 1}
-    assert target.stat().st_mode & 0o777 == 0o600
-    told = json.loads(target.read_text(encoding="utf-8"))
+    told = json.loads(content)
     (card,) = told["cards"]
     assert (card["person"]["phone"], card["changes"]) == (cohort.new_phone, [{"phone": cohort.new_phone}])
     assert told["rows"][0]["values"]["phone"] == cohort.rows[0]["phone"], "as it was submitted"
@@ -406,13 +409,11 @@ def test_a_person_gets_everything_that_is_held(intakes: Intakes, tmp_path: Path)
     assert [notice["template"] for notice in card["notices"]] == ["RECEIVED"]
     assert card["plastics"][0]["factory"] == "F-ICBC"
     others = [value for row in cohort.rows[1:] for value in values_of(row)]
-    assert not [value for value in others if value in target.read_text(encoding="utf-8")]
-    with pytest.raises(Refused, match="FILE_EXISTS"):
-        export_person(intakes.settings, Named(person=hash_), "clerk", target, None)
+    assert not [value for value in others if value.encode() in content]
     private = intakes.settings.partner_credentials_dir / "F-ICBC" / "private.pem"
     public = intakes.settings.partner_keys_dir / "F-ICBC.pem"
-    export_person(intakes.settings, Named(person=hash_), "clerk", tmp_path / "copy.jwe", public)
-    clear = open_sealed(NamedKey("F-ICBC", private.read_bytes()), (tmp_path / "copy.jwe").read_bytes())
+    sealed, _ = export(public.read_bytes())
+    clear = open_sealed(NamedKey("F-ICBC", private.read_bytes()), sealed)
     assert json.loads(clear)["cards"][0]["person"] == card["person"]
     acts = intakes.rows("SELECT act, subject FROM audit WHERE act = 'export person'")
     assert acts == [("export person", str(cohort.refs[0]))] * 2
@@ -422,12 +423,9 @@ def test_a_person_gets_everything_that_is_held(intakes: Intakes, tmp_path: Path)
 
 
 @pytest.fixture
-def invoke(intakes: Intakes, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def invoke(intakes: Intakes, log_in: LogIn) -> Callable[..., Any]:
     """The command line of this module's ledger, as the user 'clerk'; returns what a command says, as JSON."""
-    monkeypatch.setenv("DATABASE_URL", intakes.url)
-    monkeypatch.setenv("ISSUANCE_KEYS_DIR", str(intakes.settings.keys_dir))
-    monkeypatch.setenv("ISSUANCE_POLICIES_DIR", str(intakes.settings.policies_dir))
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "clerk")  # there is no Airflow here
+    log_in(intakes.settings, "clerk")
 
     def run(*words: str, stdin: str = "") -> Any:
         done = CliRunner().invoke(cli, [*words, "--json"], input=stdin)
@@ -460,7 +458,7 @@ def test_commands_of_retention(intakes: Intakes, invoke: Callable[..., Any]) -> 
 def test_commands_of_a_person(intakes: Intakes, invoke: Callable[..., Any], tmp_path: Path) -> None:
     cohort = Cohort(intakes, "spoken", 560).take_in()
     number = cohort.rows[2]["id_number"]
-    by_number = ("--id-type", "resident_id")
+    by_number = ("--id-type", "resident_id", "--reason", "the person asks")
     counts = invoke("person", "export", str(tmp_path / "copy.json"), *by_number, stdin=f"{number.lower()}\n")
     assert counts["cards"] == counts["rows"] == 1
     with pytest.raises(Refused, match="PERSON_UNKNOWN"):

@@ -14,11 +14,11 @@ import fastavro
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from ledger_fixture import OPENS, fresh_database, item, make_cohort, report
+from ledger_fixture import OPENS, fresh_database, item, make_cohort, new_ledger, report
 from wire_fixture import Wire, wait_for
 
 from issuance.clock import instant_on
-from issuance.ledger.connection import connect, migrate, set_business_day
+from issuance.ledger.connection import connect, set_business_day
 from issuance.settings import ROOT, Settings
 from issuance.wire.avro import decode_body, encode_body
 from issuance.wire.codec import FRAME, Codec
@@ -220,7 +220,7 @@ def test_a_running_consumer_takes_reports_of_old_and_new_clients_of_one_partner(
 ) -> None:
     """Over the real broker: two clients of F-ICBC, one a version ahead, on one topic, into one ledger."""
     url = fresh_database(stack.database_url, "ledger_evolution")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         refs = make_cohort(connection, 2)
         set_business_day(connection, OPENS + timedelta(days=60))

@@ -12,13 +12,13 @@ from uuid import uuid4
 
 import fastavro
 import pytest
-from cohort_fixture import TODAY, add_cohort, changed, empty
+from cohort_fixture import TODAY, add_cohort, changed, empty, plan_as
 from joserfc import jws
-from ledger_fixture import PERSON
+from ledger_fixture import PERSON, tamper
 
 from issuance.city.partners import GRANTABLE, load_registry
 from issuance.city.policy import load_policy
-from issuance.dispatch.plan import plan_wave, wave_to_plan
+from issuance.dispatch.plan import wave_to_plan
 from issuance.dispatch.release import refuse_wave, release_wave
 from issuance.dispatch.remake import plan_remakes
 from issuance.dispatch.seal import Sealer
@@ -81,7 +81,7 @@ def dispatch(own: Own) -> str:
     """Plan, release and seal the cohort's next wave; returns the id of its only job."""
     with connect(own.settings.database_url) as connection:
         wave = wave_to_plan(connection, own.cohort_id)
-    plan_wave(own.settings, own.cohort_id, wave, "planner")
+    plan_as(own.settings, own.cohort_id, wave, "planner")
     release_wave(own.settings, own.cohort_id, wave, "releaser")
     assert Sealer(own.settings).seal_wave(own.cohort_id, wave) == 1
     with connect(own.settings.database_url) as connection:
@@ -170,7 +170,8 @@ def test_a_job_without_employers_has_no_list(own: Own) -> None:
 def test_sealing_again_adopts_what_stands(own: Own) -> None:
     job_id = dispatch(own)
     with connect(own.settings.database_url) as connection:
-        before = connection.execute("DELETE FROM sealed_job RETURNING sha256, key_id, algorithm").fetchall()
+        before = connection.execute("SELECT sha256, key_id, algorithm FROM sealed_job").fetchall()
+        tamper(connection, "DELETE FROM sealed_job")
     assert Sealer(own.settings).seal_wave(own.cohort_id, 1) == 1
     with connect(own.settings.database_url) as connection:
         again = connection.execute("SELECT sha256, key_id, algorithm FROM sealed_job").fetchall()
@@ -183,7 +184,7 @@ def held_remakes(own: Own) -> None:
     """Every first plastic spoiled, and a release that covers none of the re-makes."""
     dispatch(own)
     with connect(own.settings.database_url) as connection:
-        connection.execute("UPDATE release SET remakes_allowed = 0")
+        tamper(connection, "UPDATE release SET remakes_allowed = 0")
         connection.execute(
             "INSERT INTO plastic (card_ref, attempt, bank, factory) SELECT card_ref, 2, bank, factory FROM card"
         )
@@ -202,7 +203,7 @@ def test_remakes_that_no_release_covers_are_a_wave_of_their_own(own: Own) -> Non
 
 def test_a_refused_wave_of_remakes_can_be_planned_again(own: Own) -> None:
     held_remakes(own)
-    plan_wave(own.settings, own.cohort_id, 2, "planner")
+    plan_as(own.settings, own.cohort_id, 2, "planner")
     refuse_wave(own.settings, own.cohort_id, 2, "releaser", "wrong factory")
     with connect(own.settings.database_url) as connection:
         assert connection.execute("SELECT DISTINCT last_attempt FROM card").fetchall() == [(1,)]

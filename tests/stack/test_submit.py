@@ -16,6 +16,7 @@ from typing import Any
 import openpyxl
 import pytest
 from click.testing import CliRunner
+from desk_fixture import LogIn
 from intake_fixture import Intakes, objects, person
 from ledger_fixture import OPENS
 
@@ -24,7 +25,9 @@ from issuance.cli import cli
 from issuance.commands.submit import read_package
 from issuance.docpages.partners import REGISTRY
 from issuance.errors import Refused
-from issuance.intake.submit import Package, submit_package
+from issuance.intake.package import Package, package_of
+from issuance.intake.submit import submit_package
+from issuance.ledger.connection import connect
 from issuance.settings import ROOT, Settings
 from producers.generate import generate_cohort
 
@@ -45,13 +48,20 @@ def intakes(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     made.close()
 
 
-def refused(settings: Settings, files: list[Path], fields: dict[str, Any]) -> Refused:
+def package_for(url: str, files: tuple[Path, ...], fields: dict[str, Any]) -> Package:
+    """What the command reads, as the desk takes it."""
+    manifest, _, _ = read_package(files, fields)
+    with connect(url) as connection:
+        return package_of(connection, json.loads(json.dumps(manifest, default=str)))
+
+
+def refused(url: str, files: list[Path], fields: dict[str, Any]) -> Refused:
     with pytest.raises(Refused) as caught:
-        read_package(settings, tuple(files), fields)
+        package_for(url, tuple(files), fields)
     return caught.value
 
 
-def test_options_and_a_manifest_say_the_same(stack: Settings, tmp_path: Path) -> None:
+def test_options_and_a_manifest_say_the_same(intakes: Intakes, tmp_path: Path) -> None:
     (tmp_path / "a.csv").touch()
     (tmp_path / "faces").mkdir()
     manifest = tmp_path / "manifest.yaml"
@@ -60,9 +70,10 @@ def test_options_and_a_manifest_say_the_same(stack: Settings, tmp_path: Path) ->
         "photos: faces\n",
         encoding="utf-8",
     )
-    by_options = read_package(stack, (tmp_path / "a.csv",), GIVEN | {"photos": tmp_path / "faces"})
-    assert read_package(stack, (manifest,), NOTHING) == by_options
-    assert read_package(stack, (manifest,), NOTHING | {"declared": 4})[0].declared == 4, "an option wins"
+    by_options = package_for(intakes.url, (tmp_path / "a.csv",), GIVEN | {"photos": tmp_path / "faces"})
+    assert package_for(intakes.url, (manifest,), NOTHING) == by_options
+    assert read_package((manifest,), NOTHING)[1:] == ([tmp_path / "a.csv"], tmp_path / "faces")
+    assert package_for(intakes.url, (manifest,), NOTHING | {"declared": 4}).declared == 4, "an option wins"
 
 
 @pytest.mark.parametrize(
@@ -79,22 +90,22 @@ def test_fields_that_are_missing_or_wrong_are_all_named(
     intakes: Intakes, tmp_path: Path, fields: dict[str, Any], code: str, named: list[str]
 ) -> None:
     (tmp_path / "a.csv").touch()
-    error = refused(intakes.settings, [tmp_path / "a.csv"], GIVEN | fields)
+    error = refused(intakes.url, [tmp_path / "a.csv"], GIVEN | fields)
     assert error.code == code
     assert [entry for listed in error.details.values() for entry in listed] == named
 
 
 @pytest.mark.parametrize("content", ["- a\n", "cohort: [", "cohort: c\nshoe_size: 44\n", "\0"])
-def test_a_manifest_that_is_none(stack: Settings, tmp_path: Path, content: str) -> None:
+def test_a_manifest_that_is_none(intakes: Intakes, tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.yml").write_text(content, encoding="utf-8")
-    assert refused(stack, [tmp_path / "manifest.yml"], NOTHING).code == "MANIFEST_INVALID"
+    assert refused(intakes.url, [tmp_path / "manifest.yml"], NOTHING).code == "MANIFEST_INVALID"
 
 
 def test_a_correction_takes_city_category_and_day_from_its_cohort(intakes: Intakes, tmp_path: Path) -> None:
     intakes.take_in("base", [person(1)])
     (tmp_path / "b.csv").touch()
     fields = NOTHING | {"cohort": "base", "declared": 1, "amends": True}
-    package, _, _ = read_package(intakes.settings, (tmp_path / "b.csv",), fields)
+    package = package_for(intakes.url, (tmp_path / "b.csv",), fields)
     assert package == Package("base", "110000", "retiree", OPENS, 1, amends=True)
 
 
@@ -197,11 +208,10 @@ def test_bombs_are_refused_in_little_memory(tmp_path: Path) -> None:
 
 
 def test_the_state_of_a_submission_is_written_as_that_of_a_cohort(
-    intakes: Intakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    intakes: Intakes, tmp_path: Path, log_in: LogIn
 ) -> None:
     made = generate_cohort(tmp_path, 5, 3, OPENS, load_registry(REGISTRY))
-    monkeypatch.setenv("DATABASE_URL", intakes.url)
-    monkeypatch.setattr("issuance.airflow.login.current_user", lambda settings: "submitter")  # there is no Airflow here
+    log_in(intakes.settings, "submitter")
     words = ["--cohort", "written", "--city", "110000", "--category", "retiree", "--opens", OPENS.isoformat()]
     done = CliRunner().invoke(cli, ["submit", str(made.applications), *words, "--declared", str(made.rows), "--json"])
     assert done.exit_code == 0, done.output

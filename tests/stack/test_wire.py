@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 from kafka import TopicPartition
-from ledger_fixture import OPENS, fresh_database, item, make_cohort, report
+from ledger_fixture import OPENS, fresh_database, item, make_cohort, new_ledger, report
 from wire_fixture import Wire, credentials_of, wait_for
 
 from issuance.city.partners import Limits, topic_of
 from issuance.clock import instant_on
-from issuance.ledger.connection import connect, migrate, set_business_day
+from issuance.ledger.connection import connect, set_business_day
 from issuance.proof.digest import ledger_digest
 from issuance.proof.verify import verify_ledger
 from issuance.settings import Settings
@@ -30,7 +30,7 @@ Sent = tuple[str, str, dict[str, Any]]
 def wire(stack: Settings, request: pytest.FixtureRequest) -> Iterator[tuple[Wire, str, list[UUID]]]:
     """A ledger of its own with 200 plastics under way, and the wire to it."""
     url = fresh_database(stack.database_url, "ledger_wire")
-    migrate(url)
+    new_ledger(url)
     with connect(url) as connection:
         refs = make_cohort(connection, 200)
         set_business_day(connection, OPENS + timedelta(days=60))
@@ -109,7 +109,7 @@ def test_orders_repeats_and_a_killed_consumer_give_one_digest(
     ways = ((shuffled, None, frozenset[int]()), (sent[::-1], 12, frozenset[int]()), (sent, None, frozenset({3, 9, 20})))
     for number, (order, kill_after, cut_after) in enumerate(ways):
         other_url = fresh_database(stack.database_url, f"ledger_wire_{number}")
-        migrate(other_url)
+        new_ledger(other_url)
         with connect(other_url) as connection:
             make_cohort(connection, 200)
             set_business_day(connection, OPENS + timedelta(days=60))
