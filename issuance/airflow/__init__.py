@@ -1,4 +1,4 @@
 """Airflow from outside: its API, who is logged in, failed runs and their retries.
 
-Called by: dags, demo, desk, stack, users.
+Called by: dags, demo, desk, users.
 """

@@ -7,14 +7,18 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from issuance.airflow.client import fetch_token
+import psycopg
+
 from issuance.ledger.audit import PIPELINE
 from issuance.ledger.connection import transaction
+from issuance.ledger.queries import one
 from issuance.settings import Settings
+from issuance.stack import postgres
 from issuance.stack.place import HOST, Place
 from issuance.stack.program import Program
 from issuance.stack.secrets import DEMO_RIGHTS
-from issuance.users.airflow_issuer import SERVICE_USER, AirflowIssuer
+from issuance.users.airflow_issuer import AIRFLOW
+from issuance.users.identity import Identity
 from issuance.users.register import register_user
 from issuance.users.rights import grant_first, has_admin
 
@@ -36,16 +40,13 @@ def is_ready(place: Place) -> bool:
         return False
 
 
-def admit_people(settings: Settings, secrets: dict[str, str]) -> None:
-    """Register the demo's people and grant their rights, on a ledger that has no admin yet."""
+def admit_people(place: Place, settings: Settings, secrets: dict[str, str]) -> None:
+    """Register the demo's people by the ids that Airflow's set-up gave them, on a ledger that has no admin yet."""
     with transaction(settings.owner_url) as connection:
-        if has_admin(connection):
+        (issuer,) = one(connection, "SELECT issuer FROM desk")
+        if has_admin(connection) or not issuer.startswith(AIRFLOW):  # another issuer's people are not these
             return
-    issuer = AirflowIssuer(settings.airflow_api_url, SERVICE_USER, secrets[f"airflow_user_{SERVICE_USER}"])
-    tokens = {
-        name: fetch_token(settings.airflow_api_url, name, secrets[f"airflow_user_{name}"]) for name in DEMO_RIGHTS
-    }
-    identities = {name: issuer.who(token) for name, token in tokens.items()}
-    with transaction(settings.owner_url) as connection:
-        users = {name: register_user(connection, identity) for name, identity in identities.items()}
+        with psycopg.connect(postgres.url(place, "airflow", secrets["postgres_airflow"])) as airflow:
+            ids: dict[str, str] = dict(airflow.execute("SELECT username, id::text FROM ab_user").fetchall())
+        users = {name: register_user(connection, Identity(issuer, ids[name], name)) for name in DEMO_RIGHTS}
         grant_first(connection, {users[name]: rights for name, rights in DEMO_RIGHTS.items()}, PIPELINE)

@@ -186,4 +186,4 @@ class _Start:
         self.supervisor.start(desk.NAME)
         scheduling.result()
         self._await(desk.NAME, [desk.NAME], lambda: desk.is_ready(self.plan.place))
-        desk.admit_people(self.plan.settings, self.plan.secrets)
+        desk.admit_people(self.plan.place, self.plan.settings, self.plan.secrets)

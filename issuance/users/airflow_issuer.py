@@ -18,6 +18,8 @@ INSTALLATION = "issuance_installation"
 """The Airflow variable that names this installation: FAB's user ids begin at 1 again in a new metadata database."""
 
 
+AIRFLOW = "airflow:"
+"""What the name of an installation as an issuer begins with."""
 SESSION_SECONDS = 3600.0
 """A service session is opened anew after this long; Airflow's tokens last a day."""
 
@@ -53,7 +55,7 @@ class AirflowIssuer:
         """The issuer's name: this installation, '' where Airflow has none (a new metadata database)."""
         if self._installation is None or time.monotonic() - self._installation[0] > KEPT_SECONDS:
             found = self.service().variable(INSTALLATION)
-            self._installation = time.monotonic(), f"airflow:{found}" if found else ""
+            self._installation = time.monotonic(), f"{AIRFLOW}{found}" if found else ""
         return self._installation[1]
 
     def name_installation(self) -> str:
