@@ -41,7 +41,8 @@ def plan_wave(settings: Settings, cohort_id: str, wave: int) -> Wave | None:
     If no card waits, the re-makes that no release covers make up a wave, which a second person releases.
 
     All other work of the factories counts: jobs that are not made yet, other open cohorts, cohorts to come.
-    Planning the same wave again returns the existing one. Locks the cohort and its waiting cards.
+    Planning the same wave again returns the existing one, and one that was refused before it was planned stays empty.
+    Locks the cohort and its waiting cards.
 
     Raises:
         Refused: NO_PLAN, nobody wanted this wave; no such cohort, or it has not opened yet.
@@ -263,7 +264,7 @@ def write_jobs(connection: Connection, starts: dict[str, date], *, remake: bool)
 def _read_wave(connection: Connection, cohort_id: str, cohort_no: int, wave: int) -> Wave | None:
     row = connection.execute(
         "SELECT (SELECT count(*) FROM job j WHERE (j.cohort_no, j.wave) = (w.cohort_no, w.wave)), plastics, forecast"
-        " FROM wave w WHERE cohort_no = %s AND wave = %s AND planned_on IS NOT NULL",
+        " FROM wave w WHERE cohort_no = %s AND wave = %s AND (planned_on IS NOT NULL OR refused IS NOT NULL)",
         (cohort_no, wave),
     ).fetchone()
     return Wave(cohort_id, wave, *row) if row else None

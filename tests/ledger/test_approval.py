@@ -13,6 +13,7 @@ import pytest
 from cohort_fixture import TODAY, add_cohort, changed, empty, plan_as
 
 from issuance.dispatch.release import refuse_wave, release_wave
+from issuance.intake.session import answer_operator
 from issuance.ledger.connection import connect
 from issuance.settings import ROOT, Settings
 from issuance.users.register import Service, open_desk
@@ -25,9 +26,11 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from dags.approvals import DeskApproval
 shown = {}
 hitl.upsert_hitl_detail = lambda **values: shown.update(body=values["body"], users=values["assigned_users"])
-task = DeskApproval(task_id="t", subject="s", matter="release")
-conf = {"cohort_id": "c1", "wave": 1, "user": "submitter", "released_by": "releaser"}
-run = SimpleNamespace(conf=conf, dag_id="card_dispatch", run_id="c1.1")
+matter = sys.argv.pop(1)
+task = DeskApproval(task_id="t", subject="s", matter=matter)
+conf = {"cohort_id": "c1", "wave": 1, "submission": 0, "user": "submitter", "released_by": "releaser"}
+runs = {"release": ("card_dispatch", "c1.1"), "intake": ("cohort_intake", "c1.0")}
+run = SimpleNamespace(conf=conf, dag_id=runs[matter][0], run_id=runs[matter][1])
 context = {"dag_run": run, "task_instance": SimpleNamespace(id="i")}
 try:
     if sys.argv[1] == "ask":
@@ -54,12 +57,26 @@ def planned(database: Settings, ledger_url: str, tmp_path: Path) -> Settings:
     return settings
 
 
-def run(settings: Settings, *words: str) -> dict[str, Any]:
+@pytest.fixture
+def warned(database: Settings, ledger_url: str, tmp_path: Path) -> Settings:
+    """A submission past the warning threshold, at a desk."""
+    empty(ledger_url)
+    settings = changed(database, ledger_url, tmp_path, {}, {})
+    with connect(ledger_url) as connection:
+        add_cohort(connection, "c1", [("ICBC", TODAY)], state="REGISTERED")
+        connection.execute("UPDATE submission SET state = 'WAITING_FOR_OPERATOR'")
+        open_desk(connection, "test", Service("9", "desk", "https://desk.example"))
+    return settings
+
+
+def run(settings: Settings, *words: str, matter: str = "release") -> dict[str, Any]:
     """What the task shows and how it ends, in Airflow's own process."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env |= {"AIRFLOW_HOME": str(settings.policies_dir), "PYTHONPATH": str(ROOT), "DATABASE_URL": settings.database_url}
     env |= {"AIRFLOW_API_URL": "http://127.0.0.1:9"}
-    done = subprocess.run([sys.executable, "-c", RUN, *words], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, matter, *words], env=env, capture_output=True, text=True, check=False
+    )
     line = next((line for line in done.stdout.splitlines() if line.startswith("shown ")), None)
     assert line, done.stderr[-1500:]
     shown: dict[str, Any] = json.loads(line.removeprefix("shown "))
@@ -100,3 +117,42 @@ def test_a_refused_wave_is_skipped(planned: Settings, words: tuple[str, ...]) ->
     refuse_wave(planned, "c1", 1, "releaser", "too many")
     assert run(planned, *words)["ended"] == "AirflowSkipException"
     assert released_by(planned) == []
+
+
+def submission_of(settings: Settings) -> tuple[str, str | None]:
+    """The submission's state, and who decided it."""
+    with connect(settings.database_url) as connection:
+        (row,) = connection.execute("SELECT state, go_ahead_by FROM submission").fetchall()
+    return row
+
+
+def test_intake_past_its_warning_is_the_desks_alone_and_links_to_the_desk(warned: Settings) -> None:
+    shown = run(warned, "ask", matter="intake")
+    assert shown["ended"] == "TaskAwaitingInput"
+    assert shown["users"] == [{"id": "9", "name": "desk"}]
+    assert "past the warning threshold" in shown["body"]
+    assert "https://desk.example/api/v1/cohorts/c1/submissions/0" in shown["body"]
+
+
+@pytest.mark.parametrize("answer", ["Approve", "Reject"])
+def test_an_answer_about_intake_without_a_row_in_the_ledger_is_none(warned: Settings, answer: str) -> None:
+    shown = run(warned, "answer", answer, matter="intake")
+    assert (shown["ended"], shown["permanent"]) == ("AirflowException", False)
+    assert submission_of(warned) == ("WAITING_FOR_OPERATOR", None)
+
+
+@pytest.mark.parametrize(
+    ("go_on", "words", "ended"),
+    [
+        (True, ("ask",), "goes on"),
+        (True, ("answer", "Reject"), "goes on"),
+        (False, ("ask",), "AirflowSkipException"),
+        (False, ("answer", "Approve"), "AirflowSkipException"),
+    ],
+)
+def test_intake_goes_by_what_was_decided_at_the_desk(
+    warned: Settings, go_on: bool, words: tuple[str, ...], ended: str
+) -> None:
+    answer_operator(warned, "c1", 0, "operator", go_on)
+    assert run(warned, *words, matter="intake")["ended"] == ended
+    assert submission_of(warned) == ("VALIDATED" if go_on else "REFUSED", "operator")

@@ -18,9 +18,10 @@ from issuance.city.partners import load_registry, topic_of
 from issuance.cli import cli
 from issuance.clock import end_of, instant_on
 from issuance.dispatch.openings import due_dispatches
-from issuance.dispatch.plan import Wave, wave_to_plan
-from issuance.dispatch.release import describe_wave, refuse_wave, release_wave
+from issuance.dispatch.plan import Wave, plan_factories, plan_wave, wave_to_plan
+from issuance.dispatch.release import describe_wave, refuse_wave, release_wave, wave_state
 from issuance.dispatch.rescheduling import postpone_cohort, withdraw_cohort
+from issuance.dispatch.wanted import want_wave
 from issuance.errors import IssuanceError, Misconfigured, Refused
 from issuance.intake.register import register_submissions
 from issuance.ledger.audit import verify_audit
@@ -185,6 +186,54 @@ def test_nothing_is_planned_before_the_opening_day(own: Settings) -> None:
         wave_to_plan(connection, "c1")
     on_day(own, LATER)
     assert due_runs(own) == ["c1.1"]
+
+
+# Who wants a wave
+
+
+def test_a_wave_that_nobody_wanted_is_not_planned(own: Settings) -> None:
+    put(own, "c1", [("ICBC", DUE)])
+    for act in (plan_wave, plan_factories):
+        with pytest.raises(Refused, match="NO_PLAN"):
+            act(own, "c1", 1)
+    assert wave_state(own, "c1", 1) == "absent"
+    assert ask(own, "SELECT state, last_attempt FROM card") == [("WAITING", 0)]
+
+
+def test_who_wanted_a_wave_first_is_its_planner(own: Settings) -> None:
+    put(own, "c1", [("ICBC", DUE)])
+    with connect(own.database_url) as connection:
+        assert want_wave(connection, "c1", 1, "planner") == "planner"
+        assert want_wave(connection, "c1", 1, "releaser") == "planner"
+    assert wave_state(own, "c1", 1) == "wanted"
+    plan_wave(own, "c1", 1)
+    with pytest.raises(Refused, match="SAME_PERSON"):
+        release_wave(own, "c1", 1, "planner")
+    release_wave(own, "c1", 1, "releaser")
+    assert ask(own, "SELECT planned_by, released_by FROM release") == [("planner", "releaser")]
+
+
+def test_a_wave_that_is_not_planned_yet_is_not_released(own: Settings) -> None:
+    put(own, "c1", [("ICBC", DUE)])
+    with connect(own.database_url) as connection:
+        want_wave(connection, "c1", 1, "planner")
+    with pytest.raises(Refused, match="NOTHING_TO_RELEASE"):
+        release_wave(own, "c1", 1, "releaser")
+    with pytest.raises(Refused, match="WAVE_UNKNOWN"):
+        release_wave(own, "c1", 2, "releaser")
+    assert ask(own, "SELECT FROM release") == []
+
+
+def test_a_wave_that_was_refused_before_it_was_planned_stays_empty(own: Settings) -> None:
+    put(own, "c1", [("ICBC", DUE)] * 2)
+    with connect(own.database_url) as connection:
+        want_wave(connection, "c1", 1, "planner")
+    refuse_wave(own, "c1", 1, "releaser", "not now")
+    assert plan_factories(own, "c1", 1) == []
+    assert wave_state(own, "c1", 1) == "refused"
+    assert ask(own, "SELECT count(*) FROM job_item") == [(0,)]
+    assert due_runs(own) == []
+    assert plan(own, "c1", 2).plastics == 2
 
 
 # Refusing

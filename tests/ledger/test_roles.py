@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from cohort_fixture import TODAY, add_cohort, changed, empty, plan_as
-from ledger_fixture import COHORT, decide_all, item, make_cohort, merge, report
+from ledger_fixture import COHORT, decide_all, item, make_cohort, merge, report, tamper
 
 from issuance.dispatch.release import refuse_wave, release_wave
+from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, connect
 from issuance.ledger.roles import ADDED_ONLY, DESK, NOT_FOR_THE_PIPELINE, PIPELINE, READER, grant_roles
 from issuance.settings import Settings
@@ -71,6 +72,59 @@ def as_role(role: str, url: str) -> Iterator[Connection]:
 def test_nobody_alters_what_is_only_added(filled: str, role: str, statement: str) -> None:
     with as_role(role, filled) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement)
+
+
+REMAKE = (
+    "INSERT INTO job (job_id, cohort_no, wave, bank, factory, due_on, start_on, card_count, hash_total, remake)"
+    " SELECT 'J2', cohort_no, wave, bank, factory, due_on, start_on, 1, hash_total, %s FROM job WHERE job_id = 'J1'"
+)
+ITEM = "INSERT INTO job_item VALUES ('J2', %s, gen_random_uuid(), 2)"
+
+
+@pytest.mark.parametrize("role", ["owner", PIPELINE, DESK])
+def test_a_release_covers_items_of_remakes_until_their_job_is_sealed(filled: str, role: str) -> None:
+    with as_role(role, filled) as connection:
+        connection.execute(REMAKE, (True,))
+        connection.execute(ITEM, (0,))
+        connection.execute(f"{SEALED} WHERE job_id = 'J2'")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="frozen"):
+            connection.execute(ITEM, (1,))
+
+
+@pytest.mark.parametrize("role", ["owner", PIPELINE, DESK])
+def test_a_release_covers_no_other_job_even_before_it_is_sealed(filled: str, role: str) -> None:
+    with as_role(role, filled) as connection:
+        connection.execute(REMAKE, (False,))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="frozen"):
+            connection.execute(ITEM, (0,))
+
+
+@pytest.mark.parametrize("role", ["owner", PIPELINE, DESK])
+def test_items_of_a_wave_that_nobody_released_come_and_go(filled: str, role: str) -> None:
+    with connect(filled) as connection:
+        tamper(connection, "DELETE FROM sealed_job")
+        tamper(connection, "DELETE FROM release")
+    with as_role(role, filled) as connection:
+        connection.execute(ADDED)
+        assert connection.execute("DELETE FROM job_item").rowcount == 3
+
+
+def test_the_desk_adds_to_releases_and_the_audit(filled: str) -> None:
+    with connect(filled) as connection:
+        tamper(connection, "DELETE FROM sealed_job")
+        tamper(connection, "DELETE FROM release")
+    with as_role(DESK, filled) as connection:
+        connection.execute(RELEASE)
+        audit(connection, "releaser", "release", f"{COHORT}.1", TODAY)
+        assert connection.execute("SELECT released_by FROM release").fetchall() == [("releaser",)]
+
+
+def test_only_a_user_of_the_ledger_releases(filled: str) -> None:
+    with connect(filled) as connection:
+        tamper(connection, "DELETE FROM sealed_job")
+        tamper(connection, "DELETE FROM release")
+    with as_role(DESK, filled) as connection, pytest.raises(psycopg.errors.ForeignKeyViolation):
+        connection.execute(RELEASE.replace("'releaser'", "'somebody'"))
 
 
 @pytest.mark.parametrize("table", NOT_FOR_THE_PIPELINE)
