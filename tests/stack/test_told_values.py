@@ -13,12 +13,19 @@ from click.testing import CliRunner
 from cohort_fixture import every_row
 from desk_fixture import LogIn
 from intake_fixture import Intakes, person
+from ledger_fixture import OPENS
 
 from issuance.cli import cli
 from issuance.errors import Refused
+from issuance.intake.accept import VAULT_FIELDS
 from issuance.ledger.audit import verify_audit
-from issuance.ledger.connection import connect
+from issuance.ledger.connection import Connection, connect
+from issuance.ledger.overlays import overlays
 from issuance.settings import Settings
+from issuance.tracking.told import Telling, list_told, tell_event
+from issuance.vault.blocks import Vault
+from issuance.vault.keys import KeyService
+from issuance.vault.objects import ObjectStore
 
 NEW_PHONE = "13911112222"
 
@@ -62,6 +69,61 @@ def test_a_phone_is_changed_shown_with_a_reason_and_stands_nowhere_else(
     assert person(1)["phone"] not in everything
     with connect(intakes.url) as connection:
         assert verify_audit(connection) == []
+
+
+NEW_ADDRESS = {"address": "河北省燕郊二号", "postcode": "065201"}
+CHANGES = {
+    "ADDRESS_CHANGED": NEW_ADDRESS,
+    "NAME_CHANGED": {"name": "王小军"},
+    "COLLECTION_CHANGED": {"collection_method": "mail", **NEW_ADDRESS},
+}
+
+
+def ref_of(connection: Connection) -> str:
+    """The second card."""
+    (row,) = connection.execute("SELECT card_ref::text FROM card WHERE application_id = 'A-2'").fetchall()
+    return str(row[0])
+
+
+@pytest.mark.parametrize("event", CHANGES)
+def test_what_is_told_with_a_paper_acts_at_once_and_lies_in_the_vault_alone(intakes: Intakes, event: str) -> None:
+    with connect(intakes.url) as connection:
+        ref = ref_of(connection)
+        told = tell_event(
+            connection, intakes.settings, ref, Telling(event, OPENS, "form 3", CHANGES[event]), "operator"
+        )
+        assert told["acts"] == "now"
+    with connect(intakes.url) as connection:
+        held = connection.execute(
+            f"SELECT block, position, overlays FROM card c {overlays()} WHERE card_ref = %s", (ref,)
+        ).fetchall()
+        vault = Vault(ObjectStore.of(intakes.settings), KeyService(intakes.settings.keys_dir), "told")
+        (found,) = vault.read_persons(held)
+        assert {name: found.get(name) for name in CHANGES[event] if name in VAULT_FIELDS} == {
+            name: value for name, value in CHANGES[event].items() if name in VAULT_FIELDS
+        }
+    everything = json.dumps(every_row(intakes.url), ensure_ascii=False)
+    assert not [value for value in CHANGES[event].values() if value in everything and value != "mail"]
+
+
+@pytest.mark.parametrize(
+    ("event", "values", "code"),
+    [
+        ("ADDRESS_CHANGED", {"address": "河北"}, "FIELD_MISSING"),
+        ("NAME_CHANGED", {"name": "?"}, "FIELD_INVALID"),
+        ("NAME_CHANGED", {"name": "王小军", "phone": NEW_PHONE}, "FIELD_INVALID"),
+    ],
+)
+def test_values_that_are_refused_leave_no_event(
+    intakes: Intakes, event: str, values: dict[str, str], code: str
+) -> None:
+    with connect(intakes.url) as connection:
+        before = list_told(connection)
+        with pytest.raises(Refused, match=code):
+            tell_event(
+                connection, intakes.settings, ref_of(connection), Telling(event, OPENS, "form 3", values), "operator"
+            )
+        assert list_told(connection) == before
 
 
 def test_a_value_that_the_rules_of_intake_refuse_is_refused(intakes: Intakes, card: str, log_in: LogIn) -> None:
