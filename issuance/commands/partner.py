@@ -15,6 +15,7 @@ from issuance.commands.values import AS_JSON, NOTE
 from issuance.errors import Refused
 
 KINDS = ("factory", "bank", "hrss", "carrier", "platform", "notifier")
+"""Of the registry, which a client does not carry."""
 
 
 @click.group()

@@ -19,7 +19,8 @@ from issuance.commands.output import emit
 from issuance.commands.values import DRY_RUN
 from issuance.errors import Refused
 
-CATEGORIES = ("retiree", "employee", "resident", "flexible", "minor", "foreigner", "mixed")
+CATEGORIES = ("retiree", "employee", "resident", "flexible", "minor", "foreigner")
+"""Of the rules of intake, which a client does not carry."""
 
 
 @click.command()

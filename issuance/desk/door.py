@@ -20,8 +20,10 @@ from issuance.desk.problems import jsonable
 from issuance.desk.scopes import Scope
 from issuance.errors import Refused, Retryable, Unavailable
 from issuance.ledger.connection import Connection, business_day, joining, transaction
+from issuance.ledger.queries import rows_of
 from issuance.settings import Settings
 from issuance.users.login import Logins, User
+from issuance.users.register import list_users
 from issuance.users.rights import Rights, not_allowed, rights_of
 
 TRIES = 3
@@ -80,6 +82,10 @@ class Act:
         cities = self.cities
         return [row for row in rows if cities is None or row["city"] is None or row["city"] in cities]
 
+    def cohorts(self) -> set[str]:
+        """The ids of the cohorts that the user may see."""
+        return {row["cohort_id"] for row in self.seen(rows_of(self.connection, "SELECT cohort_id, city FROM cohort"))}
+
     def wake(self, dag_id: str, cohort_id: str, number: int) -> None:
         """Wake a run once the act stands."""
         self.afterwards.append(lambda: self.desk.wake(dag_id, cohort_id, number))
@@ -108,7 +114,7 @@ class Door:
     kept: bool
     """Whether its answer is kept under the Idempotency-Key; personal data is not."""
 
-    def admit(self, request: Request) -> User:
+    def admit(self, request: Request) -> None:
         """Refuse whoever has the right nowhere, before a body is read.
 
         Raises:
@@ -119,7 +125,6 @@ class Door:
         with transaction(desk.settings.database_url) as connection:
             if not rights_of(connection, user.user_id).allow(self.right, ()):
                 raise not_allowed(self.right, ("-",))
-        return user
 
     def pass_through(
         self, request: Request, handler: Handler, values: dict[str, Any], *, own_trial: bool = False
@@ -193,8 +198,5 @@ def of_user(request: Request) -> dict[str, Any]:
     desk: Desk = request.app.state.desk
     user = desk.logins.user(_bearer(request))
     with transaction(desk.settings.database_url) as connection:
-        rows = connection.execute(
-            'SELECT city, array_agg("right" ORDER BY "right") FROM user_right WHERE user_id = %s GROUP BY 1',
-            (user.user_id,),
-        ).fetchall()
-    return {"user_id": user.user_id, "name": user.name, "rights": dict(rows)}
+        (known,) = list_users(connection, user.user_id)
+    return {"user_id": user.user_id, "name": user.name, "rights": known["rights"]}

@@ -99,7 +99,7 @@ def statement(act: Act, cohort_id: str, partner: str | None = None) -> Any:
 @reads(router, "/calendar", "view", OWN)
 def calendar(act: Act) -> Any:
     """日历。 The days ahead: cohorts that open, working days, cards by factory."""
-    mine = {row["cohort_id"] for row in act.seen(queries.list_cohorts(act.connection))}
+    mine = act.cohorts()
     days = read_calendar(act.connection, load_cities(act.settings))
     return [{**vars(day), "opens": [one for one in day.opens if one["cohort_id"] in mine]} for day in days]
 
@@ -108,7 +108,7 @@ def calendar(act: Act) -> Any:
 def forecast(act: Act, assumed: str = "{}") -> Any:
     """预测。 When what is planned and to be planned will be made; `assumed`: WhatIf as JSON. Nothing is changed."""
     what_if = WhatIf.model_validate_json(assumed)
-    seen = {row["cohort_id"] for row in act.seen(queries.list_cohorts(act.connection))}
+    seen = act.cohorts()
     if act.cities is not None and not set(what_if.cohorts) <= seen:
         act.require(["*"])
     maintenance = {name: frozenset(days) for name, days in what_if.maintenance.items()}

@@ -13,7 +13,7 @@ from issuance.desk.routes_cohorts import Reason
 from issuance.desk.routing import acts, reads
 from issuance.desk.scopes import OWN
 from issuance.errors import Refused
-from issuance.ledger.queries import city_of, cohort_number, rows_of
+from issuance.ledger.queries import city_of, cohort_number
 from issuance.retention.certificates import list_certificates
 from issuance.retention.cohorts import run_retention
 from issuance.retention.due import list_retention
@@ -99,10 +99,8 @@ def erase(act: Act, body: Erasure) -> Any:
 @reads(router, "/retention", "view", OWN)
 def retention(act: Act) -> Any:
     """保存期限。 Every cohort: when its personal data is due for erasure, what prevents it, the certificate."""
-    cities = {row["cohort_id"]: row["city"] for row in rows_of(act.connection, "SELECT cohort_id, city FROM cohort")}
-    rows = [cohort.as_dict() for cohort in list_retention(act.connection, act.settings)]
-    seen = act.seen([{**row, "city": cities[row["cohort_id"]]} for row in rows])
-    return [{name: value for name, value in row.items() if name != "city"} for row in seen]
+    mine = act.cohorts()
+    return [one.as_dict() for one in list_retention(act.connection, act.settings) if one.cohort_id in mine]
 
 
 class Due(BaseModel):
@@ -122,5 +120,5 @@ def run(act: Act, body: Due) -> Any:
 @reads(router, "/certificates", "view", OWN)
 def certificates(act: Act, cohort_id: str | None = None, number: int | None = None) -> Any:
     """清除证明。 Certificates of erasure: what was erased, what stays and why, when, by whom."""
-    mine = {row["cohort_id"] for row in act.seen(rows_of(act.connection, "SELECT cohort_id, city FROM cohort"))}
+    mine = act.cohorts()
     return [row for row in list_certificates(act.connection, cohort_id, number) if row["cohort_id"] in mine]

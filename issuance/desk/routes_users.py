@@ -44,7 +44,7 @@ def set_rights(act: Act, user_id: str, body: Grant) -> Any:
         raise Refused("CITY_UNKNOWN", f"没有城市 {body.city}。 / there is no city {body.city}.")
     change = revoke if body.revoke else grant
     change(act.connection, user_id, body.rights, body.city, act.by)
-    return next(user for user in list_users(act.connection) if user["user_id"] == user_id)
+    return list_users(act.connection, user_id)[0]
 
 
 @open_router.get("/me")

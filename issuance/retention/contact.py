@@ -6,10 +6,9 @@ from issuance.errors import Refused
 from issuance.ledger.audit import audit
 from issuance.ledger.connection import Connection, business_day
 from issuance.ledger.queries import card_ref_of_text
-from issuance.retention.persons import Named, cards_of, find_card
+from issuance.retention.persons import Named, cards_of, find_card, read_values
 from issuance.settings import Settings
-from issuance.vault.blocks import PersonErased, Vault
-from issuance.vault.keys import KeyDestroyed, KeyService
+from issuance.vault.keys import KeyService
 from issuance.vault.objects import ObjectStore
 
 
@@ -22,11 +21,8 @@ def unmask_phone(connection: Connection, settings: Settings, card_ref: str, reas
     if not reason.strip():
         raise Refused("REASON_MISSING", "请写明查看原因：--reason。 / give a reason: --reason TEXT.")
     ref = find_card(connection, Named(card_ref=str(card_ref_of_text(card_ref))))
-    card = cards_of(connection, ref)[0]
-    vault = Vault(ObjectStore.of(settings), KeyService(settings.keys_dir), card.cohort_id)
-    try:
-        person = next(vault.read_persons([(card.block, card.position, card.overlays)]))
-    except (KeyDestroyed, PersonErased) as error:
-        raise Refused("DATA_ERASED", "此人的个人数据已清除。 / the personal data of this person was erased.") from error
+    person = read_values(ObjectStore.of(settings), KeyService(settings.keys_dir), cards_of(connection, ref)[0])
+    if person is None:
+        raise Refused("DATA_ERASED", "此人的个人数据已清除。 / the personal data of this person was erased.")
     audit(connection, user, "unmask phone", str(ref), business_day(connection), {"reason": reason.strip()})
     return str(person.get("phone") or person.get("landline") or "")

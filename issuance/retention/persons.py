@@ -138,7 +138,7 @@ def gather(connection: Connection, store: ObjectStore, keys: KeyService, cards: 
     Raises:
         Refused: a submission that may contain rows of the person is still in intake.
     """
-    values = {card.card_ref: found for card in cards if (found := _values(store, keys, card)) is not None}
+    values = {card.card_ref: found for card in cards if (found := read_values(store, keys, card)) is not None}
     numbers = {person["id_number"] for person in values.values()}
     lines = _known_lines(connection, cards)
     cohorts = {card.cohort_no for card in cards} | {cohort_no for cohort_no, *_ in lines}
@@ -146,7 +146,7 @@ def gather(connection: Connection, store: ObjectStore, keys: KeyService, cards: 
     return Held(cards, values, rows)
 
 
-def _values(store: ObjectStore, keys: KeyService, card: HeldCard) -> dict[str, str] | None:
+def read_values(store: ObjectStore, keys: KeyService, card: HeldCard) -> dict[str, str] | None:
     """The vault's values of a card with the changed ones on top; None where they were erased."""
     vault = Vault(store, keys, card.cohort_id)
     try:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import urllib.error
-import urllib.request
-from pathlib import Path
-
 import psycopg
 
 from issuance.ledger.audit import PIPELINE
@@ -17,6 +12,8 @@ from issuance.stack import postgres
 from issuance.stack.place import HOST, Place
 from issuance.stack.program import Program
 from issuance.stack.secrets import DEMO_RIGHTS
+from issuance.stack.waiting import answers
+from issuance.stack.workers import of_command
 from issuance.users.airflow_issuer import AIRFLOW
 from issuance.users.identity import Identity
 from issuance.users.register import register_user
@@ -26,18 +23,13 @@ NAME = "desk"
 
 
 def program(env_digest: str) -> Program:
-    """The desk's process, restarted when it ends or when stack.env has changed."""
-    command = (sys.executable, "-m", "issuance.stack.launch", str(Path(sys.executable).with_name("issuance")), "desk")
-    return Program(NAME, command, {"ISSUANCE_ENV_DIGEST": env_digest}, stop_seconds=30, start_retries=10)
+    """The desk's process."""
+    return of_command(NAME, ("desk",), env_digest)
 
 
 def is_ready(place: Place) -> bool:
     """Whether the desk answers and reaches its ledger."""
-    try:
-        with urllib.request.urlopen(f"http://{HOST}:{place.ports.desk}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    return answers(f"http://{HOST}:{place.ports.desk}/health")
 
 
 def admit_people(place: Place, settings: Settings, secrets: dict[str, str]) -> None:

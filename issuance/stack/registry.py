@@ -6,14 +6,13 @@ at each start would point messages in Kafka to other schemas.
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from issuance.stack.downloads import unpack
 from issuance.stack.java import java
 from issuance.stack.place import HOST, Place
 from issuance.stack.program import Program
+from issuance.stack.waiting import answers
 
 NAME = "registry"
 API = "/apis/ccompat/v7"
@@ -58,8 +57,4 @@ def program(place: Place, archive: Path, secrets: dict[str, str]) -> Program:
 
 def is_ready(place: Place) -> bool:
     """Whether it answers a read."""
-    try:
-        with urllib.request.urlopen(f"{url(place)}/subjects", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    return answers(f"{url(place)}/subjects")

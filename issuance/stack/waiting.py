@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 
 from issuance.errors import Unavailable
@@ -28,6 +30,15 @@ def await_condition(name: str, holds: Callable[[], bool], check_alive: Callable[
             f"{name} is not ready after {seconds:.0f} s; see `issuance stack logs {name}`, then try again",
             component=name,
         )
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers a read at this address with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def port_is_open(host: str, port: int) -> bool:

@@ -24,13 +24,12 @@ from issuance.ledger.queries import card_ref_of_text, rows_of, unknown_card
 from issuance.settings import Settings
 from issuance.tracking.event_values import NOTHING, CardOrder, Change, change_of
 from issuance.tracking.holder_events import WITHDRAWING, Event, apply_event, lock_order
+from issuance.wire.bounds import first_day
 from issuance.wire.consumer import Context
 from issuance.words.codes import HOLDER_EVENTS, REFUSAL_CODES
 
 DESK = "DESK"
 """The source of a told event."""
-EARLIEST = date(2015, 1, 1)
-"""Contract, Bounds: the window of holder events."""
 
 
 class Telling(NamedTuple):
@@ -84,10 +83,11 @@ def _check(telling: Telling, day: date) -> None:
         raise Refused("EVENT_UNKNOWN", f"没有事项 {telling.event}：{known}。 / unknown event; known: {known}.")
     if not telling.paper.strip():
         raise Refused("PAPER_MISSING", "请写明依据的文件：--paper。 / name the paper that shows it: --paper TEXT.")
-    if not EARLIEST <= telling.occurred_on <= day:
+    earliest = first_day("record")
+    if not earliest <= telling.occurred_on <= day:
         raise Refused(
             "DAY_INVALID",
-            f"日期须在 {EARLIEST} 至 {day} 之间。 / the day must lie between {EARLIEST} and {day}.",
+            f"日期须在 {earliest} 至 {day} 之间。 / the day must lie between {earliest} and {day}.",
         )
 
 

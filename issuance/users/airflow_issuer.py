@@ -16,8 +16,6 @@ SERVICE_USER = "desk"
 """The desk's own user in Airflow: approvals are assigned to it alone."""
 INSTALLATION = "issuance_installation"
 """The Airflow variable that names this installation: FAB's user ids begin at 1 again in a new metadata database."""
-
-
 AIRFLOW = "airflow:"
 """What the name of an installation as an issuer begins with."""
 SESSION_SECONDS = 3600.0

@@ -100,12 +100,14 @@ def issuer_changed(known: str, found: str) -> Refused:
     )
 
 
-def list_users(connection: Connection) -> list[dict[str, Any]]:
-    """Everybody who has logged in, with their rights by city ('*' is every city)."""
+def list_users(connection: Connection, user_id: str | None = None) -> list[dict[str, Any]]:
+    """Everybody who has logged in, or one of them, with their rights by city ('*' is every city)."""
     return rows_of(
         connection,
         "SELECT u.user_id, name, issuer, subject, coalesce(jsonb_object_agg(city, rights) FILTER"
         " (WHERE city IS NOT NULL), '{}') AS rights FROM desk_user u LEFT JOIN (SELECT user_id, city,"
         ' jsonb_agg("right" ORDER BY "right") AS rights FROM user_right GROUP BY 1, 2) r USING (user_id)'
-        " WHERE issuer <> 'system' GROUP BY u.user_id ORDER BY name, u.user_id",
+        " WHERE issuer <> 'system' AND u.user_id = coalesce(%(id)s, u.user_id)"
+        " GROUP BY u.user_id ORDER BY name, u.user_id",
+        {"id": user_id},
     )

@@ -198,8 +198,13 @@ def _outside(bound: Bound, values: Sequence[Any]) -> set[int]:
 @cache
 def since(window: str) -> int:
     """The UTC millisecond with which a window begins as far as no ledger is asked."""
+    return milliseconds(instant_on(first_day(window), 0))
+
+
+def first_day(window: str) -> date:
+    """The day with which a window begins as far as no ledger is asked."""
     begins: date = table()["windows"][window]["since"]
-    return milliseconds(instant_on(begins, 0))
+    return begins
 
 
 def mail_days() -> int:

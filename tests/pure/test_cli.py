@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from issuance.city.partners import SECTIONS
+from issuance.commands.partner import KINDS
+from issuance.commands.submit import CATEGORIES
+from issuance.intake.columns import CODES
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,6 +30,11 @@ def test_help_names_every_group() -> None:
     said = issuance("--help").stdout
     for word in ("demo", "stack", "submit", "cohort", "card", "job", "quarantine", "break", "partner", "dlq", "ledger"):
         assert f"  {word}" in said
+
+
+def test_choices_that_a_client_offers_are_those_of_the_desk() -> None:
+    assert tuple(CODES["category"]) == CATEGORIES
+    assert tuple(SECTIONS) == KINDS
 
 
 def test_usage_errors_exit_with_2() -> None:
