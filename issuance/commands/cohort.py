@@ -13,7 +13,6 @@ import click
 from issuance.client.session import desk
 from issuance.commands.output import emit, tell
 from issuance.commands.values import AS_JSON, DRY_RUN, NOTE, REASON, Day, Pair
-from issuance.errors import Refused
 
 
 @click.group()
@@ -217,14 +216,12 @@ def _plan(cohort_id: str, dry_run: bool, as_json: bool) -> None:
 @DRY_RUN
 def release(cohort_id: str, wave: int, reason: str | None, dry_run: bool) -> None:
     """放行。 Release a planned wave (or refuse it); never by the person who submitted or planned it."""
-    if reason is not None and not reason.strip():
-        raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
     path = f"cohorts/{cohort_id}/waves/{wave}"
-    if reason:
+    if reason is not None:
         desk().act(f"{path}/refuse", {"reason": reason}, dry_run=dry_run)
     else:
         desk().act(f"{path}/release", dry_run=dry_run)
-    tell(f"{'已拒绝 / refused' if reason else '已放行 / released'}: {cohort_id}.{wave}", dry_run)
+    tell(f"{'已放行 / released' if reason is None else '已拒绝 / refused'}: {cohort_id}.{wave}", dry_run)
 
 
 @cohort.command()

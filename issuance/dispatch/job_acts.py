@@ -10,7 +10,7 @@ from issuance.city.partners import Registry, topic_of
 from issuance.dispatch.plan import write_jobs, write_plastics
 from issuance.dispatch.seal import Job, SealedFile, order_message
 from issuance.errors import Broken, Refused
-from issuance.ledger.audit import audit
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day
 from issuance.vault.objects import ObjectStore
 from issuance.wire.news import tell_cohort
@@ -62,8 +62,7 @@ def reassign_job(
     Raises:
         Refused: no such job was sent, it has ended, there is no other factory, or no reason was given.
     """
-    if not reason.strip():
-        raise Refused("REASON_MISSING", "请写明改派原因：--reason。 / give a reason: --reason TEXT.")
+    require_note(reason, "reason")
     day = business_day(connection)
     sent = _lock(connection, job_id)
     target = _target(registry, sent.job, factory)

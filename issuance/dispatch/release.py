@@ -12,7 +12,7 @@ import psycopg
 
 from issuance.city.city import load_city
 from issuance.errors import Refused
-from issuance.ledger.audit import audit
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
 from issuance.wire.news import tell_cohort
@@ -102,8 +102,7 @@ def refuse_wave(settings: Settings, cohort_id: str, wave: int, user: str, reason
     Raises:
         Refused: no reason, no such wave, or it is already released.
     """
-    if not reason.strip():
-        raise Refused("REASON_MISSING", "拒绝放行须写明原因。 / a refusal needs a reason.")
+    require_note(reason, "reason")
     with transaction(settings.database_url) as connection:
         cohort_no, refused = _wave(connection, "cohort_no, refused", cohort_id, wave, "FOR UPDATE")
         if _is_released(connection, cohort_no, wave):

@@ -9,7 +9,7 @@ from datetime import date
 from issuance.city.city import load_city
 from issuance.dispatch.release import take_back
 from issuance.errors import Refused, unknown_cohort
-from issuance.ledger.audit import audit
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
 from issuance.wire.news import tell_cohort
@@ -35,7 +35,7 @@ def postpone_cohort(settings: Settings, cohort_id: str, opens_on: date, reason: 
     Raises:
         Refused: no such cohort, it has opened, its rows are being accepted, the day is not in the future, or no reason.
     """
-    _require_reason(reason)
+    require_note(reason, "reason")
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
         cohort = _lock_coming(connection, cohort_id, day)
@@ -60,7 +60,7 @@ def withdraw_cohort(settings: Settings, cohort_id: str, reason: str, user: str) 
     Raises:
         Refused: no such cohort, it has opened, its rows are being accepted, or no reason.
     """
-    _require_reason(reason)
+    require_note(reason, "reason")
     with transaction(settings.database_url) as connection:
         day = business_day(connection)
         cohort = _lock_coming(connection, cohort_id, day)
@@ -84,11 +84,6 @@ def withdraw_cohort(settings: Settings, cohort_id: str, reason: str, user: str) 
         details = {"by": user, "reason": reason, "cards": cards}
         tell_cohort(connection, cohort_id, "WITHDRAWN", day, occasion=head[:16], details=details)
     return cards
-
-
-def _require_reason(reason: str) -> None:
-    if not reason.strip():
-        raise Refused("REASON_MISSING", "请写明原因：--reason。 / give a reason: --reason TEXT.")
 
 
 def _lock_coming(connection: Connection, cohort_id: str, day: date) -> Coming:

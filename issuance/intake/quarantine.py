@@ -21,7 +21,7 @@ from issuance.intake.frames import defuse
 from issuance.intake.parts import PartStore
 from issuance.intake.rules import RULES
 from issuance.intake.set_rules import FINAL
-from issuance.ledger.audit import audit
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.queries import rows_of
 from issuance.settings import Settings
@@ -72,8 +72,9 @@ def export_quarantine(
     CSV (UTF-8 with BOM, formulas defused), or with `public_pem` that sealed to the key (JWE).
 
     Raises:
-        Refused: unknown cohort, nothing open, the rows are another user's, or the key is not usable.
+        Refused: unknown cohort, no reason, nothing open, the rows are another user's, or the key is not usable.
     """
+    require_note(reason, "reason")
     key = read_sealing_key(public_pem) if public_pem else None
     store = PartStore(ObjectStore.of(settings), KeyService(settings.keys_dir), cohort_id)
     with transaction(settings.database_url) as connection:

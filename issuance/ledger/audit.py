@@ -9,19 +9,32 @@ from typing import Any
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
+from issuance.words.personal import holds_id_number, holds_mobile, holds_old_number
 
+WHY = {"note": "why", "reason": "why", "paper": "which paper shows it"}
 PIPELINE = "pipeline"
 """The user that is the pipeline itself."""
 
 
-def require_note(note: str) -> None:
-    """Require the note that explains an act.
+def require_note(note: str, option: str = "note") -> None:
+    """Require the words that explain an act (`option`: note, reason or paper). They are kept for good, so they may hold
+    no personal number.
 
     Raises:
-        Refused: the note is empty.
+        Refused: they are empty, or hold an ID number or a mobile number.
     """
     if not note.strip():
-        raise Refused("NOTE_MISSING", "请写明原因：--note。 / give a reason: --note TEXT.")
+        raise Refused(
+            f"{option.upper()}_MISSING",
+            f"请写明{'依据' if option == 'paper' else '原因'}：--{option}。 / say {WHY[option]}: --{option} TEXT.",
+        )
+    if holds_id_number(note) or holds_old_number(note) or holds_mobile(note):
+        raise Refused(
+            "NOTE_PERSONAL",
+            f"--{option} 将永久留存，不得含身份证号码或手机号：请改写卡号（card_ref）或文件编号。"
+            f" / --{option} is kept for good and may hold no ID number or mobile number: name the card (card_ref) or"
+            " the paper's own number.",
+        )
 
 
 def audit(

@@ -141,6 +141,8 @@ HASHES = {
     "card": "UPDATE card SET person = NULL WHERE cohort_no = %(no)s AND person IS NOT NULL",
     "holder_event": "UPDATE holder_event e SET person = NULL, sealed = NULL FROM card c WHERE c.card_ref = e.card_ref"
     " AND c.cohort_no = %(no)s AND (e.person IS NOT NULL OR e.sealed IS NOT NULL)",
+    "told_event": "UPDATE told_event t SET paper = '', dropped = dropped - 'note' FROM card c"
+    " WHERE c.card_ref = t.card_ref AND c.cohort_no = %(no)s AND (paper <> '' OR dropped ? 'note')",
     "acceptance": "DELETE FROM acceptance a WHERE a.cohort_no = %(no)s AND NOT EXISTS"
     " (SELECT FROM card c WHERE c.card_ref = a.card_ref AND c.state = ANY (%(live)s))",
 }

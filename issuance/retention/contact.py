@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from issuance.errors import Refused
-from issuance.ledger.audit import audit
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day
 from issuance.ledger.queries import card_ref_of_text
 from issuance.retention.persons import Named, cards_of, find_card, read_values
@@ -18,8 +18,7 @@ def unmask_phone(connection: Connection, settings: Settings, card_ref: str, reas
     Raises:
         Refused: no such card, no reason, or the person was erased.
     """
-    if not reason.strip():
-        raise Refused("REASON_MISSING", "请写明查看原因：--reason。 / give a reason: --reason TEXT.")
+    require_note(reason, "reason")
     ref = find_card(connection, Named(card_ref=str(card_ref_of_text(card_ref))))
     person = read_values(ObjectStore.of(settings), KeyService(settings.keys_dir), cards_of(connection, ref)[0])
     if person is None:

@@ -281,4 +281,6 @@ HASHES = {
     "card": "UPDATE card SET person = NULL WHERE card_ref = ANY (%(refs)s) AND person IS NOT NULL",
     "holder_event": "UPDATE holder_event SET person = NULL, sealed = NULL WHERE card_ref = ANY (%(refs)s)"
     " AND (person IS NOT NULL OR sealed IS NOT NULL)",
+    "told_event": "UPDATE told_event SET paper = '', dropped = dropped - 'note' WHERE card_ref = ANY (%(refs)s)"
+    " AND (paper <> '' OR dropped ? 'note')",
 }

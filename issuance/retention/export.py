@@ -10,7 +10,7 @@ from uuid import UUID
 
 from issuance.errors import Broken
 from issuance.intake.quarantine import read_sealing_key
-from issuance.ledger.audit import audit
+from issuance.ledger.audit import audit, require_note
 from issuance.ledger.connection import Connection, business_day
 from issuance.ledger.queries import rows_of, show_card
 from issuance.retention.persons import Held, Named, cards_of, find_card, gather
@@ -31,6 +31,8 @@ BESIDE = {
     " WHERE kind = 'NOTICE' AND card_ref = %s ORDER BY business_day, reason",
     "holder_events": "SELECT source, event_id, event, occurred_at, terms, followed_on FROM holder_event"
     " WHERE card_ref = %s ORDER BY occurred_at, event_no",
+    "told_events": "SELECT event, occurred_at, paper, told_on, acted_on, dropped FROM told_event"
+    " WHERE card_ref = %s ORDER BY event_no",
 }
 
 
@@ -42,8 +44,9 @@ def export_person(
     JSON (UTF-8), or with `public_pem` that sealed to the key (JWE).
 
     Raises:
-        Refused: unknown person, rows are in intake, or the key is not usable.
+        Refused: unknown person, no reason, rows are in intake, or the key is not usable.
     """
+    require_note(reason, "reason")
     key = read_sealing_key(public_pem) if public_pem else None
     store, keys = ObjectStore.of(settings), KeyService(settings.keys_dir)
     card_ref = find_card(connection, named)

@@ -64,8 +64,7 @@ def tell_event(
     waits = telling.event in WITHDRAWING
     hours = load_city(settings, order.city).policy.told_hours if waits else 0
     told = _insert(connection, ref, telling, user, day, hours)
-    audit(connection, user, "tell", str(ref), day,
-          {"event": telling.event, "told_event": told.event_no, "paper": telling.paper})  # fmt: skip
+    audit(connection, user, "tell", str(ref), day, {"event": telling.event, "told_event": told.event_no})
     if not waits:
         _act(connection, told, change, order, context)
     return {
@@ -81,8 +80,7 @@ def _check(telling: Telling, day: date) -> None:
     if telling.event not in HOLDER_EVENTS:
         known = ", ".join(f"{one.name} {one.zh}" for one in HOLDER_EVENTS.values())
         raise Refused("EVENT_UNKNOWN", f"没有事项 {telling.event}：{known}。 / unknown event; known: {known}.")
-    if not telling.paper.strip():
-        raise Refused("PAPER_MISSING", "请写明依据的文件：--paper。 / name the paper that shows it: --paper TEXT.")
+    require_note(telling.paper, "paper")
     earliest = first_day("record")
     if not earliest <= telling.occurred_on <= day:
         raise Refused(
@@ -154,7 +152,7 @@ def drop_event(connection: Connection, event_no: int, note: str, user: str) -> d
     connection.execute(
         "UPDATE told_event SET dropped = %s WHERE event_no = %s", (json.dumps(dropped, ensure_ascii=False), event_no)
     )
-    audit(connection, user, "drop told", str(told.card_ref), day, {"told_event": event_no, "note": note})
+    audit(connection, user, "drop told", str(told.card_ref), day, {"told_event": event_no})
     return {"event_no": event_no, "card_ref": str(told.card_ref), "event": told.event, "acts": "never"}
 
 

@@ -108,8 +108,12 @@ def require_user(connection: Connection, user_id: str) -> None:
 
 
 def has_admin(connection: Connection) -> bool:
-    """Whether somebody may grant rights everywhere."""
-    row = connection.execute("SELECT FROM user_right WHERE \"right\" = 'admin' AND city = %s LIMIT 1", (EVERYWHERE,))
+    """Whether somebody who can log in, so a user of the desk's issuer, may grant rights everywhere."""
+    row = connection.execute(
+        "SELECT FROM user_right JOIN desk_user USING (user_id) JOIN desk USING (issuer)"
+        " WHERE \"right\" = 'admin' AND city = %s LIMIT 1",
+        (EVERYWHERE,),
+    )
     return bool(row.rowcount)
 
 

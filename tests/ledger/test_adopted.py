@@ -52,6 +52,5 @@ def test_a_second_first_admin_is_none(ledger: Connection, former: str) -> None:
     assert not rights_of(ledger, other).allow("admin", ["*"])
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="admins of the former issuer, who can't log in, count")
 def test_an_adopted_issuers_first_admin_may_grant(ledger: Connection, former: str) -> None:
     assert rights_of(ledger, adopt(ledger)).allow("admin", ["*"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import psycopg
 import pytest
 from ledger_fixture import OPENS, fresh_database
 from yoyo import get_backend, read_migrations
@@ -52,9 +51,6 @@ def test_what_was_submitted_and_planned_stands(before: str) -> None:
         assert connection.execute("SELECT submitted_by FROM submission").fetchall() == [("wang",)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="0012 asks of old releases that their names are users; it stops with any release"
-)
 def test_a_release_of_before_stands(before: str) -> None:
     with connect(before) as connection:
         connection.execute(WAVE)
@@ -64,9 +60,6 @@ def test_a_release_of_before_stands(before: str) -> None:
         assert connection.execute("SELECT planned_by, submitters FROM release").fetchall() == [("li", ["wang"])]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=psycopg.errors.CheckViolation, reason="0012 stops at a submitter who once went on"
-)
 def test_a_submitter_who_went_on_before_stops_no_migration(before: str) -> None:
     with connect(before) as connection:
         connection.execute(WENT_ON)

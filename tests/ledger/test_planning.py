@@ -546,7 +546,7 @@ def test_postponing_and_withdrawing_by_command_are_the_users_in_the_audit(at: Se
         (["postpone", "c1", "--to", "2025-11-01"], "--reason"),
         (["postpone", "open", "--to", "2025-11-01", "--reason", ""], "REASON_MISSING"),
         (["withdraw", "nobody", "--reason", "r"], "COHORT_UNKNOWN"),
-        (["release", "c1", "1", "--refuse", " "], "REASON_MISSING"),
+        (["release", "open", "1", "--refuse", " "], "REASON_MISSING"),
     ],
 )
 def test_acts_that_cannot_be_are_refused(at: Settings, words: list[str], said: str) -> None:

@@ -98,6 +98,8 @@ def test_a_fee_that_was_paid_at_the_counter_acts_at_once(ledger: Connection, own
     [
         (DEATH._replace(event="ALIVE"), "EVENT_UNKNOWN"),
         (DEATH._replace(paper=" "), "PAPER_MISSING"),
+        (DEATH._replace(paper="certificate of 13911112222"), "NOTE_PERSONAL"),
+        (DEATH._replace(paper="居民身份证 110101194912310024"), "NOTE_PERSONAL"),
         (DEATH._replace(occurred_on=OPENS + timedelta(days=1)), "DAY_INVALID"),
         (DEATH._replace(occurred_on=OPENS.replace(year=2014)), "DAY_INVALID"),
         (DEATH._replace(values={"name": "x"}), "FIELD_INVALID"),

@@ -40,6 +40,7 @@ from issuance.retention.persons import Named
 from issuance.settings import ROOT, Settings
 from issuance.stack.postgres import binary
 from issuance.tracking.notices import send_notices
+from issuance.tracking.told import Telling, drop_event, tell_event
 from issuance.vault.blocks import PersonErased, Vault
 from issuance.vault.envelopes import open_sealed
 from issuance.vault.keys import KeyDestroyed, KeyService, NamedKey
@@ -148,7 +149,7 @@ def test_what_tells_of_a_person_is_found_everywhere_before_and_nowhere_after(int
         "job_file": 1, "job_photo": 1, "pack_list": 1, "contact_file": 1,
     }  # fmt: skip
     assert certificate["dead_letters"] == 1
-    assert certificate["hashes"] == {"row_outcome": 4, "card": 4, "holder_event": 0, "acceptance": 4}
+    assert certificate["hashes"] == {"row_outcome": 4, "card": 4, "holder_event": 0, "told_event": 0, "acceptance": 4}
     assert verified(intakes) == []
 
 
@@ -304,6 +305,12 @@ def test_one_person_is_erased_and_the_neighbours_are_as_they_were(intakes: Intak
     of = "SELECT card_ref, block, position FROM card WHERE card_ref = ANY (%s) ORDER BY block, position"
     places = {ref: (block, position, []) for ref, block, position in intakes.rows(of, cohort.refs)}
     before = {ref: next(vault.read_persons([place])) for ref, place in places.items()}
+    paper = f"户口簿 {cohort.rows[0]['name']}"
+    with connect(intakes.url) as connection:
+        told = Telling("DEATH", CLOSED, paper, {})
+        event_no = tell_event(connection, intakes.settings, str(cohort.refs[0]), told, "clerk")["event_no"]
+        drop_event(connection, event_no, f"alive: {paper}", "clerk")
+    assert json.dumps(every_row(intakes.url), ensure_ascii=False).count(paper) == 2
     canaries = [value.encode() for value in [*values_of(cohort.rows[0]), cohort.new_phone]]
     assert sum(c in content for content in everything_readable(intakes.settings).values() for c in canaries) > 8
 
@@ -321,6 +328,8 @@ def test_one_person_is_erased_and_the_neighbours_are_as_they_were(intakes: Intak
     tables = json.dumps(every_row(intakes.url), ensure_ascii=False)
     first, *others = hashes_of(intakes.settings, cohort.rows[:4])
     assert first not in tables
+    assert paper not in tables
+    assert certificate["hashes"]["told_event"] == 1
     assert all(other in tables for other in others)
     assert certificate["positions"] == certificate["rows"] == 1
     assert certificate["kept"] == []
@@ -395,6 +404,9 @@ def test_a_person_gets_everything_that_is_held(intakes: Intakes) -> None:
     cohort = Cohort(intakes, "copy", 540).take_in().dispatch().make_and_hand_over()
     hash_ = KeyService(intakes.settings.keys_dir).person_hash("resident_id", cohort.rows[0]["id_number"])
 
+    with connect(intakes.url) as connection:
+        tell_event(connection, intakes.settings, str(cohort.refs[0]), Telling("DEATH", CLOSED, "form 9", {}), "clerk")
+
     def export(key: bytes | None) -> tuple[bytes, dict[str, int]]:
         with connect(intakes.url) as connection:
             return export_person(connection, intakes.settings, Named(person=hash_), "clerk", "asked", key)
@@ -408,6 +420,7 @@ def test_a_person_gets_everything_that_is_held(intakes: Intakes) -> None:
     assert {fact["milestone"] for fact in card["facts"]} == {"MADE", "HANDED_OVER"}
     assert [notice["template"] for notice in card["notices"]] == ["RECEIVED"]
     assert card["plastics"][0]["factory"] == "F-ICBC"
+    assert [told["paper"] for told in card["told_events"]] == ["form 9"]
     others = [value for row in cohort.rows[1:] for value in values_of(row)]
     assert not [value for value in others if value.encode() in content]
     private = intakes.settings.partner_credentials_dir / "F-ICBC" / "private.pem"
