@@ -22,6 +22,7 @@ from issuance.settings import Settings
 from issuance.tracking.corrections import watch_corrections
 from issuance.tracking.custody import watch_custody
 from issuance.tracking.decide import decide
+from issuance.tracking.feeds import watch_feeds
 from issuance.tracking.gaps import watch_gaps
 from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.notices import send_notices
@@ -64,6 +65,7 @@ WATCHES = (
     _watch("gaps", lambda connection, city, day: watch_gaps(connection, day)),
     _watch("chunks", lambda connection, city, day: watch_chunks(connection, day)),
     _watch("jobs", watch_jobs),
+    _watch("feeds", watch_feeds),
     _watch("custody", lambda connection, city, day: watch_custody(connection, day, city_values(city, day))),
     _watch("requests", lambda connection, city, day: watch_requests(connection, day)),
     _watch("corrections", lambda connection, city, day: watch_corrections(connection, day)),

@@ -190,10 +190,13 @@ def decide_on(connection: Connection, day: int) -> None:
 
 
 def decided(connection: Connection, kind: str, attempt: int = 1) -> list[tuple[str, str]]:
-    """Occasion and reason of the decisions of a kind about a plastic."""
-    return connection.execute(
-        "SELECT occasion, reason FROM decision WHERE (kind, attempt) = (%s, %s) ORDER BY 1, 2", (kind, attempt)
-    ).fetchall()
+    """Occasion and reason of the decisions of a kind about a plastic; a re-make's ground, a request's kind."""
+    queries = {
+        "REMAKE": "SELECT ground, reason FROM remake WHERE %s <> '' AND attempt = %s ORDER BY 1, 2",
+        "REQUEST": "SELECT kind, reason FROM request WHERE %s <> '' AND attempt = %s ORDER BY 1, 2",
+    }
+    query = queries.get(kind, "SELECT occasion, reason FROM decision WHERE kind = %s AND attempt = %s ORDER BY 1, 2")
+    return connection.execute(query, (kind, attempt)).fetchall()
 
 
 def open_kinds(connection: Connection) -> list[str]:

@@ -16,14 +16,15 @@ from issuance.city.city import Cities
 from issuance.city.partners import load_registry
 from issuance.clock import end_of, instant_on, milliseconds
 from issuance.intake.accept import VAULT_FIELDS
-from issuance.ledger.connection import Connection, connect, migrate, set_business_day
+from issuance.ledger.connection import Connection, business_day, connect, migrate, set_business_day
 from issuance.settings import ROOT
 from issuance.tracking.custody import KINDS, watch_custody
-from issuance.tracking.decide import decide_batch
+from issuance.tracking.decide import decide_batch, take_cards
 from issuance.tracking.merge import SoundReport, merge_reports
 from issuance.tracking.reports import Reporter
 from issuance.tracking.snapshot import city_values
 from issuance.tracking.stages import note_givers
+from issuance.wire.faults import standing
 from issuance.wire.pauses import pause_partner
 from issuance.words.references import card_ref_of
 
@@ -134,10 +135,11 @@ def merge(connection: Connection, *reports: SoundReport, day: int = 60) -> Any:
 def decide_all(connection: Connection) -> int:
     """Decide until nothing changes, each batch under a savepoint that keeps temporary tables apart."""
     written = 0
+    take_cards(connection, business_day(connection))
     while True:
         with connection.transaction():
             cards, wrote = decide_batch(connection, CITY)
-            drop_temporary(connection)
+        assert standing(connection, "DECISION_FAILED") == set()
         if not cards:
             return written
         written += wrote
@@ -228,8 +230,9 @@ def open_breaks(connection: Connection) -> list[tuple[str, str]]:
 
 
 def decided(connection: Connection, kind: str) -> list[str]:
-    """The reasons of the decisions of a kind."""
-    return [r for (r,) in connection.execute("SELECT reason FROM decision WHERE kind = %s", (kind,)).fetchall()]
+    """The reasons of the decisions of a kind, or of the re-makes."""
+    of = {"REMAKE": "remake WHERE %s <> ''"}.get(kind, "decision WHERE kind = %s")
+    return [r for (r,) in connection.execute(f"SELECT reason FROM {of}", (kind,)).fetchall()]
 
 
 PERSON = dict.fromkeys((*VAULT_FIELDS, "card_ref", "masked"), "") | {

@@ -184,6 +184,22 @@ BREAK_KINDS: dict[str, BreakKind] = {
                     "mend it (the topic's limit, for example) and restart the relay, which tries again"),
         ),
         BreakKind(
+            "DECISION_FAILED", "一张卡无法作出决定", "the decisions about a card fail; those about others go on",
+            severity="high",
+            remedy=("看 clocks 的日志，排除原因；下次运行成功即关闭",
+                    "read the log of clocks and mend it; it closes with the next pass that succeeds"),
+        ),
+        BreakKind(
+            "LETTER_SILENT", "邮件久无消息", "a letter without news",
+            remedy=("向承运方查询该邮件；到期无消息则推定丢失并补制",
+                    "ask the carrier about it; without news it is presumed lost and re-made"),
+        ),
+        BreakKind(
+            "FEED_SILENT", "承运方停报", "a carrier without news of any letter", severity="high", holds=False,
+            remedy=("联系承运方恢复报送；停报期间其邮件不推定丢失",
+                    "call the carrier; while it is silent none of its letters is presumed lost"),
+        ),
+        BreakKind(
             "UNMATCHED_MAIL", "邮件号未对应到卡", "a mail item that matches no plastic",
             remedy=("请寄出方报送该邮件号的交接", "ask the sender for the hand-over with this tracking number"),
         ),

@@ -1,5 +1,5 @@
 """A city as one value: its policy, its partners, its working days. Reads files, never the database.
 
 Called by: breaks, commands, conformance, demo, desk, dispatch, docpages, intake, membership, passes, producers,
-reconcile, retention, stack, tracking, vault, wire.
+proof, reconcile, retention, stack, tracking, vault, wire.
 """

@@ -94,6 +94,22 @@ class Postage(_Entry):
         return fee
 
 
+class GraceDays(_Entry):
+    """Days after which a difference that time may explain (an online HRSS, a nightly bank) is a break, by kind."""
+
+    OUT_OF_ORDER: Days
+    ACTIVATED_NOT_COLLECTED: Days
+    FINANCE_ALONE: Days
+
+
+class BrakeRatios(_Entry):
+    """The share of what could fall due that may be decided in a day: cancelled uncollected, presumed lost, re-made."""
+
+    EXPIRY: Ratio
+    LOSS: Ratio
+    REMAKE: Ratio
+
+
 class Policy(_Entry):
     """The rules of one city; days are calendar days unless the field says otherwise. Titles: Chinese / English."""
 
@@ -114,7 +130,17 @@ class Policy(_Entry):
     remake_ratio: Ratio = Field(title="一次放行包含的补制占比 / re-makes that one release covers")
     answer_days: Days = Field(title="任务未回应几个工作日后记差异 / working days until an unanswered job is a break")
     handover_days: Days = Field(title="交接未签收几日后记差异 / days until an unreceived hand-over is a break")
+    letter_days: Days = Field(title="邮件无消息几日后记差异 / days without news until a letter is a break")
+    feed_days: Days = Field(
+        title="承运方全无消息几日后视为停报，其邮件不推定丢失 / days until a carrier without any news is silent"
+    )
     lost_after_days: Days = Field(title="邮件无消息几日后视为丢失 / days without news until mail is lost")
+    grace_days: GraceDays = Field(
+        title="时间差可能解释的差异，几日后记差异 / days until what time may explain is a break"
+    )
+    brake_ratio: BrakeRatios = Field(
+        title="一天内到期占比，超过则由人决定 / share falling due a day past which a person decides"
+    )
     reminder_days: tuple[Days, ...] = Field(title="未领卡提醒日 / days after which an uncollected card is reminded of")
     keep_days: Days = Field(title="未领卡保管期 / days an uncollected card is kept")
     not_activated_days: Days = Field(title="领卡未启用几日后办结 / days until a card not activated ends as such")

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from issuance.city.city import load_cities
 from issuance.commands.operate import goon
 from issuance.commands.output import emit
 from issuance.commands.user import verified
@@ -26,9 +27,10 @@ def ledger() -> None:
 @ledger.command()
 @click.option("--json", "as_json", is_flag=True)
 def verify(as_json: bool) -> None:
-    """Rows against their facts, kept numbers against counts, the audit chain; exit code 1 if something differs."""
-    with transaction(load_settings().database_url) as connection:
-        findings = verify_ledger(connection)
+    """Rows against facts, cards against what follows, numbers against counts, the audit; exit code 1: findings."""
+    settings = load_settings()
+    with transaction(settings.database_url) as connection:
+        findings = verify_ledger(connection, load_cities(settings))
     emit([{"finding": finding} for finding in findings], as_json)
     sys.exit(1 if findings else 0)
 

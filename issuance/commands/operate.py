@@ -75,6 +75,56 @@ def phone(card_ref: str, reason: str, as_json: bool) -> None:
     emit(desk().act(f"cards/{card_ref}/phone", {"reason": reason}), as_json)
 
 
+@click.group(name="request")
+def requests() -> None:
+    """请求。 What partners were asked about plastics: list, waive."""
+
+
+@requests.command(name="list")
+@click.option("--cohort", "cohort_id", help="Of one cohort.")
+@click.option("--partner", help="Of one partner.")
+@AS_JSON
+def list_requests(cohort_id: str | None, partner: str | None, as_json: bool) -> None:
+    """待回应的请求。 Requests that nobody has answered, those first that are due first."""
+    emit(desk().get("requests", cohort_id=cohort_id, partner=partner), as_json)
+
+
+@requests.command()
+@click.argument("card_ref")
+@click.argument("attempt", type=int)
+@click.argument("kind", metavar="REQUEST")
+@NOTE
+@DRY_RUN
+def waive(card_ref: str, attempt: int, kind: str, note: str, dry_run: bool) -> None:
+    """豁免。 Waive a request that nobody will answer; later steps of a cancel order are void, the card ends so."""
+    done = desk().act(f"cards/{card_ref}/plastics/{attempt}/waive", {"request": kind, "note": note}, dry_run=dry_run)
+    tell(f"{card_ref}/{attempt} {kind} 已豁免（{done['partner']}） / waived", dry_run)
+
+
+@click.group()
+def brake() -> None:
+    """刹车。 What fell due in numbers and waits for a person: list, decide."""
+
+
+@brake.command(name="list")
+@AS_JSON
+def list_brakes(as_json: bool) -> None:
+    """刹车。 Every brake, those first that wait for a decision."""
+    emit(desk().get("brakes"), as_json)
+
+
+@brake.command()
+@click.argument("number", type=int)
+@click.option("--go-on/--keep", "goes_on", required=True, default=None, help="Let it go on, or keep it for this day.")
+@NOTE
+@DRY_RUN
+def decide(number: int, goes_on: bool, note: str, dry_run: bool) -> None:
+    """决定。 Let go on what a brake holds, or keep it for this day; it is asked again on the next one."""
+    done = desk().act(f"brakes/{number}/decide", {"goes_on": goes_on, "note": note}, dry_run=dry_run)
+    said = "继续 / goes on" if goes_on else "今日不办 / kept for this day"
+    tell(f"{done['kind']} {done['city']} {done['carrier']} ({done['due']}): {said}", dry_run)
+
+
 @click.group()
 def event() -> None:
     """持卡人事项。 Holder events told at the desk: add, confirm, drop, list."""
@@ -274,4 +324,4 @@ def goon(topic: str, note: str, dry_run: bool) -> None:
     tell(f"{topic} 继续读取 / is read again ({', '.join(done['held'])})", dry_run)
 
 
-COMMANDS = (card, event, job, break_, dlq)
+COMMANDS = (card, event, requests, brake, job, break_, dlq)

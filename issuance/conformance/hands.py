@@ -81,7 +81,7 @@ def facts_of(bench: Bench, plastic: Plastic) -> dict[str, Any]:
 
 def await_request(bench: Bench, request: str, plastic: Plastic) -> bool:
     """Wait until a request about a plastic is decided, whoever it is asked of."""
-    query = "SELECT FROM decision WHERE (card_ref, attempt, kind, occasion) = (%s, %s, 'REQUEST', %s)"
+    query = "SELECT FROM request WHERE (card_ref, attempt, kind) = (%s, %s, %s)"
     return bench.until(lambda: bench.rows_of(query, *plastic, request))
 
 

@@ -18,15 +18,23 @@ from issuance.settings import Settings
 
 SEARCHING = timedelta(days=3)
 """How long the operator waits for a plastic missing from a hand-over, and for held re-makes to accumulate."""
+SILENT = """
+SELECT c.card_ref FROM break b JOIN letter_news l ON carrier_of(l.consignment_id) = b.reference
+JOIN card c ON (c.card_ref, c.effective) = (l.card_ref, l.attempt) JOIN cohort o ON o.cohort_no = c.cohort_no
+WHERE b.kind = 'FEED_SILENT' AND b.closed_on IS NULL AND o.cohort_id = ANY (%s) AND c.state = 'POSTED'
+  AND b.opened_on + 15 < (SELECT day FROM business_clock)
+  AND NOT EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (l.card_ref, l.attempt))
+"""
+"""Letters of a carrier that has been silent for 15 days: nobody will ever hear of them."""
 PATIENT = ("HANDOVER_COUNT", "REMAKE_LIMIT")
 """Kinds of breaks that are not acted on at once."""
 
 
 def operate(settings: Settings, cohorts: Sequence[str]) -> int:
-    """Act on open breaks; returns how many were explained.
+    """Act on open breaks and brakes; returns how many were explained or decided.
 
-    What a hand-over lacks is re-made, re-makes past the allowance leave in a wave of their own, and every break that
-    does not close itself is explained.
+    What a hand-over lacks, and a letter without any news, is re-made; re-makes past the allowance leave in a wave
+    of their own; what a brake holds goes on; and every break that does not close itself is explained.
     """
     lasting = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself and kind.name not in PATIENT]
     with transaction(settings.database_url) as connection:
@@ -39,6 +47,21 @@ def operate(settings: Settings, cohorts: Sequence[str]) -> int:
         lost = [
             ref for _, kind, reference, _ in rows if kind == "HANDOVER_COUNT" for ref in _lost(connection, reference)
         ]
+        brakes: list[Any] = connection.execute("SELECT brake_no FROM brake WHERE decided_on IS NULL").fetchall()
+        silent: list[Any] = connection.execute(SILENT, (list(cohorts),)).fetchall()
+    for (brake_no,) in brakes:
+        as_user("planner", "brake", "decide", str(brake_no), "--go-on", "--note", "looked at by the demo's operator")
+    for (card_ref,) in silent:
+        as_user(
+            "planner",
+            "card",
+            "remake",
+            str(card_ref),
+            "--reason",
+            "LOST_IN_MAIL",
+            "--note",
+            "the carrier knows nothing",
+        )
     for card_ref in lost:
         as_user("planner", "card", "remake", card_ref, "--reason", "LOST_IN_HANDOVER", "--note", "not found")
     for cohort_id in sorted({cohort_id for _, kind, _, cohort_id in rows if kind == "REMAKE_LIMIT"}):
@@ -47,7 +70,7 @@ def operate(settings: Settings, cohorts: Sequence[str]) -> int:
         if kind == "HANDOVER_COUNT" and lost:
             continue  # explained by the re-make; if something else differs, the next pass shows it
         as_user("planner", "break", "resolve", str(break_id), "--note", "explained by the demo's operator")
-    return len(rows)
+    return len(rows) + len(brakes) + len(silent)
 
 
 def _lost(connection: Connection, consignment_id: str) -> list[str]:

@@ -136,8 +136,8 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "丢失即补制",
                     "a lost letter is re-made",
-                    "SELECT tracking_no_of(l.consignment_id) FROM decision d JOIN letter_news l"
-                    " USING (card_ref, attempt) WHERE d.kind = 'REMAKE' AND d.reason = 'MAIL_LOST'"
+                    "SELECT tracking_no_of(l.consignment_id) FROM remake d JOIN letter_news l"
+                    " USING (card_ref, attempt) WHERE d.ground = 'LOST'"
                     f" AND l.lost IS NOT NULL AND d.{OF_COHORT}",
                     milestone="LOST",
                 ),
@@ -153,8 +153,8 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "按原因补制，旧卡销毁",
                     "re-made for that reason, the first one destroyed",
-                    f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
-                    f" AND d.reason = mark_reason(p.refused_by_holder) AND p.destroyed IS NOT NULL AND p.{OF_COHORT}",
+                    f"SELECT {PLASTIC} FROM remake d JOIN plastic p USING (card_ref, attempt)"
+                    f" WHERE d.reason = mark_reason(p.refused_by_holder) AND p.destroyed IS NOT NULL AND p.{OF_COHORT}",
                     milestone="REFUSED_BY_HOLDER",
                 ),
             ),
@@ -201,9 +201,9 @@ SCENARIOS: dict[str, Scenario] = {
                 Outcome(
                     "差异点名该卡，经办人补制",
                     "a break names it, an operator has it re-made",
-                    f"SELECT {PLASTIC} FROM decision d JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
-                    " (card_ref) JOIN plastic_in_consignment a USING (card_ref, attempt) WHERE d.kind = 'REMAKE'"
-                    " AND d.reason = 'LOST_IN_HANDOVER' AND d.decided_by <> 'policy' AND c.cohort_no = %(cohort)s"
+                    f"SELECT {PLASTIC} FROM remake d JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
+                    " (card_ref) JOIN plastic_in_consignment a USING (card_ref, attempt)"
+                    " WHERE d.ground = 'MISSING' AND d.decided_by <> 'policy' AND c.cohort_no = %(cohort)s"
                     f" AND c.state IN {IN_HAND} AND EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
                     " AND b.reference = a.consignment_id)",
                     happening="left out",

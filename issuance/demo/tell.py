@@ -17,11 +17,14 @@ FROM break b JOIN cohort USING (cohort_no) WHERE cohort_id = %(cohort)s GROUP BY
 UNION ALL
 SELECT 'decision', d.kind, d.reason, count(*), min(business_day), max(business_day),
     'issuance card show ' || min(d.card_ref::text)
-FROM decision d JOIN own USING (card_ref) WHERE d.kind NOT IN ('REQUEST', 'NOTICE') GROUP BY 1, 2, 3
+FROM decision d JOIN own USING (card_ref) WHERE d.kind <> 'NOTICE' GROUP BY 1, 2, 3
 UNION ALL
-SELECT 'request', d.request, d.partner, count(*), min(business_day), max(business_day),
-    'issuance cohort due ' || %(cohort)s
-FROM decision d JOIN own USING (card_ref) WHERE d.kind = 'REQUEST' GROUP BY 1, 2, 3
+SELECT 'remake', r.ground, r.reason, count(*), min(begun_on), max(begun_on),
+    'issuance card show ' || min(card_ref::text)
+FROM remake r JOIN own USING (card_ref) GROUP BY 1, 2, 3
+UNION ALL
+SELECT 'request', q.kind, q.partner, count(*), min(asked_on), max(asked_on), 'issuance cohort due ' || %(cohort)s
+FROM request q JOIN own USING (card_ref) GROUP BY 1, 2, 3
 UNION ALL
 SELECT 'event', event, source, count(*), min(shanghai_day(occurred_at)), max(shanghai_day(occurred_at)),
     'issuance card show ' || min(e.card_ref::text)

@@ -16,14 +16,16 @@ from issuance.city.partners import load_registry
 from issuance.desk.door import Act
 from issuance.desk.routes_cohorts import Note, Reason
 from issuance.desk.routing import acts, reads
-from issuance.desk.scopes import BREAK, CARD, EVENT, JOB, OWN
+from issuance.desk.scopes import BRAKE, BREAK, CARD, EVENT, JOB, OWN
 from issuance.dispatch.job_acts import reassign_job, resend_job
 from issuance.dispatch.jobs import list_jobs as listed_jobs
 from issuance.ledger import queries
 from issuance.reconcile.evidence import show_break as shown_break
 from issuance.retention.contact import unmask_phone
+from issuance.tracking.brakes import decide_brake, list_brakes
 from issuance.tracking.by_hand import remake_card
 from issuance.tracking.told import Telling, confirm_event, drop_event, list_told, tell_event
+from issuance.tracking.waiving import list_requests, waive_request
 from issuance.tracking.why import explain_card
 from issuance.vault.objects import ObjectStore
 
@@ -99,6 +101,42 @@ def confirm(act: Act, event_no: int) -> Any:
 def drop(act: Act, event_no: int, body: Note) -> Any:
     """撤回登记。 Take back a told event that has not acted yet."""
     return drop_event(act.connection, event_no, body.note, act.by)
+
+
+class Waiver(Note):
+    """Which request is waived, and why."""
+
+    request: str
+
+
+@reads(router, "/requests", "view", OWN)
+def list_open_requests(act: Act, cohort_id: str | None = None, partner: str | None = None) -> Any:
+    """待回应的请求。 What partners were asked and have not answered."""
+    return act.seen(list_requests(act.connection, cohort_id, partner))
+
+
+@acts(router, "/cards/{card_ref}/plastics/{attempt}/waive", "resolve", CARD)
+def waive(act: Act, card_ref: str, attempt: int, body: Waiver) -> Any:
+    """豁免请求。 Waive a request that nobody will answer; later steps of a cancel order are void, the card ends so."""
+    return waive_request(act.connection, card_ref, attempt, body.request, body.note, act.by)
+
+
+@reads(router, "/brakes", "view", OWN)
+def brakes(act: Act) -> Any:
+    """刹车。 What fell due in numbers past the policy's share, those first that wait for a person."""
+    return act.seen(list_brakes(act.connection))
+
+
+class BrakeDecision(Note):
+    """Whether what the brake holds goes on, and why."""
+
+    goes_on: bool
+
+
+@acts(router, "/brakes/{brake_no}/decide", "resolve", BRAKE)
+def decide(act: Act, brake_no: int, body: BrakeDecision) -> Any:
+    """决定刹车。 Let go on what a brake holds, or keep it for this day; it is asked again on the next one."""
+    return decide_brake(act.connection, brake_no, body.goes_on, body.note, act.by)
 
 
 @reads(router, "/jobs", "view", OWN)

@@ -52,6 +52,12 @@ def _event(connection: Connection, values: Mapping[str, Any]) -> list[str]:
     return _city(connection, found, name, unknown)
 
 
+def _brake(connection: Connection, values: Mapping[str, Any]) -> list[str]:
+    name = values["brake_no"]
+    unknown = Refused("BRAKE_UNKNOWN", f"没有刹车 {name}。 / no such brake: {name}.")
+    return _city(connection, "brake WHERE brake_no = %s", name, unknown)
+
+
 def _city(connection: Connection, source: str, value: Any, unknown: Refused) -> list[str]:
     row = connection.execute(f"SELECT city FROM {source}", (value,)).fetchone()
     if row is None:
@@ -64,6 +70,7 @@ CARD = Scope("its card's city", _card)
 JOB = Scope("its job's city", _job)
 BREAK = Scope("its cohort's city, or every city", _break)
 EVENT = Scope("its card's city", _event)
+BRAKE = Scope("its city", _brake)
 ALL = Scope("every city", lambda connection, values: [EVERYWHERE])
 OWN = Scope("a city; only what is of the user's cities", lambda connection, values: None)
 """The route shows, or acts on, what is of cities in which the user has the right; somewhere it must be had."""

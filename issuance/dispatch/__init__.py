@@ -2,7 +2,7 @@
 job afterwards.
 
 Writes alone: job_item, release, sealed_job.
-Writes with others: card, changed_card, cohort, decision, job, plastic, submission, wave.
+Writes with others: card, changed_card, cohort, job, plastic, remake, submission, wave.
 Makes for one transaction: planned, unplanned.
 Called by: conformance, dags, demo, desk, docpages, membership, passes, retention, tracking.
 """

@@ -134,20 +134,21 @@ WHERE i.job_id = %(job)s AND p.attempt = c.last_attempt AND c.withdrawn IS NULL
   AND NOT EXISTS (SELECT FROM plastic o WHERE o.card_ref = p.card_ref
                   AND coalesce(o.collected, o.issued_instantly, o.ss_activated) IS NOT NULL)
   AND NOT EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt) = (p.card_ref, p.attempt)
-                  AND d.kind IN ('CANCEL_PLASTIC', 'REMAKE'))
+                  AND d.kind = 'CANCEL_PLASTIC')
+  AND NOT EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (p.card_ref, p.attempt) AND r.ended_on IS NULL)
 """
 """The plastics of a job that its factory has still to make, as the next attempts of their cards."""
 
 
 def _move_plastics(connection: Connection, job: Job, target: str, wave: int, decided: tuple[str, date]) -> int:
-    """Decide a re-make of everything unmade and write the new plastics; returns how many."""
+    """Begin a re-make of everything unmade and write the new plastics; returns how many."""
     values = {"job": job.job_id, "target": target, "wave": wave, "new": _new_job_id(job, target, wave)}
     moved = connection.execute(MOVED, values).rowcount
     user, day = decided
     connection.execute(
-        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, partner, business_day, decided_by)"
-        " SELECT card_ref, attempt - 1, 'REMAKE', '', 'REASSIGNED', %s, %s, %s FROM planned ORDER BY card_ref",
-        (target, day, user),
+        "INSERT INTO remake (card_ref, made, attempt, ground, reason, begun_on, decided_by)"
+        " SELECT card_ref, attempt, attempt - 1, 'REASSIGNED', 'REASSIGNED', %s, %s FROM planned ORDER BY card_ref",
+        (day, user),
     )
     write_plastics(connection)
     connection.execute(

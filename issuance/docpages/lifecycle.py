@@ -19,19 +19,22 @@ from issuance.settings import ROOT
 from issuance.words.codes import HOLDER_EVENTS, REFUSAL_CODES, TEMPLATES
 from issuance.words.lifecycle import (
     ACTIONS,
+    BRAKES,
     CANCEL_REASONS,
     CARD_STATES,
     COHORT_STATES,
     DECISIONS,
     ENDED_STATES,
+    ENDINGS,
     FLAGS,
-    KEEPING,
+    GROUNDS,
     MILESTONES,
     PAUSES,
     PLASTIC_STATES,
     REASONS,
     REQUESTS,
     ROLES,
+    VOIDS,
     WITHDRAWALS,
     Milestone,
     Relation,
@@ -64,6 +67,7 @@ NEEDS = {"consignment": "handover_id or tracking_no"}
 
 SENT = "job sent"
 DECIDED_LOST = "decided: lost in a hand-over"
+WAIVED = "a step of its cancel order is waived"
 COLUMN_OF = {
     # what happens: the column of `plastic_snapshot` that it fills, if not the milestone's own
     SENT: "ordered_on",
@@ -82,6 +86,7 @@ COLUMN_OF = {
     "ISSUED_INSTANTLY": "taken",
     "LOSS_REPORTED_TEMPORARY": "suspended",
     DECIDED_LOST: "missing",
+    WAIVED: "unproven",
 }
 OPENS_CONSIGNMENT = ("HANDED_OVER", "SENT_BACK")
 _MADE = (SENT, "JOB_ACCEPTED", "MADE", "BANK_KEYED", "SS_KEYED", "HANDED_OVER")
@@ -100,6 +105,8 @@ WAYS: tuple[tuple[str, ...], ...] = (
     (SENT, "ITEM_ACCEPTED", "SPOILED", "DESTROYED"),
     (SENT, "ITEM_REFUSED"),
     (SENT, "JOB_REFUSED"),
+    (SENT, WAIVED),
+    (*_MADE, "RECEIVED_AT_PLACE", WAIVED),
     ("ISSUED_INSTANTLY", "SS_ACTIVATED", "LOSS_REPORTED_TEMPORARY", "LOSS_REPORTED"),
 )
 CARD_MOVES: dict[tuple[str, str], list[str]] = {
@@ -243,8 +250,7 @@ def _requests() -> list[str]:
     rows = []
     for request, (answers, zh, en) in REQUESTS.items():
         ways = [f"`{answer}` by {', '.join(MILESTONES[answer].reporters)}" for answer in answers]
-        ways += ["becomes void when the plastic is cancelled"] if request in KEEPING else []
-        rows.append((f"`{request}`", zh, en, "; or ".join(ways)))
+        rows.append((f"`{request}`", zh, en, "; or ".join(ways) or "–"))
     return table(("Request", "说明", "Meaning", "Answered with"), rows)
 
 
@@ -295,17 +301,60 @@ def _of_reports() -> Iterator[str]:
 
 REQUESTS_TEXT = """\
 请求由环节回应，所列任一环节即可；`HANDED_OVER` 须是比退回的那次更新的一次交接。逾期未回应即记差异 `REQUEST_OVERDUE`。
+请求或被回应，或因理由不再而作废，或由人豁免（`issuance request waive`）：
+注销次序中的一步被豁免，以后各步作废，该卡以“注销，未证实”办结。
 
 A request is answered by any of the milestones listed, `HANDED_OVER` only by a newer consignment than the one that came
-back. Unanswered past its due day it is a break, `REQUEST_OVERDUE`.
+back. Unanswered past its due day it is a break, `REQUEST_OVERDUE`. A request is answered, void because its ground is
+gone, or waived by a person (`issuance request waive`): waiving a step of the cancel order voids the later ones, and the
+plastic is cancelled, unproven.
 """
+
+
+REMAKES_TEXT = """\
+补制是一个过程：新卡代替旧卡。旧卡在新卡被领取（或妥投本人）时按序注销；持卡人拒收、损坏和改派的立即注销。旧卡只是找不到
+（丢失、推定丢失、交接中遗失）而在新卡领取之前出现的，补制结束，新卡作废：未下单的不再制作，已下单的请制卡厂取消，已制成的按序注销。
+其余情况，旧卡了结（或从未制成）时补制结束。一天之内到期过多的，由人决定是否继续（见刹车）。
+
+A re-make is a process in which a plastic takes the place of an earlier one. The old one is cancelled, in the enforced
+order, when the new one is collected or delivered to its holder; at once if its holder refused it, it is damaged, or it
+was moved to another factory. An old one that is only missed and turns up before the new one is taken ends the re-make,
+and the new one is cancelled by how far it is: not made any more, cancelled at the factory, or in the enforced order.
+Otherwise a re-make ends when the old plastic is dealt with. What falls due in numbers waits for a person (brakes).
+"""
+REMAKES_PICTURE = """\
+```mermaid
+stateDiagram-v2
+    open: 进行中 open
+    [*] --> open: a ground
+    open --> DONE: the old plastic was never made, or its cancel order has ended
+    open --> FOUND: missed, and turned up before the new one was taken
+    open --> WITHDRAWN: the card is withdrawn
+    DONE --> [*]
+    FOUND --> [*]
+    WITHDRAWN --> [*]
+```
+"""
+
+
+def _remakes() -> Iterator[str]:
+    yield from ("## 补制 / Re-makes", "", REMAKES_TEXT, REMAKES_PICTURE)
+    rows = (
+        (f"`{g.name}`", g.zh, g.en, "at once" if g.at_once else "when the new one is taken", "yes" if g.loss else "")
+        for g in GROUNDS.values()
+    )
+    yield from table(("Ground", "说明", "Meaning", "The old plastic is cancelled", "Ends if it turns up"), rows)
+    yield from ("### 补制的结束 / How a re-make ends", "", *_codes(ENDINGS))
+    yield from ("### 刹车 / Brakes", "", *_codes(BRAKES))
 
 
 def _of_decisions() -> Iterator[str]:
     yield from ("## 决定 / Decisions", "", *_codes(DECISIONS))
+    yield from _remakes()
     yield from ("### 注销原因 / Why a plastic is cancelled", "", *_codes(CANCEL_REASONS))
     yield from ("### 撤回原因 / Why a card is withdrawn", "", *_codes(WITHDRAWALS))
     yield from ("## 请求 / Requests to partners", "", REQUESTS_TEXT, *_requests())
+    yield from ("### 请求作废的原因 / Why a request is void", "", *_codes(VOIDS))
     yield from ("## 通知 / Notices to holders", "", *_codes(TEMPLATES))
     yield from _jobs()
     yield from ("## 持卡人事件 / Holder events", "", *_holder_events())

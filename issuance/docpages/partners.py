@@ -20,7 +20,7 @@ from issuance.tracking.reports import MOST_ITEMS
 from issuance.vault.envelopes import ALGORITHMS
 from issuance.wire.bounds import bounds_of, shown
 from issuance.words.codes import REFUSAL_CODES
-from issuance.words.lifecycle import KEEPING, MILESTONES, PAUSES, REASONS, REQUESTS, Milestone
+from issuance.words.lifecycle import MILESTONES, PAUSES, REASONS, REQUESTS, Milestone
 from issuance.words.references import hash_total
 
 Language = Literal["en", "zh"]
@@ -198,9 +198,7 @@ def requests(language: Language) -> str:
     rows = []
     for request, (milestones_, zh, en) in REQUESTS.items():
         ways = [f"`{name}` ({', '.join(MILESTONES[name].reporters)})" for name in milestones_]
-        if request in KEEPING:
-            ways.append(said(language, "该卡被注销时自动失效", "becomes void when the plastic is cancelled"))
-        rows.append([f"`{request}`", said(language, zh, en), "; ".join(ways)])
+        rows.append([f"`{request}`", said(language, zh, en), "; ".join(ways) or "–"])
     return table(said(language, "请求|含义|以何回应", "Request|Meaning|Answered with").split("|"), rows)
 
 

@@ -143,8 +143,21 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
         ),
         "decisions": rows_of(
             connection,
-            "SELECT attempt, kind, occasion, reason, partner, business_day FROM decision WHERE card_ref = %s"
+            "SELECT attempt, kind, occasion, reason, business_day FROM decision WHERE card_ref = %s"
             " ORDER BY business_day, kind, occasion",
+            (ref,),
+        ),
+        "remakes": rows_of(
+            connection,
+            "SELECT attempt, made, ground, reason, begun_on, user_name(decided_by) AS decided_by, ending, ended_on"
+            " FROM remake WHERE card_ref = %s ORDER BY made",
+            (ref,),
+        ),
+        "requests": rows_of(
+            connection,
+            "SELECT attempt, kind, n, reason, partner, consignment_id, asked_on, due_on,"
+            " coalesce(ending, 'open') AS state, ended_on, why, user_name(ended_by) AS ended_by"
+            " FROM request WHERE card_ref = %s ORDER BY asked_on, attempt, kind, n",
             (ref,),
         ),
         "breaks": rows_of(

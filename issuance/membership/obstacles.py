@@ -7,7 +7,7 @@ from typing import NamedTuple
 from issuance.city.partners import Partner
 from issuance.dispatch.jobs import ENDED, list_jobs
 from issuance.ledger.connection import Connection
-from issuance.tracking.requests import UNANSWERED
+from issuance.tracking.requests import OF_PLASTIC, OPEN, REFERENCE
 from issuance.words.lifecycle import ENDED_STATES
 
 
@@ -58,11 +58,10 @@ def _plastics(connection: Connection, partner: Partner) -> list[Obstacle]:
 
 def _requests(connection: Connection, partner: Partner) -> list[Obstacle]:
     rows = connection.execute(
-        "SELECT d.card_ref, d.attempt, d.occasion FROM decision d JOIN plastic p USING (card_ref, attempt)"
-        f" WHERE d.kind = 'REQUEST' AND d.partner = %(partner)s AND {UNANSWERED} ORDER BY 1, 2, 3",
+        f"SELECT {REFERENCE} FROM {OF_PLASTIC} WHERE q.partner = %(partner)s AND {OPEN} ORDER BY 1",
         {"partner": partner.id},
     ).fetchall()
-    return [Obstacle("request", f"{ref}/{attempt} {occasion}") for ref, attempt, occasion in rows]
+    return [Obstacle("request", reference) for (reference,) in rows]
 
 
 def _breaks(connection: Connection, partner: Partner) -> list[Obstacle]:

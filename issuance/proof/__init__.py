@@ -2,5 +2,7 @@
 everything, writes only by `rebuild`.
 
 Writes with others: changed_card, changed_consignment, consignment.
+Makes for one transaction: work.
+Needs from its caller: card_snapshot.
 Called by: commands.
 """

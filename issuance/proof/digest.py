@@ -13,6 +13,8 @@ DIGESTED = (
     " WHEN 'JOB_RECEIVED' THEN left(mark, 13) ELSE mark END, corrects FROM fact ORDER BY 1, 2, 3, 4, 5, 6, 7, 8",
     "SELECT card_ref, attempt, kind, occasion, reason, business_day FROM decision"
     " ORDER BY card_ref, attempt, kind, occasion",
+    "SELECT card_ref, made, attempt, ground, reason, begun_on, ending, ended_on FROM remake ORDER BY 1, 2",
+    "SELECT card_ref, attempt, kind, n, reason, partner, asked_on, ending, ended_on FROM request ORDER BY 1, 2, 3, 4",
     "SELECT cohort_id, submission, file, line, outcome, reasons FROM row_outcome JOIN cohort USING (cohort_no)"
     " ORDER BY cohort_id, submission, file, line",
 )

@@ -15,7 +15,7 @@ from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.ledger.queries import one
 from issuance.reconcile.equations import EQUATIONS, Balance, balance, list_stated
 from issuance.settings import Settings
-from issuance.tracking.requests import UNANSWERED
+from issuance.tracking.requests import OF_PLASTIC, OPEN
 from issuance.tracking.snapshot import city_values, snapshot_cards
 from issuance.wire.news import tell_cohort
 from issuance.words.lifecycle import ENDED_STATES
@@ -166,14 +166,13 @@ def _activations(connection: Connection) -> dict[str, int]:
 
 
 def open_requests(connection: Connection, cohort_no: int) -> list[Any]:
-    """Requests of a cohort that no milestone has answered: (card_ref, attempt, request, partner, due_on).
+    """The open requests of a cohort: (card_ref, attempt, request, partner, due_on); HOLD holds nothing.
 
     A CANCEL that came too late lapses by itself; the plastic then follows the enforced order.
     """
     return connection.execute(
-        "SELECT d.card_ref, d.attempt, d.occasion, d.partner, d.due_on FROM decision d JOIN card c USING (card_ref)"
-        " JOIN plastic p USING (card_ref, attempt)"
-        f" WHERE c.cohort_no = %s AND d.kind = 'REQUEST' AND {UNANSWERED} ORDER BY 1, 2",
+        f"SELECT q.card_ref, q.attempt, q.kind, q.partner, q.due_on FROM {OF_PLASTIC} JOIN card c USING (card_ref)"
+        f" WHERE c.cohort_no = %s AND q.kind <> 'HOLD' AND {OPEN} ORDER BY 1, 2",
         (cohort_no,),
     ).fetchall()
 

@@ -41,6 +41,7 @@ BUCKET_WORDS: dict[str, str] = {
     "accepted by the factory": "制卡厂已受理",
     "refused": "制卡厂拒绝",
     "cancelled in time": "受理前取消",
+    "waived": "已豁免",
     "unanswered": "未答复",
     "in production": "生产中",
     "handed over": "已交接",

@@ -125,9 +125,9 @@ JOB = Equation(
     "SELECT s.job_id || ' ' || s.card_ref || '/' || s.attempt, CASE"
     " WHEN s.item_refused IS NOT NULL AND mark_reason(s.item_refused) = 'CANCELLED' THEN 'cancelled in time'"
     " WHEN s.refused IS NOT NULL THEN 'refused' WHEN s.accepted IS NOT NULL THEN 'accepted by the factory'"
-    " ELSE 'unanswered' END, coalesce(s.factory, '') FROM plastic_snapshot s"
+    " WHEN s.unproven IS NOT NULL THEN 'waived' ELSE 'unanswered' END, coalesce(s.factory, '') FROM plastic_snapshot s"
     " WHERE s.job_id IN (SELECT job_id FROM job JOIN release USING (cohort_no, wave))",
-    ("accepted by the factory", "refused", "cancelled in time", "unanswered"),
+    ("accepted by the factory", "refused", "cancelled in time", "waived", "unanswered"),
     frozenset({"unanswered"}),
     ("factory",),
 )
@@ -144,7 +144,7 @@ MAKING = Equation(
     " WHEN s.destroyed IS NOT NULL AND s.c_id IS NULL THEN 'destroyed before hand-over'"
     " WHEN s.ss_cancelled IS NOT NULL AND s.c_id IS NULL THEN 'cancelled' WHEN s.c_id IS NOT NULL THEN 'handed over'"
     f" ELSE {MAKING_BUCKET} END, coalesce(s.factory, '') FROM plastic_snapshot s WHERE s.accepted IS NOT NULL",
-    ("in production", "handed over", "spoiled", "destroyed before hand-over", "cancelled"),
+    ("in production", "handed over", "spoiled", "destroyed before hand-over", "cancelled", "waived"),
     answers=("factory",),
 )
 HAND_OVER = Equation(
@@ -156,11 +156,13 @@ HAND_OVER = Equation(
     f" AND {FACT_STANDS} GROUP BY 1",
     f"SELECT {IN_CONSIGNMENT},"
     " CASE WHEN a.received_at_place IS NOT NULL OR a.posted IS NOT NULL OR a.delivered IS NOT NULL"
-    " THEN 'acknowledged by the receiver' WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
+    " THEN 'acknowledged by the receiver' WHEN EXISTS (SELECT FROM plastic_snapshot s WHERE (s.card_ref, s.attempt) ="
+    " (a.card_ref, a.attempt) AND s.unproven IS NOT NULL) THEN 'waived'"
+    " WHEN EXISTS (SELECT FROM break b WHERE b.kind = 'HANDOVER_COUNT'"
     " AND b.reference = a.consignment_id AND b.closed_on IS NULL) THEN 'missing' ELSE 'on the way' END,"
     f" {RECEIVER.format(back='a.sent_back IS NOT NULL')} FROM letter_news a"
     f" {OF_COHORT} AND (a.handed_over IS NOT NULL OR a.sent_back IS NOT NULL)",
-    ("acknowledged by the receiver", "on the way", "missing"),
+    ("acknowledged by the receiver", "on the way", "waived", "missing"),
     frozenset({"missing"}),
     ("bank", "hrss", "carrier", "factory"),
 )

@@ -81,9 +81,18 @@ SELECT job_id, bank, factory, card_count, due_on, s.sent_on, s.resent, cancelled
 FROM job LEFT JOIN sealed_job s USING (job_id) WHERE job_id = %(reference)s
 """
 DECISIONS = """
-SELECT attempt, kind, occasion, reason, partner, due_on, business_day, decided_by FROM decision
+SELECT attempt, kind, occasion, reason, business_day, decided_by FROM decision
 WHERE card_ref = %(card)s AND (%(attempt)s::smallint IS NULL OR attempt = %(attempt)s)
 ORDER BY business_day, attempt, kind, occasion
+"""
+REMAKES = """
+SELECT attempt, made, ground, reason, begun_on, decided_by, ending, ended_on FROM remake
+WHERE card_ref = %(card)s AND (%(attempt)s::smallint IS NULL OR %(attempt)s IN (attempt, made)) ORDER BY made
+"""
+REQUESTS = """
+SELECT attempt, kind, reason, partner, asked_on, due_on, coalesce(ending, 'open') AS state, ended_on, why FROM request
+WHERE card_ref = %(card)s AND (%(attempt)s::smallint IS NULL OR attempt = %(attempt)s)
+ORDER BY asked_on, attempt, kind, n
 """
 CARD = """
 SELECT cohort_id, c.state, since, effective AS plastic, bank, factory, due_on, collection_method, withdrawn
@@ -91,7 +100,7 @@ FROM card c JOIN cohort USING (cohort_no) WHERE card_ref = %(card)s
 """
 THEIRS = {"facts": FACTS, "refused items": REFUSED, "statements": STATED, "chunks": CHUNKS, "holder events": EVENTS,
           "sequences": STREAMS}  # fmt: skip
-OURS = {"card": CARD, "orders": ORDERS, "jobs": JOBS, "decisions": DECISIONS}
+OURS = {"card": CARD, "orders": ORDERS, "jobs": JOBS, "decisions": DECISIONS, "remakes": REMAKES, "requests": REQUESTS}
 
 
 def show_break(connection: Connection, break_id: str) -> dict[str, Any]:

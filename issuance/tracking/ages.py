@@ -12,7 +12,7 @@ from issuance.city.calendar import STATE_COUNCIL
 from issuance.city.city import City
 from issuance.ledger.connection import Connection
 from issuance.ledger.queries import cohort_number, rows_of
-from issuance.tracking.requests import UNANSWERED
+from issuance.tracking.requests import OF_PLASTIC, OPEN, REFERENCE
 from issuance.words.collection import keeper
 from issuance.words.lifecycle import CARD_STATES, ENDED_STATES, in_states
 
@@ -41,9 +41,8 @@ GROUP BY g.consignment_id
 UNION ALL
 SELECT 'MAIL_NEWS', next_due, NULL, state, card_ref::text, 1 FROM open_card WHERE state = 'POSTED'
 UNION ALL
-SELECT 'REQUEST', d.due_on, d.partner, c.state, d.card_ref || '/' || d.attempt || ' ' || d.occasion, 1
-FROM decision d JOIN open_card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
-WHERE d.kind = 'REQUEST' AND {UNANSWERED}
+SELECT 'REQUEST', q.due_on, q.partner, c.state, {REFERENCE}, 1
+FROM {OF_PLASTIC} JOIN open_card c USING (card_ref) WHERE {OPEN}
 UNION ALL
 SELECT 'COLLECTION', shanghai_day(since) + %(keep_days)s, {keeper("bank")}, state, card_ref::text, 1
 FROM open_card WHERE {in_states("state", "kept")}

@@ -26,9 +26,9 @@ def remake_card(connection: Connection, card_ref: str, reason: str, note: str, u
     require_note(note)
     ref, attempt = _plastic_in_custody(connection, card_ref)
     recorded = connection.execute(
-        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, business_day, decided_by)"
-        " VALUES (%s, %s, 'REMAKE', '', %s, %s, %s) ON CONFLICT DO NOTHING",
-        (ref, attempt, reason, day, user),
+        "INSERT INTO remake (card_ref, made, attempt, ground, reason, begun_on, decided_by)"
+        " SELECT card_ref, last_attempt + 1, %s, %s, %s, %s, %s FROM card WHERE card_ref = %s ON CONFLICT DO NOTHING",
+        (attempt, BY_HAND[reason][0], reason, day, user, ref),
     )
     if not recorded.rowcount:
         raise Refused("REMADE_ALREADY", f"卡 {ref} 已在补制。 / card {ref} is already being re-made.")

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from issuance.tracking.brakes import no_brake
 from issuance.tracking.rule import Rule
 from issuance.wire.pauses import paused
 from issuance.words.lifecycle import in_states
 
+EXPLAINED = """
+EXISTS (SELECT FROM remake r WHERE r.card_ref = s.card_ref AND r.attempt <= s.attempt AND r.ended_on IS NULL)
+"""
+"""Whether plastic s stands beside another one because an open re-make is about both."""
+REPLACED = """
+EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (s.card_ref, s.attempt) AND r.ended_on IS NULL
+        AND (s.taken_later OR r.ground = ANY (%(at_once)s)))
+"""
+SECOND = f"""
+NOT s.effective AND (s.was_made OR s.ordered_on IS NOT NULL) AND NOT {EXPLAINED}
+"""
+"""Whether plastic s stands beside the effective one, and no re-make says why."""
+
 CANCEL_PLASTIC = Rule(
     "CANCEL_PLASTIC",
     f"""
--- to be cancelled: beside the effective plastic, lost, undeliverable, expired, or of a withdrawn application
-SELECT s.card_ref, s.attempt, CASE
-           WHEN c.withdrawn IS NOT NULL THEN c.withdrawn
-           WHEN s.state = 'REFUSED_BY_HOLDER' THEN 'REFUSED_BY_HOLDER'
-           WHEN s.state = 'MAIL_LOST' THEN 'MAIL_LOST'
-           WHEN s.state = 'MISSING' THEN 'MISSING'
-           WHEN NOT s.effective THEN 'TWO_PLASTICS'
-           WHEN s.state = 'RETURNED' THEN 'UNDELIVERABLE'
-           ELSE 'EXPIRED' END AS reason
+-- to be cancelled: of a withdrawn application, replaced, made in vain, a second one, undeliverable, or expired
+SELECT s.card_ref, s.attempt, way.reason
 FROM plastic_snapshot s JOIN card c USING (card_ref)
-WHERE s.state NOT IN ('DESTROYED', 'SPOILED', 'REFUSED')
-  AND (c.withdrawn IS NOT NULL
-       OR NOT s.effective AND (s.exists_now OR s.state <> 'PLANNED')
-       OR s.state IN ('REFUSED_BY_HOLDER', 'MAIL_LOST', 'MISSING')
-       OR s.state = 'RETURNED' AND (c_trips >= 3 OR mark_reason(c_returned) IN ('REFUSED', 'DECEASED'))
-       OR {in_states("s.state", "kept")}
-          AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s
-          AND NOT {paused("s.bank", "s.factory", "%(hrss)s")})
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN c.withdrawn IS NOT NULL THEN c.withdrawn
+    WHEN s.state = 'REFUSED_BY_HOLDER' THEN 'REFUSED_BY_HOLDER'
+    WHEN {REPLACED} THEN (
+        SELECT CASE WHEN r.ground = ANY (%(at_once)s) THEN r.ground ELSE 'REPLACED' END FROM remake r
+        WHERE (r.card_ref, r.attempt) = (s.card_ref, s.attempt) AND r.ended_on IS NULL)
+    WHEN s.in_vain THEN 'FOUND'
+    WHEN {SECOND} THEN 'TWO_PLASTICS'
+    WHEN s.state = 'RETURNED' AND s.effective
+        AND (c_trips >= 3 OR mark_reason(c_returned) IN ('REFUSED', 'DECEASED')) THEN 'UNDELIVERABLE'
+    WHEN {in_states("s.state", "kept")} AND s.effective
+        AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s
+        AND NOT {paused("s.bank", "s.factory", "%(hrss)s")} AND {no_brake("EXPIRY")} THEN 'EXPIRED' END AS reason) way
+WHERE way.reason IS NOT NULL AND coalesce(s.spoiled, s.refused, s.destroyed, s.ss_cancelled, s.unproven) IS NULL
 """,
 )

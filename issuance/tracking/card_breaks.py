@@ -9,8 +9,11 @@ from typing import Any
 
 from issuance.breaks.settle import difference, settle
 from issuance.ledger.connection import Connection
+from issuance.tracking.cancellations import SECOND
+from issuance.tracking.fold import stands
+from issuance.tracking.remakes import SILENT
 from issuance.wire.pauses import paused
-from issuance.words.lifecycle import in_states
+from issuance.words.lifecycle import MILESTONES, in_states
 
 HRSS = "%(hrss)s::text"
 
@@ -63,21 +66,36 @@ def clock_runs(kind: str, *partners: str) -> str:
 
 
 LACKING = {
-    # milestone: over a plastic (plastic_snapshot s), whether a later one came without it
-    "ITEM_ACCEPTED": "s.attempt > 0 AND s.accepted IS NULL AND s.refused IS NULL AND s.made IS NOT NULL",
-    "MADE": "s.attempt > 0 AND s.made IS NULL AND coalesce(s.c_handed_over, s.ss_keyed, s.bank_keyed, s.taken)"
-    " IS NOT NULL",
-    "BANK_KEYED": "s.attempt > 0 AND s.c_handed_over IS NOT NULL AND s.bank_keyed IS NULL",
-    "SS_KEYED": "s.attempt > 0 AND s.c_handed_over IS NOT NULL AND s.ss_keyed IS NULL",
-    "RECEIVED_AT_PLACE": "s.attempt > 0 AND s.taken IS NOT NULL"
-    " AND coalesce(s.c_received, s.c_posted, s.issued_instantly) IS NULL",
-    "SS_CANCELLED": "s.attempt > 0 AND s.account_cancelled IS NOT NULL AND s.ss_cancelled IS NULL",
-    "SS_ACTIVATED": "s.old_card_lapsed IS NOT NULL AND s.ss_activated IS NULL",
-}
+    # milestone: over a plastic (plastic_snapshot s), whether it lacks; the mark of the later one that came without it
+    "ITEM_ACCEPTED": ("s.attempt > 0 AND s.accepted IS NULL AND s.refused IS NULL", "s.made"),
+    "MADE": ("s.attempt > 0 AND s.made IS NULL", "least(s.c_handed_over, s.ss_keyed, s.bank_keyed, s.taken)"),
+    "BANK_KEYED": ("s.attempt > 0 AND s.bank_keyed IS NULL", "s.c_handed_over"),
+    "SS_KEYED": ("s.attempt > 0 AND s.ss_keyed IS NULL", "s.c_handed_over"),
+    "RECEIVED_AT_PLACE": (
+        "s.attempt > 0 AND coalesce(s.c_received, s.c_posted, s.issued_instantly) IS NULL", "s.taken",
+    ),
+    "SS_CANCELLED": ("s.attempt > 0 AND s.ss_cancelled IS NULL", "s.account_cancelled"),
+    "SS_ACTIVATED": ("s.ss_activated IS NULL", "s.old_card_lapsed"),
+}  # fmt: skip
+
+
+def after_grace(kind: str, since: str) -> str:
+    """SQL: whether the grace of a kind of break is over that began with a mark."""
+    return f"{last_day_of_grace(kind, since)} < %(day)s"
+
+
+def last_day_of_grace(kind: str, since: str) -> str:
+    """SQL: the last day on which time alone may still explain a difference that began with a mark."""
+    return f"shanghai_day(mark_at({since})) + (%(grace_days)s::jsonb ->> '{kind}')::int"
 
 
 LACKED_MILESTONES = (
-    "concat_ws(', ', " + ", ".join(f"CASE WHEN {when} THEN '{name}' END" for name, when in LACKING.items()) + ")"
+    "concat_ws(', ', "
+    + ", ".join(
+        f"CASE WHEN {lacks} AND {after_grace('OUT_OF_ORDER', since)} THEN '{name}' END"
+        for name, (lacks, since) in LACKING.items()
+    )
+    + ")"
 )
 
 
@@ -111,11 +129,28 @@ BEYOND_ORDER = (
 """What a factory made in excess of its order of a plastic (plastic_snapshot s); NULL: nothing."""
 
 
+PATIENT = {
+    # kind: (over a plastic (plastic_snapshot s), whether there is a difference that time may explain, since which mark)
+    "ACTIVATED_NOT_COLLECTED": ("s.taken IS NULL", "s.ss_activated"),
+    "FINANCE_ALONE": ("s.ss_activated IS NULL", "s.finance_activated"),
+}
+GRACES = " UNION ALL ".join(
+    f"SELECT {last_day_of_grace(kind, since)} + 1 AS day FROM plastic_snapshot s"
+    f" WHERE s.card_ref = c.card_ref AND {since} IS NOT NULL AND {lacks}"
+    for kind, (lacks, since) in [*(("OUT_OF_ORDER", pair) for pair in LACKING.values()), *PATIENT.items()]
+)
+"""SELECT of the days on which a grace of card c is over: clocks of the card."""
+
+
+def _patient(kind: str) -> str:
+    lacks, since = PATIENT[kind]
+    return f"{lacks} AND {after_grace(kind, since)}"
+
+
 BREAK_RULES = (
-    BreakRule("CONFLICT", "s.any_conflict", "'one value'", "'two values'"),
     BreakRule(
         "TWO_PLASTICS",
-        "NOT s.effective AND s.exists_now",
+        f"s.was_made AND (NOT s.dead AND {SECOND} OR s.cancel_reason = 'TWO_PLASTICS' AND NOT s.order_ended)",
         "'destroyed'",
         "'plastic ' || s.attempt || ' exists, ' || k.effective || ' is effective'",
     ),
@@ -125,12 +160,10 @@ BREAK_RULES = (
         "'every milestone before it'",
         "'without ' || " + LACKED_MILESTONES,
     ),
-    BreakRule(
-        "ACTIVATED_NOT_COLLECTED", "s.ss_activated IS NOT NULL AND s.taken IS NULL", "'collected'", "'activated only'"
-    ),
+    BreakRule("ACTIVATED_NOT_COLLECTED", _patient("ACTIVATED_NOT_COLLECTED"), "'collected'", "'activated only'"),
     BreakRule(
         "FINANCE_ALONE",
-        "s.finance_activated IS NOT NULL AND s.ss_activated IS NULL",
+        _patient("FINANCE_ALONE"),
         "'SS_ACTIVATED'",
         "'FINANCE_ACTIVATED'",
         HRSS,
@@ -148,10 +181,20 @@ BREAK_RULES = (
     BreakRule("MADE_BEYOND_ORDER", BEYOND_ORDER + " IS NOT NULL", "'one plastic an order'", BEYOND_ORDER, "s.factory"),
     BreakRule(
         "AGAINST_DECISION",
-        "s.taken IS NOT NULL AND EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt) = (s.card_ref, s.attempt)"
-        " AND d.kind = 'CANCEL_PLASTIC' AND d.reason IN ('EXPIRED', 'UNDELIVERABLE', 'MAIL_LOST', 'MISSING'))",
+        "s.taken IS NOT NULL AND (s.cancel_reason IN ('EXPIRED', 'UNDELIVERABLE', 'FOUND')"
+        " OR s.cancel_reason = 'REPLACED' AND EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) ="
+        " (s.card_ref, s.attempt) AND r.ground = ANY (%(losses)s)) OR coalesce(s.spoiled, s.refused) IS NOT NULL)",
         "'cancelled'",
         "'collected'",
+    ),
+    BreakRule(
+        "LETTER_SILENT",
+        "s.state = 'POSTED' AND NOT s.dead AND NOT s.presumed"
+        " AND shanghai_day(mark_at(s.c_last_news)) + %(letter_days)s < %(day)s"
+        f" AND NOT {SILENT.format(letter='s.c_id')} AND {clock_runs('LETTER_SILENT', 'carrier_of(s.c_id)')}",
+        "'news of the letter'",
+        "'none since ' || shanghai_day(mark_at(s.c_last_news))",
+        "carrier_of(s.c_id)",
     ),
     BreakRule(
         "OVERDUE",
@@ -165,7 +208,9 @@ BREAK_RULES = (
     BreakRule(
         "SECOND_CARD",
         "EXISTS (SELECT FROM holder_event e JOIN acceptance a ON a.person = e.person AND a.card_ref <> c.card_ref"
-        " WHERE e.card_ref = c.card_ref AND e.person = c.person AND a.replaces IS DISTINCT FROM c.card_ref)",
+        " JOIN card o ON o.card_ref = a.card_ref WHERE e.card_ref = c.card_ref AND e.person = c.person"
+        " AND a.replaces IS DISTINCT FROM c.card_ref"
+        f" AND NOT (o.withdrawn IS NOT NULL AND {in_states('o.state', 'ended')}))",
         "'one card a person'",
         "(SELECT a.card_ref::text FROM acceptance a WHERE a.person = c.person)",
         "c.bank",
@@ -190,11 +235,38 @@ BREAK_RULES = (
 )
 
 
+SINGLE = sorted(name for name, milestone in MILESTONES.items() if not milestone.repeatable)
+CONFLICTS = f"""
+SELECT {
+    difference(
+        "'CONFLICT'",
+        reference="s.card_ref || '/' || s.attempt || ' ' || two.milestone",
+        expected="'one value'",
+        actual="'two values'",
+        cohort_no="k.cohort_no",
+        card_ref="k.card_ref",
+        attempt="s.attempt",
+        answers_for="coalesce(s.bank, c.bank)",
+    )
+}
+FROM card_snapshot k JOIN card c ON c.card_ref = k.card_ref JOIN plastic_snapshot s ON s.card_ref = k.card_ref
+CROSS JOIN LATERAL (
+    SELECT f.milestone FROM fact f WHERE (f.card_ref, f.attempt) = (s.card_ref, s.attempt)
+        AND {stands("f")} AND f.milestone = ANY ('{{{",".join(SINGLE)}}}')
+    GROUP BY f.milestone, f.consignment_id HAVING min(f.mark) <> max(f.mark)
+    UNION SELECT f.milestone FROM fact f WHERE f.subject = 'mail' AND f.consignment_id = s.c_id
+        AND same_use(f.mark, s.c_handed_over) AND {stands("f")} AND f.milestone = ANY ('{{{",".join(SINGLE)}}}')
+    GROUP BY f.milestone HAVING min(f.mark) <> max(f.mark)) two
+WHERE s.any_conflict
+"""
+"""Two values of one fact of a plastic, or of the letter that it is in: a break for each milestone."""
+
+
 def settle_card_breaks(connection: Connection, day: date, values: Mapping[str, Any]) -> int:
     """Open and close the breaks of the cards in `work` by their conditions; returns how many changed.
 
     `values` are those of the city (day, hrss): while its HRSS is paused, cards are not overdue.
     """
-    query = " UNION ALL ".join(rule.query() for rule in BREAK_RULES)
-    kinds = [rule.kind for rule in BREAK_RULES]
+    query = " UNION ALL ".join([CONFLICTS, *(rule.query() for rule in BREAK_RULES)])
+    kinds = ["CONFLICT", *(rule.kind for rule in BREAK_RULES)]
     return settle(connection, day, kinds, query, values, "card_ref IN (SELECT card_ref FROM work)")

@@ -18,10 +18,7 @@ NAMED = 10
 """The maximum number of plastics in question that a break names."""
 
 DUE = "shanghai_day(mark_at({mark})) + %(handover_days)s < %(day)s"
-GONE = (
-    "EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt, d.kind, d.reason)"
-    " = (a.card_ref, a.attempt, 'REMAKE', 'LOST_IN_HANDOVER'))"
-)
+GONE = "EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt, r.ground) = (a.card_ref, a.attempt, 'MISSING'))"
 """Whether an operator has decided that a plastic was lost in a hand-over (plastic_in_consignment a)."""
 
 GIVEN = "coalesce(given::text, 'not') || ' signed, ' || listed || ' listed'"
@@ -58,7 +55,7 @@ FROM (
     JOIN card c USING (card_ref) JOIN plastic p USING (card_ref, attempt)
     GROUP BY h.consignment_id) counted
 WHERE received > 0 AND (listed <> coalesce(given, -1) OR given <> given_most OR listed <> received + lost
-                        OR received <> taken)
+                        OR received <> coalesce(taken, -1))
    OR received > 0 AND doubtful IS NOT NULL
    OR received = 0 AND stands AND {DUE.format(mark="begun")}
 """

@@ -7,37 +7,46 @@ message, and nothing that merges evidence decides.
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from issuance.city.city import City, served_city
-from issuance.city.partners import Registry, topic_of
+from issuance.city.partners import topic_of
 from issuance.clock import end_of
 from issuance.errors import Broken
 from issuance.ledger.connection import Connection, business_day, transaction
 from issuance.settings import Settings
+from issuance.tracking.brakes import look_ahead
 from issuance.tracking.card_breaks import settle_card_breaks
-from issuance.tracking.decisions import PLASTIC_RULES
+from issuance.tracking.decisions import RECORDED_RULES
 from issuance.tracking.event_effects import follow_events
 from issuance.tracking.notice_rules import NOTICE
-from issuance.tracking.requests import send_requests
+from issuance.tracking.remakes import begin_remakes, end_remakes
+from issuance.tracking.requests import send_requests, settle_requests
 from issuance.tracking.rule import Rule
 from issuance.tracking.snapshot import city_values, snapshot_cards
+from issuance.wire.faults import clear_faults, note_fault, standing
+from issuance.wire.isolation import is_ours, where
 from issuance.wire.outbox import Outgoing, in_batches, write_outbox
 
+log = logging.getLogger(__name__)
 BATCH = 50_000
 
 
 def decide(settings: Settings) -> int:
-    """Decide until nothing has changed and no clock is due; returns how many decisions and state changes were written.
+    """Decide about what has changed, or whose clock is due, before this pass began, and about what follows from it;
+    returns how many decisions and state changes were written.
 
     Raises:
         Broken: the decisions do not converge.
     """
     city = served_city(settings)
+    with transaction(settings.database_url) as connection:
+        take_cards(connection, business_day(connection))
     written = 0
     for _ in range(10_000):
         with transaction(settings.database_url) as connection:
@@ -48,70 +57,98 @@ def decide(settings: Settings) -> int:
     raise Broken("DECISIONS_RESTLESS", "the decisions do not converge")
 
 
+def take_cards(connection: Connection, day: date) -> None:
+    """Take what has changed and whose clock is due into `deciding`, the mark up to which a pass works: what comes later
+    waits for the next one. What an interrupted pass left is in it, too."""
+    connection.execute(
+        "WITH taken AS (DELETE FROM changed_card RETURNING card_ref) INSERT INTO deciding"
+        " SELECT card_ref FROM taken UNION SELECT card_ref FROM card WHERE next_due <= %(day)s"
+        " UNION SELECT reference::uuid FROM fault WHERE kind = 'DECISION_FAILED' AND since < %(day)s"
+        " ON CONFLICT DO NOTHING",
+        {"day": day},
+    )
+
+
 def decide_batch(connection: Connection, city: City) -> tuple[int, int]:
-    """One batch in the open transaction; returns (cards looked at, decisions and state changes written)."""
+    """One batch of `deciding` in the open transaction; returns (cards looked at, decisions and state changes written).
+
+    A card whose decisions fail is set aside, with a fault of ours, and stops no other one.
+    """
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.decide'))")
     day = business_day(connection)
-    cards = take_work(connection, day)
-    if not cards:
+    rows = connection.execute(
+        "DELETE FROM deciding WHERE card_ref IN (SELECT card_ref FROM deciding ORDER BY card_ref LIMIT %s)"
+        " RETURNING card_ref",
+        (BATCH,),
+    ).fetchall()
+    if not rows:
         return 0, 0
-    followed = follow_events(connection, city.partners, day)
     values = city_values(city, day)
+    look_ahead(connection, values)
+    return len(rows), _isolate(connection, city, values, sorted(ref for (ref,) in rows))
+
+
+def _isolate(connection: Connection, city: City, values: Mapping[str, Any], refs: Sequence[UUID]) -> int:
+    """Decide about cards under a savepoint; where an error lies in one, halve until it is alone."""
+    try:
+        with connection.transaction():
+            return _decide_cards(connection, city, values, refs)
+    except Exception as error:
+        if is_ours(error):
+            raise
+        if len(refs) == 1:
+            log.error("card %s cannot be decided about: %s %s", refs[0], where(error), error)
+            note_fault(connection, "DECISION_FAILED", str(refs[0]), where(error), values["day"])
+            return 0
+    middle = len(refs) // 2
+    return sum(_isolate(connection, city, values, some) for some in (refs[:middle], refs[middle:]))
+
+
+def _decide_cards(connection: Connection, city: City, values: Mapping[str, Any], refs: Sequence[UUID]) -> int:
+    day = values["day"]
+    connection.execute("CREATE TEMP TABLE work ON COMMIT DROP AS SELECT unnest(%s::uuid[]) AS card_ref", (list(refs),))
+    connection.execute("ANALYZE work")
+    connection.execute("SELECT FROM card WHERE card_ref IN (SELECT card_ref FROM work) ORDER BY card_ref FOR UPDATE")
+    followed = follow_events(connection, city.partners, day)
     snapshot_cards(connection, values)
-    decided = sum(record(connection, rule, values) for rule in PLASTIC_RULES)
-    make_plastics(connection, city.partners)
+    ended = end_remakes(connection, values)
+    if ended:  # what was made in vain is no longer a plastic to be reckoned with
+        connection.execute("DROP TABLE plastic_snapshot, card_snapshot")
+        snapshot_cards(connection, values)
+    decided = ended + begin_remakes(connection, city.partners, values)
+    decided += sum(record(connection, rule, values) for rule in RECORDED_RULES)
+    decided += settle_requests(connection, values)
+    if decided:  # the state follows from decisions, too: the cards are looked at once more
+        connection.execute(FOLLOW_UP)
     decided += record(connection, NOTICE, values)
     send_requests(connection, day)
     changed = move_states(connection, day)
     settle_card_breaks(connection, day, values)
-    return cards, decided + changed + followed
+    if failing := standing(connection, "DECISION_FAILED") & set(map(str, refs)):
+        clear_faults(connection, "DECISION_FAILED", *failing)
+    connection.execute("DROP TABLE work, plastic_snapshot, card_snapshot")
+    return decided + changed + followed
 
 
-def take_work(connection: Connection, day: date) -> int:
-    """Take changed cards and due clocks into the table `work`, locked in key order; returns how many."""
-    connection.execute("CREATE TEMP TABLE work (card_ref uuid PRIMARY KEY) ON COMMIT DROP")
-    connection.execute(
-        "WITH taken AS (DELETE FROM changed_card WHERE ctid = ANY (ARRAY(SELECT ctid FROM changed_card LIMIT %s))"
-        " RETURNING card_ref) INSERT INTO work SELECT DISTINCT card_ref FROM taken ON CONFLICT DO NOTHING",
-        (BATCH,),
-    )
-    connection.execute(
-        "INSERT INTO work SELECT card_ref FROM card WHERE next_due <= %s LIMIT %s ON CONFLICT DO NOTHING", (day, BATCH)
-    )
-    connection.execute("SELECT FROM card WHERE card_ref IN (SELECT card_ref FROM work) ORDER BY card_ref FOR UPDATE")
-    connection.execute("ANALYZE work")
-    row = connection.execute("SELECT count(*) FROM work").fetchone()
-    return int(row[0]) if row else 0
+FOLLOW_UP = """
+INSERT INTO deciding SELECT card_ref FROM work
+WHERE EXISTS (SELECT FROM remake r WHERE r.card_ref = work.card_ref)
+   OR EXISTS (SELECT FROM decision d WHERE d.card_ref = work.card_ref AND d.kind = 'CANCEL_PLASTIC')
+   OR EXISTS (SELECT FROM request q WHERE q.card_ref = work.card_ref)
+ON CONFLICT DO NOTHING
+"""
+"""What the state of a card follows from besides its facts."""
 
 
 def record(connection: Connection, rule: Rule, values: Mapping[str, Any]) -> int:
     """Record a rule's decisions; returns how many are new."""
     return connection.execute(
-        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, partner, due_on, request, consignment_id,"
-        " business_day, decided_by)"
-        " SELECT DISTINCT ON (card_ref, attempt, occasion) card_ref, attempt, %(kind)s, occasion, reason, partner,"
-        f" due_on, request, consignment_id, %(day)s, 'policy' FROM ({rule.query}) AS rule"
+        "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, consignment_id, business_day, decided_by)"
+        " SELECT DISTINCT ON (card_ref, attempt, occasion) card_ref, attempt, %(kind)s, occasion, reason,"
+        f" consignment_id, %(day)s, 'policy' FROM ({rule.query}) AS rule"
         " ORDER BY card_ref, attempt, occasion ON CONFLICT DO NOTHING",
         {**values, "kind": rule.kind},
     ).rowcount
-
-
-def make_plastics(connection: Connection, registry: Registry) -> None:
-    """A re-make is the next attempt; a job refused as a whole goes to the bank's backup factory. It waits for a job."""
-    connection.execute(
-        """
-        WITH next AS (
-            INSERT INTO plastic (card_ref, attempt, bank, factory)
-            SELECT s.card_ref, s.attempt + 1, c.bank,
-                   CASE WHEN s.refused_with_job THEN %s::jsonb ->> c.bank ELSE c.factory END
-            FROM plastic_snapshot s JOIN card c USING (card_ref)
-            JOIN decision d ON d.card_ref = s.card_ref AND d.attempt = s.attempt AND d.kind = 'REMAKE'
-            ORDER BY s.card_ref ON CONFLICT DO NOTHING RETURNING card_ref, attempt),
-        counted AS (UPDATE card SET last_attempt = next.attempt FROM next WHERE card.card_ref = next.card_ref)
-        INSERT INTO changed_card SELECT card_ref FROM next
-        """,
-        (json.dumps({bank: registry.backup_of(bank) for bank in registry.factory_of_bank}),),
-    )
 
 
 def move_states(connection: Connection, day: date) -> int:
@@ -132,9 +169,10 @@ def move_states(connection: Connection, day: date) -> int:
     ).fetchall()
     changed = [row for row in rows if row[2] != row[3]]
     connection.execute(
-        "INSERT INTO changed_card SELECT DISTINCT replaces FROM card"
-        " WHERE card_ref = ANY (%s) AND replaces IS NOT NULL",
-        ([card_ref for _, card_ref, *_ in changed],),
+        "INSERT INTO deciding SELECT replaces FROM card WHERE card_ref = ANY (%(changed)s) AND replaces IS NOT NULL"
+        " UNION SELECT card_ref FROM break WHERE kind = 'SECOND_CARD' AND closed_on IS NULL"
+        " AND actual = ANY (%(changed)s::text[]) ON CONFLICT DO NOTHING",
+        {"changed": [card_ref for _, card_ref, *_ in changed]},
     )
     _tally(connection, changed)
     write_outbox(connection, _statuses(rows), day)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from issuance.tracking.cancellations import CANCEL_PLASTIC
+from issuance.tracking.notice_rules import NOTICE
 from issuance.tracking.remakes import REMAKE
 from issuance.tracking.requests import REQUEST
 from issuance.tracking.resends import RESEND
 
-PLASTIC_RULES = (REMAKE, RESEND, CANCEL_PLASTIC, REQUEST)
-"""Rules about plastics; notices (tracking.notice_rules) come after new plastics are planned."""
+RECORDED_RULES = (RESEND, CANCEL_PLASTIC)
+"""Rules about plastics whose decisions stand in `decision`; a re-make and a request have tables of their own."""
+RULES = (REMAKE, *RECORDED_RULES, REQUEST, NOTICE)
+"""All of them, as `card why` shows them; notices come last."""

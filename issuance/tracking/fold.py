@@ -113,6 +113,14 @@ def _better(milestone: Milestone) -> str:
     return "greatest" if milestone.repeatable else "least"
 
 
+def stands(fact: str) -> str:
+    """SQL: whether a fact of the journal, under this name, is none that its own reporter has annulled."""
+    return (
+        f"NOT {fact}.corrects AND NOT EXISTS (SELECT FROM same_facts({fact}) k"
+        f" WHERE k.corrects AND reporter_of(k) = reporter_of({fact}))"
+    )
+
+
 PLASTIC = Fold("plastic", "plastic", ("card_ref", "attempt"), creates_rows=False)
 IN_CONSIGNMENT = Fold(
     "plastic_in_consignment", "plastic_in_consignment", ("card_ref", "attempt", "consignment_id"), creates_rows=True

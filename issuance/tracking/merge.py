@@ -14,6 +14,7 @@ from typing import Any
 from issuance.city.partners import Registry
 from issuance.clock import instant_of
 from issuance.ledger.connection import Connection
+from issuance.tracking.feeds import note_feeds
 from issuance.tracking.fold import fold_staged
 from issuance.tracking.reports import ItemRefusal, Reporter, StagedFact, check_items
 from issuance.wire.bounds import mail_days
@@ -71,6 +72,8 @@ def merge_reports(
     numbers = insert_reports(connection, reports, merged)
     journal_staged(connection, numbers, day)
     fold_staged(connection, {fact.milestone for fact in facts})
+    if any(fact.subject == "mail" for fact in facts):
+        note_feeds(connection)
     note_used_again(connection)
     mark_changed(connection)
     insert_refused_items(connection, reports, merged, day)

@@ -25,8 +25,7 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'RETURNED', s.c_id, NULL WHERE k.state = 'RETURNED'
     UNION ALL SELECT CASE WHEN m.reason IN ('NAME_WRONG', 'PHOTO_WRONG', 'NUMBER_WRONG', 'PHOTO_UNUSABLE',
             'CHARACTER_NOT_PRINTABLE') THEN 'CORRECTION' ELSE 'REMADE' END, NULL, NULL
-        FROM decision m WHERE k.state = 'PLANNED' AND m.card_ref = k.card_ref AND m.kind = 'REMAKE'
-        AND m.attempt = k.effective - 1
+        FROM remake m WHERE k.state = 'PLANNED' AND (m.card_ref, m.made) = (k.card_ref, k.effective)
     UNION ALL SELECT 'REMINDER', s.c_id, days::text FROM unnest(%(reminder_days)s::int[]) days
         WHERE k.state = 'AT_PLACE' AND shanghai_day(mark_at(k.since_mark)) + days = (
             SELECT max(shanghai_day(mark_at(k.since_mark)) + d) FROM unnest(%(reminder_days)s::int[]) d

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 OPTIONAL = {
     "occasion": "''",
+    "consignment_id": "NULL::text",
+    "ground": "NULL::text",
+    "request": "NULL::text",
     "partner": "NULL::text",
     "due_on": "NULL::date",
-    "request": "NULL::text",
-    "consignment_id": "NULL::text",
 }
-"""Columns of a decision that a rule may omit, with their defaults."""
+"""Columns that a rule may omit, with their defaults."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,20 @@ class Rule:
     """SELECT over the snapshot (tracking.snapshot) with the named columns card_ref, attempt, reason and `gives`."""
     gives: tuple[str, ...] = ()
     """The columns of OPTIONAL that it names."""
+    stands: str = ""
+    """SELECT of the day on which what the rule finds (row f of its query) was recorded; by default in `decision`."""
+
+    @property
+    def recorded(self) -> str:
+        """SELECT of the day on which what the rule finds (row f of its query) was recorded."""
+        return self.stands or (
+            "SELECT d.business_day FROM decision d WHERE (d.card_ref, d.attempt, d.kind, d.occasion)"
+            f" = (f.card_ref, f.attempt, '{self.kind}', f.occasion)"
+        )
 
     @property
     def query(self) -> str:
-        """The SELECT with every column of a decision, by name."""
+        """The SELECT with every column, by name."""
         columns = ", ".join(
             f"who.{name}" if name in self.gives else f"{default} AS {name}" for name, default in OPTIONAL.items()
         )

@@ -6,20 +6,30 @@ transaction and are read by the decisions, the breaks and the closing equations.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from issuance.city.city import City
 from issuance.ledger.connection import Connection
+from issuance.tracking.card_breaks import GRACES
 from issuance.words.collection import to_holder
-from issuance.words.lifecycle import PLASTIC_STATES, in_states
+from issuance.words.lifecycle import CANCEL_ORDER, GROUNDS, PLASTIC_STATES, in_states
+
+LOSSES = [ground.name for ground in GROUNDS.values() if ground.loss]
+AT_ONCE = [ground.name for ground in GROUNDS.values() if ground.at_once]
 
 
 def _case(values: list[tuple[str, str]], default: str = "") -> str:
     whens = "\n".join(f"WHEN {condition} THEN {value}" for condition, value in values)
     return f"CASE {whens} {default} END"
 
+
+OF_OUTLET = (
+    "coalesce(issued_instantly, collected, ss_activated, finance_activated, destroyed, ss_cancelled) IS NOT NULL"
+)
+"""Whether there is a plastic of attempt 0: its row may stand although all of it was refused or annulled."""
 
 PLASTICS = f"""
 CREATE TEMP TABLE plastic_snapshot ON COMMIT DROP AS
@@ -41,12 +51,23 @@ WITH facts AS (
             AND coalesce(p.ss_activated, p.collected, p.issued_instantly, c.delivered) IS NOT NULL
             THEN p.loss_reported_temporary END AS suspended,
         CASE WHEN coalesce(c.received_at_place, c.delivered, c.returned, p.collected) IS NULL THEN (
-            SELECT mark_of_day(d.business_day, d.reason) FROM decision d WHERE (d.card_ref, d.attempt, d.kind) =
-                (p.card_ref, p.attempt, 'REMAKE') AND d.reason = 'LOST_IN_HANDOVER') END AS missing,
+            SELECT mark_of_day(max(r.begun_on), max(r.reason)) FROM remake r WHERE (r.card_ref, r.attempt, r.ground) =
+                (p.card_ref, p.attempt, 'MISSING')) END AS missing,
+        coalesce(c.received_at_place, c.delivered, c.returned, p.collected) IS NULL AND EXISTS (
+            SELECT FROM remake r WHERE (r.card_ref, r.attempt, r.ground) = (p.card_ref, p.attempt, 'PRESUMED_LOST'))
+            AS presumed,
+        d.reason AS cancel_reason,
+        EXISTS (
+            SELECT FROM remake r WHERE r.card_ref = p.card_ref AND r.attempt < p.attempt AND r.ending = 'FOUND'
+            AND r.made = (SELECT max(x.made) FROM remake x WHERE (x.card_ref, x.attempt) = (r.card_ref, r.attempt)
+                          AND x.made <= p.attempt)) AS superfluous,
+        (SELECT mark_of_day(min(q.ended_on), '') FROM request q WHERE (q.card_ref, q.attempt, q.ending) =
+            (p.card_ref, p.attempt, 'waived') AND q.kind = ANY (%(cancel_order)s)) AS unproven,
         p.conflict OR coalesce(c.conflict, false) AS any_conflict
     FROM (SELECT *, {to_holder()} AS to_holder FROM card
           WHERE card_ref IN (SELECT card_ref FROM work)) w
     JOIN plastic p USING (card_ref)
+    LEFT JOIN decision d ON (d.card_ref, d.attempt, d.kind) = (p.card_ref, p.attempt, 'CANCEL_PLASTIC')
     LEFT JOIN job j USING (job_id)
     LEFT JOIN sealed_job s USING (job_id)
     LEFT JOIN LATERAL (
@@ -60,16 +81,28 @@ WITH facts AS (
 ), states AS (
     SELECT *, {_case([(s.when, f"'{s.name}'") for s in PLASTIC_STATES])} AS state,
         {_case([(s.when, f"{s.since}::text") for s in PLASTIC_STATES])} AS since_mark
-        , destroyed IS NOT NULL OR ss_cancelled IS NOT NULL OR loss_reported IS NOT NULL AS dead
-    FROM facts
+        , coalesce(spoiled, refused, destroyed, ss_cancelled, cancel_reason, unproven) IS NOT NULL
+            OR superfluous AND taken IS NULL AS dead
+        , superfluous AND taken IS NULL AS in_vain
+        , coalesce(made, issued_instantly, c_handed_over, taken, ss_activated) IS NOT NULL AS was_made
+        , taken IS NULL AND coalesce(c_lost, missing) IS NULL AND NOT presumed AS has_keeper
+    FROM facts WHERE attempt > 0 OR {OF_OUTLET}
+), ranked AS (
+    SELECT *,
+        row_number() OVER (PARTITION BY card_ref ORDER BY dead, CASE WHEN NOT dead THEN ss_activated END,
+                           CASE WHEN NOT dead THEN taken END, attempt DESC) = 1 AS effective,
+        bool_or(NOT dead) OVER of_bank OR attempt < max(attempt) FILTER (WHERE was_made) OVER of_bank OR EXISTS (
+            SELECT FROM card n JOIN plastic q USING (card_ref) WHERE n.replaces = states.card_ref
+            AND q.bank = states.bank AND q.ss_activated IS NOT NULL AND q.account_cancelled IS NULL) AS account_kept
+    FROM states WINDOW of_bank AS (PARTITION BY card_ref, bank)
 )
 SELECT *,
-    (made IS NOT NULL OR issued_instantly IS NOT NULL) AND destroyed IS NULL AND spoiled IS NULL
-        AND NOT (coalesce(c_lost, missing) IS NOT NULL AND taken IS NULL) AS exists_now,
-    row_number() OVER (PARTITION BY card_ref ORDER BY ss_activated IS NULL OR dead, ss_activated,
-                       taken IS NULL OR dead, taken, attempt DESC) = 1 AS effective,
-    attempt = max(attempt) OVER (PARTITION BY card_ref) AS newest
-FROM states
+    max(taken) FILTER (WHERE taken IS NOT NULL) OVER later IS NOT NULL AS taken_later,
+    cancel_reason IS NOT NULL AND (unproven IS NOT NULL OR CASE
+        WHEN was_made THEN ss_cancelled IS NOT NULL AND (account_cancelled IS NOT NULL OR account_kept)
+            AND (destroyed IS NOT NULL OR NOT has_keeper)
+        ELSE ordered_on IS NULL OR coalesce(refused, spoiled) IS NOT NULL END) AS order_ended
+FROM ranked WINDOW later AS (PARTITION BY card_ref ORDER BY attempt ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
 """
 
 FINANCE = "(s.finance_activated IS NOT NULL AND s.account_cancelled IS NULL)"
@@ -94,7 +127,8 @@ CARDS = (
     """
 CREATE TEMP TABLE card_snapshot ON COMMIT DROP AS
 SELECT *,
-    least(CASE WHEN clock > %(day)s THEN clock END, CASE WHEN pension_due > %(day)s THEN pension_due END) AS next_due,
+    least(CASE WHEN clock > %(day)s THEN clock END, CASE WHEN pension_due > %(day)s THEN pension_due END,
+        grace) AS next_due,
     CASE WHEN state = 'REPLACED' THEN NULL WHEN pension_switched THEN 'BANK_SWITCHED'
          WHEN pension_due <= %(day)s THEN 'FINANCE_INACTIVE' END AS pension_risk
 FROM (
@@ -104,7 +138,8 @@ SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.
         WHEN s.card_ref IS NULL AND c.withdrawn IS NOT NULL THEN 'WITHDRAWN'
         WHEN s.card_ref IS NULL AND c.held IS NOT NULL THEN 'HELD'
         WHEN s.card_ref IS NULL THEN 'WAITING'
-        WHEN c.withdrawn IS NOT NULL AND s.state IN ('REFUSED', 'SPOILED', 'DESTROYED', 'MAIL_LOST') THEN
+        WHEN c.withdrawn IS NOT NULL AND (s.state IN ('REFUSED', 'SPOILED', 'DESTROYED', 'MAIL_LOST')
+            OR s.state = 'PLANNED' AND s.dead) THEN
             CASE c.withdrawn WHEN 'DEATH' THEN 'CANCELLED_BEFORE_MAKING' ELSE 'WITHDRAWN' END
         WHEN s.state = 'COLLECTED'
             AND shanghai_day(mark_at(s.since_mark)) + %(not_activated_days)s <= %(day)s THEN 'NOT_ACTIVATED'
@@ -117,17 +152,25 @@ SELECT c.card_ref, c.cohort_no, c.state AS old_state, s.attempt AS effective, s.
     CASE
         WHEN """
     + in_states("s.state", "kept")
-    + """ THEN (
+    + """ THEN coalesce((
             SELECT min(shanghai_day(mark_at(s.since_mark)) + days)
             FROM unnest(%(reminder_days)s::int[] || %(keep_days)s) days
-            WHERE shanghai_day(mark_at(s.since_mark)) + days > %(day)s)
+            WHERE shanghai_day(mark_at(s.since_mark)) + days > %(day)s),
+            CASE WHEN NOT s.dead THEN %(day)s + 1 END)
         WHEN s.state = 'COLLECTED' THEN shanghai_day(mark_at(s.since_mark)) + %(not_activated_days)s
-        WHEN s.state = 'POSTED' THEN shanghai_day(mark_at(s.c_last_news)) + %(lost_after_days)s
+        WHEN s.state = 'POSTED' THEN coalesce((
+            SELECT min(shanghai_day(mark_at(s.c_last_news)) + days)
+            FROM unnest(ARRAY[%(letter_days)s + 1, %(lost_after_days)s]) days
+            WHERE shanghai_day(mark_at(s.c_last_news)) + days > %(day)s),
+            CASE WHEN NOT s.dead AND NOT s.presumed THEN %(day)s + 1 END)
         WHEN s.state = 'SUSPENDED' THEN shanghai_day(mark_at(s.since_mark)) + %(temporary_loss_days)s
         WHEN s.card_ref IS NULL OR """
     + in_states("s.state", "due_runs")
     + """ THEN c.due_on + 1
     END AS clock,
+    (SELECT min(g.day) FROM ("""
+    + GRACES
+    + """) g WHERE g.day > %(day)s) AS grace,
     """
     + PENSION
     + """
@@ -164,4 +207,12 @@ def city_values(city: City, day: date) -> dict[str, Any]:
         "lost_after_days": policy.lost_after_days,
         "temporary_loss_days": policy.temporary_loss_days,
         "handover_days": policy.handover_days,
+        "letter_days": policy.letter_days,
+        "feed_days": policy.feed_days,
+        "cancel_order": list(CANCEL_ORDER),
+        "city": policy.city,
+        "losses": list(LOSSES),
+        "at_once": list(AT_ONCE),
+        "grace_days": json.dumps(policy.grace_days.model_dump()),
+        "brake_ratio": policy.brake_ratio.model_dump(),
     }

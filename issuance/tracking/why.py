@@ -14,8 +14,7 @@ from issuance.city.city import Cities
 from issuance.ledger.connection import Connection, business_day
 from issuance.ledger.queries import card_ref_of_text, rows_of, unknown_card
 from issuance.tracking.card_breaks import BREAK_RULES
-from issuance.tracking.decisions import PLASTIC_RULES
-from issuance.tracking.notice_rules import NOTICE
+from issuance.tracking.decisions import RULES
 from issuance.tracking.snapshot import city_values, snapshot_cards
 from issuance.words.lifecycle import PLASTIC_STATES
 
@@ -26,10 +25,6 @@ SELECT s.attempt, s.state, s.effective, s.bank, s.factory, s.job_id, s.c_id AS c
 CARD = """
 SELECT c.state AS kept_state, k.state, k.next_due, k.pension_risk, c.withdrawn, c.held
 FROM card_snapshot k JOIN card c USING (card_ref)
-"""
-RECORDED = """
-SELECT d.business_day FROM decision d WHERE (d.card_ref, d.attempt, d.kind, d.occasion)
-    = (fires.card_ref, fires.attempt, %(kind)s, fires.occasion)
 """
 CONDITIONS = {state.name: state.when for state in PLASTIC_STATES}
 
@@ -70,12 +65,12 @@ def _explained(connection: Connection, values: Mapping[str, Any], ref: UUID, day
 
 
 def _decisions(connection: Connection, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for rule in (*PLASTIC_RULES, NOTICE):
+    for rule in RULES:
         query = (
-            f"SELECT attempt, occasion, reason, partner, due_on, ({RECORDED}) AS recorded_on"
-            f" FROM ({rule.query}) AS fires ORDER BY attempt, occasion"
+            f"SELECT attempt, coalesce(request, occasion) AS occasion, reason, partner, due_on,"
+            f" ({rule.recorded}) AS recorded_on FROM ({rule.query}) AS f ORDER BY attempt, occasion"
         )
-        for row in rows_of(connection, query, {**values, "kind": rule.kind}):
+        for row in rows_of(connection, query, values):
             yield {"rule": rule.kind, **row}
 
 

@@ -7,7 +7,9 @@ from typing import Literal
 
 from issuance.ledger.connection import Connection
 
-Fault = Literal["UNPROCESSABLE", "TOPIC_CHANGED", "PARTNER_HELD", "STAGE_STOPPED", "WATCH_FAILED", "NOT_SENT"]
+Fault = Literal[
+    "UNPROCESSABLE", "TOPIC_CHANGED", "PARTNER_HELD", "STAGE_STOPPED", "WATCH_FAILED", "NOT_SENT", "DECISION_FAILED"
+]
 HOLDING: tuple[Fault, ...] = ("TOPIC_CHANGED", "PARTNER_HELD")
 """Faults over which a partition (`topic/number`) is not read until `issuance topics goon`."""
 

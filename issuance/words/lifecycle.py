@@ -158,16 +158,24 @@ ROLES: dict[str, tuple[str, str]] = {
     "WITNESS": ("监销人", "witness"),
 }
 REQUESTS: dict[str, tuple[tuple[str, ...], str, str]] = {
-    # request: (the milestones of which any answers it, zh, en); see tracking.decisions.UNANSWERED
+    # request: (the milestones of which any answers it, zh, en); see tracking.requests
     "CANCEL": (("ITEM_REFUSED", "JOB_REFUSED", "MADE", "SPOILED"), "取消制卡", "cancel before acceptance"),
-    "HOLD": (("RECEIVED_AT_PLACE",), "暂存", "hold in store"),
+    "HOLD": ((), "暂存", "hold in store: it has no answer, and never holds a cohort"),
     "HAND_OUT": (("HANDED_OVER", "COLLECTED"), "再次发放", "hand out again"),
     "CANCEL_SS": (("SS_CANCELLED",), "注销社保功能", "cancel the social-security function"),
     "CANCEL_ACCOUNT": (("ACCOUNT_CANCELLED",), "注销银行账户", "cancel the bank account"),
     "DESTROY": (("DESTROYED",), "销毁卡片", "destroy the plastic"),
 }
-KEEPING = frozenset({"HOLD", "HAND_OUT"})
-"""Requests that become void when the plastic is cancelled."""
+CANCEL_ORDER = ("CANCEL", "CANCEL_SS", "CANCEL_ACCOUNT", "DESTROY")
+"""The steps in which a plastic is cancelled; waiving one voids the later ones."""
+VOIDS: dict[str, tuple[str, str]] = {
+    # why a request is void: its ground is gone
+    "CANCELLED": ("该卡已注销", "the plastic is being cancelled"),
+    "ACCOUNT_KEPT": ("账户仍由另一张卡使用", "another plastic lives on the account"),
+    "NO_KEEPER": ("无人持有该卡", "nobody who could be asked has the plastic"),
+    "GROUND_GONE": ("请求的理由已不存在", "what it was asked for is gone"),
+    "WAIVED_BEFORE": ("前一步已豁免", "an earlier step was waived"),
+}
 PAUSES: dict[str, tuple[str, str]] = {
     # codes of the notice PAUSED; the figures are those of the registry (partners.Limits)
     "RUN": ("连续多条报文未被采用", "too many messages in a row with nothing applied"),
@@ -212,6 +220,11 @@ PLASTIC_STATES: tuple[State, ...] = (
     # consignment.
     State("DESTROYED", "ended uncollected", "已销毁", "destroyed", ("ended",), "destroyed IS NOT NULL", "destroyed"),
     State("CANCELLED", "cancelled", "注销", "cancelled", ("ended",), "ss_cancelled IS NOT NULL", "ss_cancelled"),
+    State(
+        "CANCELLED_UNPROVEN", "cancelled", "注销，未证实", "cancelled, unproven: a step was waived",
+        ("ended",),
+        "unproven IS NOT NULL", "unproven", "waived",
+    ),
     State(
         "LOST_BY_HOLDER", "cancelled", "正式挂失", "formally reported lost", ("ended",), "loss_reported IS NOT NULL",
         "loss_reported",
@@ -312,21 +325,69 @@ COHORT_STATES: dict[str, tuple[str, str]] = {
     "CLOSED": ("已结清", "closed: every card has ended and every equation holds; can be reopened"),
 }
 DECISIONS: dict[str, tuple[str, str]] = {
-    "REMAKE": ("补制", "another plastic is made"),
     "RESEND": ("重新投递", "the same plastic is handed over again"),
     "CANCEL_PLASTIC": ("注销该卡", "a plastic is cancelled in the enforced order"),
-    "REQUEST": ("请求", "something is asked of a partner"),
     "NOTICE": ("通知", "the holder is told"),
 }
-BY_HAND: dict[str, tuple[str, str]] = {
-    # why an operator has another plastic made of a card that is in custody
-    "LOST_IN_HANDOVER": ("交接中遗失", "lost in a hand-over"),
-    "DAMAGED": ("损坏", "damaged in custody"),
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Why a plastic takes the place of an earlier one: a way into a re-make."""
+
+    name: str
+    zh: str
+    en: str
+    loss: bool = False
+    """The old plastic is only missed: if it turns up before the new one is taken, the re-make ends."""
+    at_once: bool = False
+    """The old plastic is cancelled at once; otherwise when the new one is taken, if it was made at all."""
+
+
+GROUNDS: dict[str, Ground] = {
+    ground.name: ground
+    for ground in (
+        Ground("SPOILED", "制卡失败", "spoiled in making"),
+        Ground("REFUSED", "制卡厂拒绝", "refused by the factory"),
+        Ground("DESTROYED", "交接前销毁", "destroyed before it was handed over"),
+        Ground("LOST", "邮件丢失", "lost in the mail, as the carrier says", loss=True),
+        Ground("PRESUMED_LOST", "邮件久无消息，推定丢失", "a letter without news, presumed lost", loss=True),
+        Ground("MISSING", "交接中遗失", "lost in a hand-over, as a person decided", loss=True),
+        Ground("DAMAGED", "损坏", "damaged in custody, as a person decided", at_once=True),
+        Ground("REFUSED_BY_HOLDER", "持卡人拒收", "refused by its holder", at_once=True),
+        Ground("BANK_SWITCHED", "更换合作银行", "the holder has switched to another bank"),
+        Ground("CHANGED", "在途变更", "its file lacks a change that came later"),
+        Ground("REASSIGNED", "改派其他制卡厂", "moved to another factory", at_once=True),
+    )
+}
+BY_HAND: dict[str, tuple[str, str, str]] = {
+    # why an operator has another plastic made of a card that is in custody: ground, zh, en
+    "LOST_IN_HANDOVER": ("MISSING", "交接中遗失", "lost in a hand-over"),
+    "LOST_IN_MAIL": (
+        "PRESUMED_LOST",
+        "邮件久无消息",
+        "a letter without any news",
+    ),
+    "DAMAGED": ("DAMAGED", "损坏", "damaged in custody"),
+}
+ENDINGS: dict[str, tuple[str, str]] = {
+    # how a re-make ends
+    "DONE": ("已换新卡，旧卡已了结", "the new plastic was taken, and the old one is dealt with"),
+    "FOUND": ("旧卡已找到，新卡作废", "the old plastic turned up first, and the new one is cancelled"),
+    "WITHDRAWN": ("申请已撤回", "the card was withdrawn, and both plastics are cancelled"),
+}
+BRAKES: dict[str, tuple[str, str]] = {
+    # what does harm when done in numbers, and of what its share is taken
+    "EXPIRY": ("逾期未领注销", "cards that are cancelled uncollected, of those kept"),
+    "LOSS": ("邮件推定丢失", "letters of a carrier presumed lost, of those under way"),
+    "REMAKE": ("补制", "plastics re-made, of those not yet taken"),
 }
 CANCEL_REASONS: dict[str, tuple[str, str]] = {
     "TWO_PLASTICS": ("另有一张卡", "another plastic of the card is the effective one"),
-    "MAIL_LOST": ("邮件丢失", "lost in the mail"),
-    "MISSING": ("交接中遗失", "lost in a hand-over"),
+    "REPLACED": ("新卡已领取", "the plastic made in its place was taken"),
+    "FOUND": ("旧卡已找到", "the plastic in whose place it was made turned up"),
+    "DAMAGED": ("损坏", "damaged in custody"),
+    "REASSIGNED": ("改派其他制卡厂", "moved to another factory"),
     "UNDELIVERABLE": ("无法投递", "cannot be delivered"),
     "EXPIRED": ("逾期未领", "not collected in time"),
     "DEATH": ("死亡", "the holder died"),

@@ -29,7 +29,7 @@ READS = {
     "card find", "card why", "job list", "quarantine list", "break list", "break show", "partner list", "partner show",
     "dlq list", "keys list",
     "topics list", "ledger verify", "ledger digest", "stack status", "stack logs", "retention list",
-    "retention certificate", "event list", "user list", "person find",
+    "retention certificate", "event list", "user list", "person find", "request list", "brake list",
 }  # fmt: skip
 """Commands that change nothing."""
 SETUP = {
@@ -58,6 +58,8 @@ ACTS = {
     "cohort refuse": {"refuse"},
     "card remake": {"remake"},
     "card phone": {"unmask phone"},
+    "request waive": {"waive"},
+    "brake decide": {"decide brake"},
     "event add": {"tell"},
     "event confirm": {"confirm told"},
     "event drop": {"drop told"},

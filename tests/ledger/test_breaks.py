@@ -46,6 +46,7 @@ from issuance.reconcile.lateness import watch_statements
 from issuance.reconcile.statements import apply_statements
 from issuance.tracking.corrections import GRACE_DAYS, UNMET, watch_corrections
 from issuance.tracking.custody import watch_custody
+from issuance.tracking.feeds import watch_feeds
 from issuance.tracking.gaps import watch_gaps
 from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.requests import watch_requests
@@ -174,10 +175,10 @@ HELD_BY_ANOTHER = sql(
     " INSERT INTO acceptance VALUES ('mine', %(other)s, 1, 0, NULL) ON CONFLICT DO NOTHING"
 )
 ASKED = sql(
-    "INSERT INTO decision (card_ref, attempt, kind, occasion, request, reason, partner, due_on, business_day,"
-    " decided_by)"
-    " VALUES (%(ref)s, 1, 'REQUEST', 'CANCEL_SS', 'CANCEL_SS', 'EXPIRED', 'HRSS-BJ', %(due)s, %(due)s, 'policy')"
-    " ON CONFLICT DO NOTHING",
+    "WITH cancelled AS (INSERT INTO decision (card_ref, attempt, kind, occasion, reason, business_day, decided_by)"
+    " VALUES (%(ref)s, 1, 'CANCEL_PLASTIC', '', 'EXPIRED', %(due)s, 'policy') ON CONFLICT DO NOTHING)"
+    " INSERT INTO request (card_ref, attempt, kind, n, reason, partner, asked_on, due_on)"
+    " VALUES (%(ref)s, 1, 'CANCEL_SS', 1, 'EXPIRED', 'HRSS-BJ', %(due)s, %(due)s) ON CONFLICT DO NOTHING",
     due=OPENS + timedelta(days=8),
 )
 H2 = {"handover_id": "H2", "handover_count": 2, "to_place": "ICBC-001"}
@@ -194,6 +195,17 @@ RECEIVED_OTHER = say("ICBC", of("RECEIVED_AT_PLACE", 5, 1, **PLACE), **H2)
 COLLECTED = say("ICBC", of("COLLECTED", 6, **PLACE, actors=HOLDER))
 SS_ACTIVATED = say("HRSS-BJ", of("SS_ACTIVATED", 7))
 FINANCE = say("ICBC", of("FINANCE_ACTIVATED", 8))
+
+
+def of_letter(milestone: str, day: int, number: str = "1234567890123") -> Step:
+    """A mail event of a letter."""
+    return say("EMS", lambda refs: item(milestone, None, day, tracking_no=number))
+
+
+LETTER = say("F-ICBC", of("HANDED_OVER", 4, tracking_no="1234567890123"), to_place="EMS", handover_count=1)
+POSTED = of_letter("POSTED", 5)
+OTHER_NEWS = of_letter("IN_TRANSIT", 13, "1234567890124")
+SS_CANCELLED = say("HRSS-BJ", of("SS_CANCELLED", 9))
 DESTROYED = say("F-ICBC", of("DESTROYED", 9, actors=WITNESSES))
 
 
@@ -219,7 +231,7 @@ class Case:
 
 CASES: dict[str, Case] = {
     "a fact with two values": Case(
-        "CONFLICT", "{0}/1", ("one value", "two values"),
+        "CONFLICT", "{0}/1 MADE", ("one value", "two values"),
         [MADE, say("F-ICBC", of("MADE", 3))], [say("F-ICBC", of("MADE", 3, corrects=True))],
     ),
     "a correction that meets nothing": Case(
@@ -229,7 +241,7 @@ CASES: dict[str, Case] = {
     ),
     "made at an outlet and at the factory": Case(
         "TWO_PLASTICS", "{0}/1", ("destroyed", "plastic 1 exists, 0 is effective"),
-        [say("ICBC", of("ISSUED_INSTANTLY", 1, attempt=0, **PLACE)), MADE], [DESTROYED],
+        [say("ICBC", of("ISSUED_INSTANTLY", 1, attempt=0, **PLACE)), MADE], [SS_CANCELLED, DESTROYED],
     ),
     "a corrected identity that has a card": Case(
         "SECOND_CARD", "{0}", ("one card a person", "{1}"),
@@ -247,6 +259,14 @@ CASES: dict[str, Case] = {
         "AGAINST_DECISION", "{0}/1", ("cancelled", "collected"),
         [COLLECTED], [say("ICBC", of("COLLECTED", 6, corrects=True))],
         given=[ACCEPTED, MADE, RECEIVED], day=5 + POLICY.keep_days,
+    ),
+    "a letter without news": Case(
+        "LETTER_SILENT", "{0}/1", ("news of the letter", "none since 2025-10-14"),
+        [LETTER, POSTED], [of_letter("IN_TRANSIT", 13)], given=[ACCEPTED, MADE, OTHER_NEWS], day=14,
+    ),
+    "a carrier without any news": Case(
+        "FEED_SILENT", "EMS", ("news of letters under way", "none since 2025-10-14"),
+        [LETTER, POSTED], [OTHER_NEWS], given=[ACCEPTED, MADE], day=14,
     ),
     "activated, not collected": Case(
         "ACTIVATED_NOT_COLLECTED", "{0}/1", ("collected", "activated only"), [SS_ACTIVATED], [COLLECTED],
@@ -311,7 +331,7 @@ CASES: dict[str, Case] = {
     ),
     "a request without an answer": Case(
         "REQUEST_OVERDUE", "{0}/1 CANCEL_SS", ("an answer by 2025-10-17", "none"),
-        [ASKED], [say("HRSS-BJ", of("SS_CANCELLED", 9))],
+        [ASKED], [SS_CANCELLED], given=[ACCEPTED, MADE],
     ),
     "listed and unknown to us": Case(
         "STATEMENT_UNKNOWN", "HRSS-BJ/ss/{0}/1", ("not active", "listed"),
@@ -389,6 +409,7 @@ def settle(world: World) -> None:
         lambda: plan_remakes(connection, day),
         lambda: watch_gaps(connection, day),
         lambda: watch_jobs(connection, CITY, day),
+        lambda: watch_feeds(connection, CITY, day),
         lambda: watch_custody(connection, day, city_values(CITY, day)),
         lambda: watch_requests(connection, day),
         lambda: watch_making(connection, day),
@@ -496,7 +517,7 @@ def test_a_break_shows_both_sides_and_stays_as_a_person_has_explained_it(ledger:
     assert [row["event"] for row in shown["history"]][-1] == "RESOLVED"
     assert shown["severity"] == BREAK_KINDS[case.kind].severity
     assert shown["remedy"] == " / ".join(BREAK_KINDS[case.kind].remedy)
-    if case.kind not in ("PIPELINE_FAILED", "REMAKE_LIMIT", "STATEMENT_LATE"):
+    if case.kind not in ("PIPELINE_FAILED", "REMAKE_LIMIT", "STATEMENT_LATE", "FEED_SILENT"):
         assert shown["theirs"] or shown["ours"]
 
 

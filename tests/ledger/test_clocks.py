@@ -136,9 +136,7 @@ def test_every_state_of_a_card_in_its_holders_hands_is_live_for_duplicates() -> 
 # Made again by hand
 
 
-def test_what_was_lost_in_a_hand_over_is_made_again_by_hand_and_turns_up_as_a_second_plastic(
-    ledger: Connection,
-) -> None:
+def test_what_was_lost_in_a_hand_over_is_made_again_by_hand_until_it_turns_up(ledger: Connection) -> None:
     here, gone = make_cohort(ledger, 2)
     made(ledger, here, gone)
     merge(ledger, report("ICBC", "one", [item("RECEIVED_AT_PLACE", here, 6)], **H1 | {"handover_count": 1}))
@@ -148,13 +146,14 @@ def test_what_was_lost_in_a_hand_over_is_made_again_by_hand_and_turns_up_as_a_se
     decide_on(ledger, 8)
     assert states(ledger)[gone] == "PLANNED"
     assert custody_breaks(ledger, 8) == []
-    assert reasons(ledger, gone) == [("CANCEL_PLASTIC", "MISSING"), ("REMAKE", "LOST_IN_HANDOVER")]
-    assert two_plastics(ledger) == 0
+    assert remakes(ledger) == [(1, 2, "MISSING", "LOST_IN_HANDOVER", None)]
     received(ledger, gone, day=9)
     decide_on(ledger, 10)
-    assert two_plastics(ledger) == 1
-    asked = ledger.execute("SELECT occasion FROM decision WHERE kind = 'REQUEST' AND card_ref = %s", (gone,)).fetchall()
-    assert asked == [("CANCEL_SS",)]
+    assert two_plastics(ledger) == 0
+    assert remakes(ledger) == [(1, 2, "MISSING", "LOST_IN_HANDOVER", "FOUND")]
+    assert cancelled(ledger) == [(2, "FOUND")]
+    assert states(ledger)[gone] == "AT_PLACE"
+    assert ledger.execute("SELECT kind FROM request WHERE kind <> 'HOLD'").fetchall() == [], "it was never ordered"
 
 
 def test_a_damaged_plastic_goes_the_enforced_order_beside_its_remake(ledger: Connection) -> None:
@@ -163,14 +162,14 @@ def test_a_damaged_plastic_goes_the_enforced_order_beside_its_remake(ledger: Con
     decide_on(ledger, 7)
     remake_card(ledger, str(ref), "DAMAGED", "the vault was flooded", "planner", OPENS)
     decide_on(ledger, 8)
-    for n, (milestone, partner) in enumerate(
-        (("SS_CANCELLED", "HRSS-BJ"), ("ACCOUNT_CANCELLED", "ICBC"), ("DESTROYED", "ICBC"))
-    ):
-        assert two_plastics(ledger) == 1
+    for n, (milestone, partner) in enumerate((("SS_CANCELLED", "HRSS-BJ"), ("DESTROYED", "ICBC"))):
+        assert remakes(ledger) == [(1, 2, "DAMAGED", "DAMAGED", None)]
         witnesses = [{"role": "WITNESS", "reference": name} for name in ("w1", "w2")]
         merge(ledger, report(partner, milestone, [item(milestone, ref, 9 + n, actors=witnesses)]))
         decide_on(ledger, 10 + n)
-    assert two_plastics(ledger) == 0
+        assert two_plastics(ledger) == 0, "an open re-make says why there are two"
+    assert cancelled(ledger) == [(1, "DAMAGED")]
+    assert remakes(ledger) == [(1, 2, "DAMAGED", "DAMAGED", "DONE")]
     assert states(ledger)[ref] == "PLANNED"
 
 
@@ -189,12 +188,16 @@ def test_only_a_plastic_in_custody_is_made_again_by_hand_and_once(ledger: Connec
     assert refused(remake_card, *give) == "REMADE_ALREADY"
 
 
-def reasons(connection: Connection, ref: UUID) -> list[Any]:
-    """Kind and reason of the decisions about a card's first plastic that are no requests and no notices."""
+def remakes(connection: Connection) -> list[Any]:
+    """Old and new attempt, ground, reason and ending of every re-make."""
+    return connection.execute("SELECT attempt, made, ground, reason, ending FROM remake ORDER BY 1, 2").fetchall()
+
+
+def cancelled(connection: Connection) -> list[Any]:
+    """Attempt and reason of every plastic that is cancelled."""
     return connection.execute(
-        "SELECT kind, reason FROM decision WHERE card_ref = %s AND attempt = 1 AND kind IN ('REMAKE', 'CANCEL_PLASTIC')"
-        " ORDER BY 1", (ref,)
-    ).fetchall()  # fmt: skip
+        "SELECT attempt, reason FROM decision WHERE kind = 'CANCEL_PLASTIC' ORDER BY 1"
+    ).fetchall()
 
 
 def two_plastics(connection: Connection) -> int:
@@ -260,7 +263,7 @@ def test_a_request_without_an_answer_comes_due(ledger: Connection) -> None:
     decide_on(ledger, 9)
     rows = coming_due(ledger, CITY, OPENS + timedelta(days=9), 7)
     assert [(row["waits_on"], row["reference"]) for row in rows if row["clock"] == "REQUEST"] == [
-        ("ICBC", f"{ref}/1 CANCEL_ACCOUNT")
+        ("ICBC", f"{ref}/1 DESTROY")
     ]
 
 

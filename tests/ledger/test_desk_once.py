@@ -74,6 +74,10 @@ PLAYS = {
     ),
     "/events/{event_no}/confirm": play("events/1/confirm", {}, "confirm told"),
     "/events/{event_no}/drop": play("events/2/drop", {"note": "n"}, "drop told", note="m"),
+    "/cards/{card_ref}/plastics/{attempt}/waive": play(
+        f"cards/{CARD}/plastics/1/waive", {"request": "DESTROY", "note": "n"}, "waive", note="m"
+    ),
+    "/brakes/{brake_no}/decide": play("brakes/1/decide", {"goes_on": True, "note": "n"}, "decide brake", goes_on=False),
     "/jobs/{job_id}/reassign": play("jobs/{job}/reassign", {"reason": "r"}, "reassign", reason="s"),
     "/breaks/{break_id}/assign": play(f"breaks/{BREAKS[0]}/assign", {"owner": "a"}, "assign", owner="b"),
     "/breaks/{break_id}/resolve": play(f"breaks/{BREAKS[1]}/resolve", {"note": "n"}, "resolve", note="m"),
@@ -126,6 +130,13 @@ def fill(connection: Connection) -> None:
             "INSERT INTO break (break_id, cohort_no, kind, reference, opened_on) VALUES (%s, 1, 'CONFLICT', %s, %s)",
             (name, str(number), TODAY),
         )
+    connection.execute(
+        "INSERT INTO brake (kind, city, set_on, due, of) VALUES ('EXPIRY', '110000', %s, 1, 1)", (TODAY,)
+    )
+    connection.execute(
+        "INSERT INTO request (card_ref, attempt, kind, n, reason, partner, asked_on)"
+        " VALUES (%s, 1, 'DESTROY', 1, 'EXPIRED', 'ICBC', %s)", (CARD, TODAY)
+    )  # fmt: skip
     for _ in range(2):
         connection.execute(
             "INSERT INTO told_event (card_ref, event, occurred_at, paper, told_by, told_on, acts_at)"

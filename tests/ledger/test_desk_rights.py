@@ -29,14 +29,17 @@ OPEN = {("GET", "/health"), ("GET", "/api/v1/issuer"), ("POST", "/api/v1/login")
 """Routes that ask for no right: health, how to log in, and who one is (for everybody who is logged in)."""
 
 PLACES = {
-    "cohort_id": "c1", "card_ref": CARD, "job_id": "J", "break_id": BREAK, "event_no": "1", "number": "0", "wave": "1",
-    "partner_id": "NOBODY", "topic": "issuance.mail.EMS.v1", "user_id": "nobody", "sha256": "x",
+    "cohort_id": "c1", "card_ref": CARD, "job_id": "J", "break_id": BREAK, "event_no": "1", "attempt": "1",
+    "brake_no": "1", "number": "0", "wave": "1", "partner_id": "NOBODY",
+    "topic": "issuance.mail.EMS.v1", "user_id": "nobody", "sha256": "x",
 }  # fmt: skip
 QUERY = {"/api/v1/cards": {"words": "x"}, "/api/v1/packages/{sha256}": {"cohort_id": "c1"}}
 BODIES: dict[str, dict[str, Any]] = {
     "postpone": {"opens_on": "2027-01-04", "reason": "r"},
     "remake": {"reason": "DAMAGED", "note": "n"},
     "events": {"event": "DEATH", "occurred_on": "2025-10-01", "paper": "certificate"},
+    "waive": {"request": "CANCEL", "note": "n"},
+    "decide": {"goes_on": True, "note": "n"},
     "assign": {"owner": "somebody"},
     "rights": {"rights": ["view"]},
     "rotate": {"kafka": True},
@@ -97,6 +100,9 @@ def fill(settings: Settings) -> None:
             "INSERT INTO break (break_id, cohort_no, kind, reference, opened_on)"
             " SELECT %s, cohort_no, 'CONFLICT', 'r', %s FROM cohort WHERE cohort_id = 'c1'", (BREAK, TODAY)
         )  # fmt: skip
+        connection.execute(
+            "INSERT INTO brake (kind, city, set_on, due, of) VALUES ('EXPIRY', %s, %s, 1, 1)", (HERE, TODAY)
+        )
         connection.execute(
             "INSERT INTO told_event (card_ref, event, occurred_at, paper, told_by, told_on, acts_at)"
             " VALUES (%s, 'DEATH', now(), 'p', 'pipeline', %s, now())", (CARD, TODAY)

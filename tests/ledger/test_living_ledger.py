@@ -45,7 +45,7 @@ def before(database: Settings) -> str:
 def test_what_was_submitted_and_planned_stands(before: str) -> None:
     with connect(before) as connection:
         connection.execute(WAVE)
-    assert migrate(before) == 1
+    assert migrate(before) > 0
     with connect(before) as connection:
         assert connection.execute("SELECT planned_by, planned_on FROM wave").fetchall() == [("li", OPENS)]
         assert connection.execute("SELECT submitted_by FROM submission").fetchall() == [("wang",)]

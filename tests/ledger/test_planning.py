@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from cohort_fixture import TODAY, add_cohort, changed, empty, every_row, plan_as
 from desk_fixture import LogIn
-from ledger_fixture import as_read
+from ledger_fixture import CITIES, as_read
 
 from issuance.city.partners import load_registry, topic_of
 from issuance.cli import cli
@@ -376,7 +376,7 @@ def test_a_withdrawn_cohort_ends_its_cards_with_a_reason_and_closes_by_itself(ro
     with pytest.raises(Refused, match="ALREADY_WITHDRAWN"):
         postpone_cohort(roomy, "c1", DUE, "why", "planner")
     with connect(roomy.database_url) as connection:
-        assert verify_ledger(connection) == []
+        assert verify_ledger(connection, CITIES) == []
 
 
 def announced(settings: Settings, cohort_id: str, sha256: str) -> str | None:

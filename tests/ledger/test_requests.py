@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from ledger_fixture import (
     OPENS,
+    decide_all,
     item,
     make_cohort,
     merge,
@@ -25,12 +26,14 @@ def post(connection: Connection, ref: UUID) -> None:
     merge(connection, report("F-ICBC", "ho", [item("HANDED_OVER", ref, 4, tracking_no="T1")], **LETTER))
 
 
-def ask(connection: Connection, ref: UUID, occasion: str, partner: str, due: int = 20) -> None:
-    """A request, decided on the opening day."""
+def ask(
+    connection: Connection, ref: UUID, kind: str, partner: str, due: int = 20, consignment: str | None = None
+) -> None:
+    """A request, asked on the opening day."""
     connection.execute(
-        "INSERT INTO decision (card_ref, attempt, kind, occasion, request, consignment_id, reason, partner, due_on,"
-        " business_day, decided_by) VALUES (%s, 1, 'REQUEST', %s, %s, nullif(%s, ''), 'EXPIRED', %s, %s, %s, 'policy')",
-        (ref, occasion, *occasion.partition(":")[::2], partner, on(due), OPENS),
+        "INSERT INTO request (card_ref, attempt, kind, n, reason, partner, consignment_id, asked_on, due_on)"
+        " VALUES (%s, 1, %s, 1, 'EXPIRED', %s, %s, %s, %s)",
+        (ref, kind, partner, consignment, OPENS, on(due)),
     )
 
 
@@ -38,7 +41,7 @@ def returned_letter(connection: Connection) -> UUID:
     """A letter that came back and is asked to be handed out again."""
     ref = make_cohort(connection, 1, "mail")[0]
     post(connection, ref)
-    ask(connection, ref, "HAND_OUT:M:EMS:T1", "F-ICBC")
+    ask(connection, ref, "HAND_OUT", "F-ICBC", consignment="M:EMS:T1")
     return ref
 
 
@@ -63,7 +66,11 @@ def test_hand_out_falls_away_when_the_plastic_is_cancelled(ledger: Connection) -
         " VALUES (%s, 1, 'CANCEL_PLASTIC', '', 'DEATH', %s, 'policy')",
         (ref, OPENS),
     )
-    assert open_requests(ledger, 1) == []
+    decide_all(ledger)
+    assert "HAND_OUT" not in [kind for _, _, kind, *_ in open_requests(ledger, 1)]
+    assert ledger.execute("SELECT ending, why FROM request WHERE kind = 'HAND_OUT'").fetchall() == [
+        ("void", "CANCELLED")
+    ]
 
 
 @pytest.mark.parametrize("answer", ["ITEM_REFUSED", "JOB_REFUSED", "MADE"])

@@ -186,8 +186,7 @@ def test_the_pipeline_merges_and_decides(filled: str) -> None:
         spoiled = [item("ITEM_ACCEPTED", ref, 1), item("SPOILED", ref, 2, reason="CHIP_FAULT")]
         merge(connection, report("F-ICBC", "r1", spoiled))
         assert decide_all(connection) > 0
-        kinds = connection.execute("SELECT DISTINCT kind FROM decision").fetchall()
-        assert ("REMAKE",) in kinds, COHORT
+        assert connection.execute("SELECT ground FROM remake").fetchall() == [("SPOILED",)], COHORT
 
 
 def test_grants_are_given_anew_after_every_migration(ledger_url: str) -> None:

@@ -48,12 +48,14 @@ def silent_request(connection: Connection, day: int) -> None:
     watch_requests(connection, on(day))
 
 
-def ask(connection: Connection, ref: UUID, occasion: str, partner: str, due: int = 20) -> None:
-    """A request, decided on the opening day."""
+def ask(
+    connection: Connection, ref: UUID, kind: str, partner: str, due: int = 20, consignment: str | None = None
+) -> None:
+    """A request, asked on the opening day."""
     connection.execute(
-        "INSERT INTO decision (card_ref, attempt, kind, occasion, request, consignment_id, reason, partner, due_on,"
-        " business_day, decided_by) VALUES (%s, 1, 'REQUEST', %s, %s, nullif(%s, ''), 'EXPIRED', %s, %s, %s, 'policy')",
-        (ref, occasion, *occasion.partition(":")[::2], partner, on(due), OPENS),
+        "INSERT INTO request (card_ref, attempt, kind, n, reason, partner, consignment_id, asked_on, due_on)"
+        " VALUES (%s, 1, %s, 1, 'EXPIRED', %s, %s, %s, %s)",
+        (ref, kind, partner, consignment, OPENS, on(due)),
     )
 
 
@@ -205,6 +207,8 @@ def test_a_letter_is_not_taken_as_lost_while_its_carrier_is_paused(ledger: Conne
     ref = make_cohort(ledger, 1, "mail")[0]
     post(ledger, ref)
     merge(ledger, report("EMS", "p", [item("POSTED", None, 5, tracking_no="T1")]))
+    other = item("IN_TRANSIT", None, 5 + POLICY.lost_after_days, tracking_no="T2")
+    merge(ledger, report("EMS", "of another letter", [other]))
     pause(ledger, "EMS")
     set_business_day(ledger, on(5 + POLICY.lost_after_days))
     decide_all(ledger)
@@ -212,4 +216,4 @@ def test_a_letter_is_not_taken_as_lost_while_its_carrier_is_paused(ledger: Conne
     resume(ledger, "EMS", on(5 + POLICY.lost_after_days))
     set_business_day(ledger, on(6 + POLICY.lost_after_days))
     decide_all(ledger)
-    assert decided(ledger, "REMAKE") == ["POSTED"]
+    assert decided(ledger, "REMAKE") == ["PRESUMED_LOST"]

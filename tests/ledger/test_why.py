@@ -19,12 +19,14 @@ def test_a_letter_without_news_is_made_again_and_the_reason_is_named(ledger: Con
     merge(ledger, report("F-ICBC", "l", [item("MADE", ref, 2)]))
     merge(ledger, report("F-ICBC", "h", letter, to_place="EMS", handover_count=1))
     merge(ledger, report("EMS", "p", [item("POSTED", None, 5, tracking_no="1234567890123")]))
+    other = [item("IN_TRANSIT", None, 5 + POLICY.lost_after_days, tracking_no="1234567890124")]
+    merge(ledger, report("EMS", "of another letter", other))
     set_business_day(ledger, OPENS + timedelta(days=5 + POLICY.lost_after_days))
     found = explain_card(ledger, CITIES, str(ref))
     (plastic,) = found["plastics"]
     assert (plastic["state"], plastic["because"]) == ("POSTED", "c_posted IS NOT NULL")
     (remake,) = [row for row in found["decisions"] if row["rule"] == "REMAKE"]
-    assert (remake["attempt"], remake["reason"], remake["recorded_on"]) == (1, "POSTED", None)
+    assert (remake["attempt"], remake["reason"], remake["recorded_on"]) == (1, "PRESUMED_LOST", None)
     assert "OUT_OF_ORDER" in {row["rule"] for row in found["breaks"]}, "handed over and never keyed"
 
 

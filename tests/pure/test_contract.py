@@ -17,26 +17,31 @@ import pytest
 
 from issuance.breaks.kinds import BREAK_KINDS
 from issuance.city.partners import GRANTABLE, PARTNER_TOPICS, load_registry
-from issuance.city.policy import load_policy
+from issuance.city.policy import BrakeRatios, GraceDays, load_policy
 from issuance.reconcile.equations import EQUATIONS, ORDER_BUCKETS
 from issuance.settings import ROOT
 from issuance.tracking import holder_events
+from issuance.tracking.brakes import LOOKS
 from issuance.tracking.cancellations import CANCEL_PLASTIC
-from issuance.tracking.card_breaks import BREAK_RULES
-from issuance.tracking.decisions import PLASTIC_RULES
+from issuance.tracking.card_breaks import BREAK_RULES, PATIENT
+from issuance.tracking.decisions import RECORDED_RULES, RULES
 from issuance.tracking.fold import FOLDS
 from issuance.tracking.marks import CONTENT_FIELDS
 from issuance.tracking.notice_rules import NOTICE
+from issuance.tracking.remakes import REMAKE
 from issuance.tracking.requests import REQUEST
 from issuance.wire.avro import SCHEMAS, decode_body, encode_body, schema_of
 from issuance.wire.topics import declared_families
 from issuance.words import lifecycle
 from issuance.words.codes import HOLDER_EVENTS, REFUSAL_CODES, TEMPLATES
 from issuance.words.lifecycle import (
+    BRAKES,
+    BY_HAND,
     CANCEL_REASONS,
     CARD_STATES,
     DECISIONS,
     ENDED_STATES,
+    GROUNDS,
     MILESTONES,
     PLASTIC_STATES,
     REASONS,
@@ -84,6 +89,7 @@ TABLES: dict[str, set[str]] = {
     "BreakAction": {"OPENED", "CLOSED"},
     "NoticeKind": {
         "APPLIED", "ITEM_REFUSED", "REPORT_REFUSED", "MISSING", "PAUSED", "KEY_ROTATION", "REQUESTED",
+        "WITHDRAWN_REQUEST",
     },
     "CohortEventKind": {
         "REGISTERED", "VALIDATED", "REFUSED", "ACCEPTED", "PLANNED", "RELEASED", "DISPATCHED", "CLOSED", "REOPENED",
@@ -352,7 +358,6 @@ def test_states_have_buckets_of_the_equations() -> None:
     assert PLASTIC_STATES[-1].when == "TRUE"
 
 
-RULES = (*PLASTIC_RULES, NOTICE)
 RULES_TEXT = "\n".join([*(rule.who for rule in RULES), *(rule.when for rule in BREAK_RULES)])
 
 
@@ -369,22 +374,31 @@ def test_reasons_that_decisions_ask_for_exist() -> None:
 
 
 def test_reasons_for_which_plastics_are_cancelled_exist() -> None:
-    case = CANCEL_PLASTIC.who.split("CASE", 1)[1].split("END", 1)[0]
-    given = set(re.findall(r"(?:THEN|ELSE) '(\w+)'", case)) | set(holder_events.WITHDRAWING)
+    case = CANCEL_PLASTIC.who.split("CROSS JOIN LATERAL", 1)[1]
+    at_once = {ground.name for ground in GROUNDS.values() if ground.at_once}
+    given = set(re.findall(r"(?:THEN|ELSE) '(\w+)'", case)) | set(holder_events.WITHDRAWING) | at_once
     assert given == set(CANCEL_REASONS)
-    assert words_after(r"d\.reason") <= set(CANCEL_REASONS)
+    assert words_after(r"\bcancel_reason") <= set(CANCEL_REASONS)
     assert set(holder_events.WITHDRAWING) <= set(HOLDER_EVENTS)
 
 
 def test_states_kinds_and_templates_in_the_rules_exist() -> None:
     assert words_after(r"\b[sk]\.state") <= set(CARD_STATES)
     assert words_after(r"d\.kind") <= set(DECISIONS)
-    assert {rule.kind for rule in RULES} == set(DECISIONS)
+    assert {rule.kind for rule in (*RECORDED_RULES, NOTICE)} == set(DECISIONS)
     assert {rule.kind for rule in BREAK_RULES} <= set(BREAK_KINDS)
     templates = set(re.findall(r"(?:UNION ALL )?SELECT '([A-Z_]+)'", NOTICE.who.split("LATERAL")[1]))
     assert templates <= set(TEMPLATES)
-    requests = {word.split(":")[0] for word in re.findall(r"'([A-Z_]+:?)'", REQUEST.who)}
-    assert requests & set(REQUESTS) == {"CANCEL", "CANCEL_SS", "CANCEL_ACCOUNT", "DESTROY", "HAND_OUT"}
+    assert set(re.findall(r"'([A-Z_]+)'", REQUEST.who)) & set(REQUESTS) == set(REQUESTS)
+
+
+def test_every_ground_of_a_remake_has_a_way_in_and_every_brake_stops_something() -> None:
+    by_rule = set(re.findall(r"THEN '([A-Z_]+)'", REMAKE.who.split("LATERAL")[2]))
+    by_hand = {ground for ground, _, _ in BY_HAND.values()} | {"REASSIGNED"}
+    assert by_rule | by_hand == set(GROUNDS)
+    assert {ground.name for ground in GROUNDS.values() if ground.loss} == {"LOST", "PRESUMED_LOST", "MISSING"}
+    assert set(BRAKES) == {*LOOKS, "REMAKE"} == set(BrakeRatios.model_fields)
+    assert set(PATIENT) | {"OUT_OF_ORDER"} == set(GraceDays.model_fields)
 
 
 def test_no_text_to_a_holder_has_a_link() -> None:

@@ -24,6 +24,7 @@ from issuance.docpages.lifecycle import (
     RELATIONS,
     SENT,
     SUBJECTS,
+    WAIVED,
     WAYS,
     lifecycle_markdown,
     moves,
@@ -106,12 +107,12 @@ def test_the_states_of_a_cohort_are_those_of_the_ledger() -> None:
 def test_the_picture_reaches_every_state_of_a_card() -> None:
     assert {state for _, state in moves()} == {state.name for state in PLASTIC_STATES}
     assert {state for _, state in (*moves(), *CARD_MOVES)} == set(CARD_STATES)
-    assert {step for way in WAYS for step in way} <= {*MILESTONES, SENT, DECIDED_LOST}
+    assert {step for way in WAYS for step in way} <= {*MILESTONES, SENT, DECIDED_LOST, WAIVED}
 
 
 def test_the_picture_fills_columns_that_the_standing_of_a_plastic_has() -> None:
     for step, column in COLUMN_OF.items():
-        assert step in MILESTONES or step in (SENT, DECIDED_LOST)
+        assert step in MILESTONES or step in (SENT, DECIDED_LOST, WAIVED)
         assert re.search(rf"AS {column}\b", PLASTICS)
 
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from cohort_fixture import changed, every_row
 from desk_fixture import LogIn
 from intake_fixture import Intakes
-from ledger_fixture import fresh_database, tamper
+from ledger_fixture import CITIES, fresh_database, tamper
 from retention_fixture import CLOSED, Cohort, everything_readable, hashes_of, raw_bodies, values_of
 
 from issuance.breaks.resolve import resolve_break
@@ -76,7 +76,7 @@ def standing_of(settings: Settings, cohort: str) -> tuple[str, dict[str, Any]]:
 
 def verified(intakes: Intakes) -> list[str]:
     with connect(intakes.url) as connection:
-        return verify_ledger(connection)
+        return verify_ledger(connection, CITIES)
 
 
 # A cohort
@@ -502,7 +502,7 @@ def test_a_certificate_that_was_altered_or_taken_away_is_found(intakes: Intakes)
             'UPDATE certificate SET content = content || \'{"key": "x"}\' WHERE certificate_no = %s', (first,)
         )
         connection.execute("DELETE FROM certificate WHERE certificate_no = %s", (second,))
-        said = verify_ledger(connection)
+        said = verify_ledger(connection, CITIES)
         connection.rollback()
     assert said[0] == f"certificate {first} was altered"
     assert said[1].startswith(f"certificate {second} of audit entry ")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from kafka import TopicPartition
-from ledger_fixture import OPENS, fresh_database, item, make_cohort, new_ledger, report
+from ledger_fixture import CITIES, OPENS, fresh_database, item, make_cohort, new_ledger, report
 from wire_fixture import Wire, credentials_of, wait_for
 
 from issuance.city.partners import Limits, topic_of
@@ -93,7 +93,9 @@ def one_life(
         wire.start("production")
     wire.await_read(*FAMILIES)
     with connect(url) as connection:
-        assert verify_ledger(connection) == ["tally of cohort 1 WAITING: 0, counted 200"]  # nothing decided here
+        assert verify_ledger(connection, CITIES) == [
+            "tally of cohort 1 WAITING: 0, counted 200"
+        ]  # nothing decided here
         return ledger_digest(connection)
 
 
