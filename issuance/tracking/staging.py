@@ -1,7 +1,6 @@
 """The facts of a transaction in the temporary table `staged`, written as the rows of a binary COPY.
 
-Most of a row is the same in all facts of its kind, so that is encoded once; a writer that is told value by value takes
-three times as long.
+Most of a row is the same in all facts of its kind, so that is encoded once and not value by value.
 """
 
 from __future__ import annotations
