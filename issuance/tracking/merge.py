@@ -6,7 +6,7 @@ Inbox, staging by binary COPY, relation checks, journal, fold, changed cards, an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -16,20 +16,13 @@ from issuance.clock import instant_of
 from issuance.ledger.connection import Connection
 from issuance.tracking.feeds import note_feeds
 from issuance.tracking.fold import fold_staged
-from issuance.tracking.reports import ItemRefusal, Reporter, StagedFact, check_items
+from issuance.tracking.reports import ItemRefusal, Kind, Reporter, StagedFact, check_items
+from issuance.tracking.staging import stage
 from issuance.wire.bounds import mail_days
 from issuance.wire.outbox import Outgoing
 from issuance.wire.partner_notices import partner_notice
-
-STAGED = """
-CREATE TEMP TABLE IF NOT EXISTS staged (
-    report int NOT NULL, item int NOT NULL, partner text NOT NULL, relation text NOT NULL, subject text NOT NULL,
-    job_id text, card_ref uuid, attempt smallint, consignment_id text COLLATE "C",
-    milestone text NOT NULL, mark text COLLATE "C" NOT NULL, corrects boolean NOT NULL
-) ON COMMIT DELETE ROWS
-"""
-TYPES = ("int4", "int4", "text", "text", "text", "text", "bytea", "int2", "text", "text", "text", "bool")
-"""A uuid travels as its 16 bytes."""
+from issuance.words.lifecycle import Subject
+from issuance.words.references import is_mail_item
 
 
 @dataclass(frozen=True)
@@ -66,80 +59,96 @@ def merge_reports(
         found, refused = check_items(report.value, position, report.reporter, now)
         facts.extend(found)
         _note_refused(merged, refused)
-    facts.sort(key=lambda fact: fact.card_ref or b"")  # in the order of the keys rows and indexes are met much faster
-    stage(connection, facts)
-    _note_refused(merged, refuse_unrelated(connection, registry, day))
+    kinds = stage(connection, facts)
+    _note_refused(merged, refuse_unrelated(connection, registry, day, kinds))
     numbers = insert_reports(connection, reports, merged)
     journal_staged(connection, numbers, day)
-    fold_staged(connection, {fact.milestone for fact in facts})
-    if any(fact.subject == "mail" for fact in facts):
+    fold_staged(connection, {kind.milestone for kind in kinds})
+    if any(kind.subject == "mail" for kind in kinds):
         note_feeds(connection)
-    note_used_again(connection)
-    mark_changed(connection)
+    note_used_again(connection, kinds)
+    mark_changed(connection, {kind.subject for kind in kinds})
     insert_refused_items(connection, reports, merged, day)
     merged.answers.extend(_answers(reports, merged))
     return merged
-
-
-def stage(connection: Connection, facts: Iterable[StagedFact]) -> None:
-    """Put facts into the temporary table `staged`."""
-    connection.execute(STAGED)
-    connection.execute("TRUNCATE staged")
-    with connection.cursor().copy(f"COPY staged ({', '.join(StagedFact._fields)}) FROM STDIN (FORMAT binary)") as copy:
-        copy.set_types(TYPES)
-        for fact in facts:
-            copy.write_row(fact)
 
 
 ANY_TIME = ["OLD_CARD_LAPSED", "OLD_CARD_USED", "ECARD_SIGNED"]
 """Milestones that may lie before the order: those of the old card, and of a card that has no plastic."""
 
 
-def refuse_unrelated(connection: Connection, registry: Registry, day: date) -> list[ItemRefusal]:
-    """Remove from `staged` facts about unknown plastics or jobs, those to which the partner has no relation, and those
-    before their window (contract: Bounds).
+def _refuse(about: str, source: str, cases: str, opens: str) -> str:
+    """Remove the facts `about` some subjects that one of the `cases` refuses, or that lie before their window."""
+    return f"""
+        DELETE FROM staged USING (
+            SELECT s.ctid AS row, CASE {cases}
+                WHEN NOT s.milestone = ANY (%(any_time)s)
+                    AND mark_ms(s.mark) < begin_ms(coalesce({opens} - 1, %(eldest)s)) THEN 'BEFORE_ORDER'
+                END AS code
+            FROM staged s {source} WHERE s.subject {about}
+        ) checked WHERE staged.ctid = checked.row AND checked.code IS NOT NULL
+        RETURNING staged.report, staged.item, checked.code
+        """
+
+
+REFUSE_PLASTICS = _refuse(
+    "IN ('plastic', 'plastic_in_consignment')",
+    "LEFT JOIN plastic p ON p.card_ref = s.card_ref AND p.attempt = s.attempt"
+    " LEFT JOIN sealed_job f ON f.job_id = p.job_id",
+    """
+    WHEN p.card_ref IS NULL THEN 'PLASTIC_UNKNOWN'
+    WHEN CASE s.relation
+        WHEN 'factory_of_job' THEN p.factory IS DISTINCT FROM s.partner
+        WHEN 'bank_of_plastic' THEN p.bank <> s.partner
+        WHEN 'hrss_of_city' THEN s.partner <> %(hrss)s
+        ELSE false END THEN 'NO_RELATION'
+    """,
+    "CASE WHEN s.attempt = 0 THEN (SELECT c.applied_on FROM card c WHERE c.card_ref = s.card_ref) ELSE f.sealed_on END",
+)
+REFUSE_JOBS = _refuse(
+    "= 'job'",
+    "LEFT JOIN (job j JOIN sealed_job f USING (job_id)) ON j.job_id = s.job_id",
+    """
+    WHEN f.job_id IS NULL THEN 'JOB_UNKNOWN'
+    WHEN j.factory <> s.partner THEN 'NO_RELATION'
+    WHEN s.milestone = 'JOB_RECEIVED'
+        AND (mark_content(s.mark) ->> 'card_count')::int <> j.card_count THEN 'COUNT_DIFFERS'
+    WHEN s.milestone = 'JOB_RECEIVED' AND (mark_content(s.mark) ->> 'hash_total' <> j.hash_total
+        OR mark_content(s.mark) ->> 'sha256' <> f.sha256) THEN 'HASH_DIFFERS'
+    """,
+    "f.sealed_on",
+)
+REFUSE_MAIL = _refuse(
+    "= 'mail'",
+    "",
+    "",
+    "(SELECT min(h.sealed_on) FROM plastic_in_consignment x JOIN plastic q USING (card_ref, attempt)"
+    " JOIN sealed_job h ON h.job_id = q.job_id WHERE x.consignment_id = s.consignment_id)",
+)
+REFUSE: tuple[tuple[Set[Subject], str], ...] = (
+    ({"plastic", "plastic_in_consignment"}, REFUSE_PLASTICS),
+    ({"job"}, REFUSE_JOBS),
+    ({"mail"}, REFUSE_MAIL),
+)
+
+
+def refuse_unrelated(connection: Connection, registry: Registry, day: date, kinds: Sequence[Kind]) -> list[ItemRefusal]:
+    """Remove from `staged`, which holds facts of these kinds, those about unknown plastics or jobs, those to which the
+    partner has no relation, and those before their window (contract: Bounds).
 
     Attempt 0 is made at an outlet without an order: its plastic exists from its first fact on, of a known card.
     """
-    connection.execute(
-        "INSERT INTO plastic (card_ref, attempt, bank) SELECT DISTINCT c.card_ref, 0, c.bank FROM staged s"
-        " JOIN card c USING (card_ref) WHERE s.attempt = 0 ORDER BY c.card_ref ON CONFLICT DO NOTHING"
-    )
+    if any(kind.attempt == 0 for kind in kinds):
+        connection.execute(
+            "INSERT INTO plastic (card_ref, attempt, bank) SELECT DISTINCT c.card_ref, 0, c.bank FROM staged s"
+            " JOIN card c USING (card_ref) WHERE s.attempt = 0 ORDER BY c.card_ref ON CONFLICT DO NOTHING"
+        )
     connection.execute("SET LOCAL enable_hashjoin = off")
     connection.execute("SET LOCAL enable_mergejoin = off")
-    rows = connection.execute(
-        """
-        DELETE FROM staged USING (
-            SELECT s.ctid AS row, CASE
-                WHEN s.subject = 'job' AND f.job_id IS NULL THEN 'JOB_UNKNOWN'
-                WHEN s.subject = 'job' AND j.factory <> s.partner THEN 'NO_RELATION'
-                WHEN s.milestone = 'JOB_RECEIVED'
-                    AND (mark_content(s.mark) ->> 'card_count')::int <> j.card_count THEN 'COUNT_DIFFERS'
-                WHEN s.milestone = 'JOB_RECEIVED' AND (mark_content(s.mark) ->> 'hash_total' <> j.hash_total
-                    OR mark_content(s.mark) ->> 'sha256' <> f.sha256) THEN 'HASH_DIFFERS'
-                WHEN s.subject IN ('plastic', 'plastic_in_consignment') AND p.card_ref IS NULL THEN 'PLASTIC_UNKNOWN'
-                WHEN s.subject IN ('plastic', 'plastic_in_consignment') AND CASE s.relation
-                    WHEN 'factory_of_job' THEN p.factory IS DISTINCT FROM s.partner
-                    WHEN 'bank_of_plastic' THEN p.bank <> s.partner
-                    WHEN 'hrss_of_city' THEN s.partner <> %(hrss)s
-                    ELSE false END THEN 'NO_RELATION'
-                WHEN NOT s.milestone = ANY (%(any_time)s) AND mark_ms(s.mark) < begin_ms(coalesce(CASE
-                    WHEN s.subject = 'mail' THEN (
-                        SELECT min(h.sealed_on) FROM plastic_in_consignment x JOIN plastic q USING (card_ref, attempt)
-                        JOIN sealed_job h ON h.job_id = q.job_id WHERE x.consignment_id = s.consignment_id)
-                    WHEN s.attempt = 0 THEN (SELECT c.applied_on FROM card c WHERE c.card_ref = s.card_ref)
-                    ELSE f.sealed_on END - 1, %(eldest)s)) THEN 'BEFORE_ORDER'
-                END AS code
-            FROM staged s
-            LEFT JOIN plastic p ON p.card_ref = s.card_ref AND p.attempt = s.attempt
-            LEFT JOIN job j ON s.subject = 'job' AND j.job_id = s.job_id
-            LEFT JOIN sealed_job f ON f.job_id = coalesce(j.job_id, p.job_id)
-        ) checked WHERE staged.ctid = checked.row AND checked.code IS NOT NULL
-        RETURNING staged.report, staged.item, checked.code
-        """,
-        {"hrss": registry.hrss, "any_time": ANY_TIME, "eldest": day - timedelta(days=mail_days())},
-    ).fetchall()
-    return [ItemRefusal(*row) for row in rows]
+    values = {"hrss": registry.hrss, "any_time": ANY_TIME, "eldest": day - timedelta(days=mail_days())}
+    subjects = {kind.subject for kind in kinds}
+    statements = [statement for about, statement in REFUSE if about & subjects]
+    return [ItemRefusal(*row) for statement in statements for row in connection.execute(statement, values).fetchall()]
 
 
 def insert_reports(connection: Connection, reports: Sequence[SoundReport], merged: Merged) -> list[int]:
@@ -177,8 +186,11 @@ GROUP BY f.consignment_id HAVING NOT same_use(min(f.mark), max(f.mark))
 """Mail items whose facts are more than six months apart; a function of the facts alone, whatever their order."""
 
 
-def note_used_again(connection: Connection) -> None:
-    """Mark tracking numbers that carriers have reused: their facts are told apart by their hand-overs."""
+def note_used_again(connection: Connection, kinds: Iterable[Kind]) -> None:
+    """Mark tracking numbers (in facts of these kinds) that carriers have reused: their facts are told apart by their
+    hand-overs."""
+    if not any(is_mail_item(kind.consignment_id) for kind in kinds):
+        return
     touched = "SELECT DISTINCT consignment_id FROM staged WHERE is_mail_item(consignment_id)"
     connection.execute(
         "INSERT INTO consignment (consignment_id, used_again) SELECT consignment_id, true FROM ("
@@ -188,23 +200,26 @@ def note_used_again(connection: Connection) -> None:
     )
 
 
-def mark_changed(connection: Connection) -> None:
-    """Mark cards and consignments whose evidence changed, cards behind mail items and jobs too; only inserts, no locks.
+CHANGED = "SELECT card_ref FROM staged WHERE card_ref IS NOT NULL"
+CHANGED_BEHIND: dict[Subject, str] = {
+    "mail": (
+        " UNION SELECT a.card_ref FROM staged s JOIN plastic_in_consignment a USING (consignment_id)"
+        " WHERE s.subject = 'mail'"
+        " UNION SELECT ca.card_ref FROM staged s"
+        " JOIN consignment m ON return_item(m.consignment_id, m.returned) = s.consignment_id"
+        " JOIN plastic_in_consignment ca ON ca.consignment_id = m.consignment_id WHERE s.subject = 'mail'"
+    ),
+    "job": " UNION SELECT i.card_ref FROM staged s JOIN job_item i USING (job_id) WHERE s.subject = 'job'",
+}
+"""Of facts that name no card: a returned letter travels back under a number of its own, which stands for the same
+plastics."""
 
-    A returned letter travels back under a number of its own, which stands for the same plastics.
-    """
-    connection.execute(
-        """
-        INSERT INTO changed_card
-        SELECT card_ref FROM staged WHERE card_ref IS NOT NULL
-        UNION SELECT a.card_ref FROM staged s JOIN plastic_in_consignment a USING (consignment_id)
-            WHERE s.subject = 'mail'
-        UNION SELECT ca.card_ref FROM staged s
-            JOIN consignment m ON return_item(m.consignment_id, m.returned) = s.consignment_id
-            JOIN plastic_in_consignment ca ON ca.consignment_id = m.consignment_id WHERE s.subject = 'mail'
-        UNION SELECT i.card_ref FROM staged s JOIN job_item i USING (job_id) WHERE s.subject = 'job'
-        """
-    )
+
+def mark_changed(connection: Connection, subjects: Set[Subject]) -> None:
+    """Mark cards and consignments whose evidence changed, cards behind mail items and jobs too; only inserts, no locks.
+    `subjects`: those of the evidence."""
+    behind = [query for subject, query in CHANGED_BEHIND.items() if subject in subjects]
+    connection.execute(f"INSERT INTO changed_card SELECT DISTINCT card_ref FROM ({CHANGED}{''.join(behind)}) changed")
     connection.execute(
         "INSERT INTO changed_consignment SELECT DISTINCT consignment_id, '-infinity'::date FROM staged"
         " WHERE consignment_id IS NOT NULL"

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import orjson
+
 from issuance.tracking.marks import CONTENT_FIELDS, mark_end
 from issuance.tracking.post import milestone_of, s10_contradicts
 from issuance.wire.bounds import ahead, head_refusal, invalid_items, judge_time, seconds_ahead, since
-from issuance.words.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone
+from issuance.words.lifecycle import ACTIONS, MAIL_CODES, MILESTONES, REASONS, ROLES, Milestone, Subject
 from issuance.words.references import hand_over_id, hash_total, mail_item_id
 
 Json = Mapping[str, Any]
@@ -26,22 +28,28 @@ RECEIPT = ("card_count", "hash_total", "sha256")
 """A factory's receipt for a job file; tracking.merge checks it against the job."""
 
 
-class StagedFact(NamedTuple):
-    """One item as a row of the table `staged`; `report` is the report's position in its batch."""
+class Kind(NamedTuple):
+    """What alike facts of one report have in common; `report` is the report's position in its batch."""
 
     report: int
-    item: int
     partner: str
     relation: str
-    subject: str
+    subject: Subject
     job_id: str | None
-    card_ref: bytes | None
-    """Its 16 bytes, however it is written."""
     attempt: int | None
     consignment_id: str | None
     milestone: str
-    mark: str
     corrects: bool
+
+
+class StagedFact(NamedTuple):
+    """One item as a row of the table `staged`; `item` is its position in its report."""
+
+    kind: Kind
+    item: int
+    card_ref: bytes | None
+    """Its 16 bytes, however it is written."""
+    mark: str
 
 
 class ItemRefusal(NamedTuple):
@@ -105,8 +113,8 @@ def check_items(
 _alike = itemgetter(
     *("milestone", "code", "corrects", "reason", "action", "place", "tracking_no", "return_tracking_no", "attempt")
 )
-"""With the time's verdict and whether a card is named: all by which an item without actors is judged, and all of its
-fact but card, time and serial."""
+"""With the time's verdict and whether card and serial are named: all by which an item without actors is judged, and all
+of its fact but card, time and serial."""
 
 
 class _Items:
@@ -115,7 +123,7 @@ class _Items:
     def __init__(self, report: Json, position: int, reporter: Reporter, now: int) -> None:
         self._report, self._position, self._reporter, self._now = report, position, reporter, now
         self._since, self._taken = since("fact"), now + ahead()[0]
-        self._judged: dict[Any, _Judged] = {}
+        self._judged: dict[Any, _Judged | str] = {}
 
     def check(self) -> tuple[list[StagedFact], list[ItemRefusal]]:
         """Facts and refused items."""
@@ -125,69 +133,61 @@ class _Items:
         invalid = invalid_items(RECORD, items)
         for number, item in enumerate(items):
             judged = self._judge(item, number in invalid)
-            if judged.code:
-                refused.append(ItemRefusal(self._position, number, judged.code))
+            if isinstance(judged, str):
+                refused.append(ItemRefusal(self._position, number, judged))
             else:
-                facts.append(self._fact(number, item, judged))
+                card_ref = bytes.fromhex(item["card_ref"].replace("-", "")) if judged.about_plastic else None
+                facts.append(StagedFact(judged.kind, number, card_ref, judged.mark(item)))
         return facts, refused
 
-    def _judge(self, item: Json, invalid: bool) -> _Judged:
+    def _judge(self, item: Json, invalid: bool) -> _Judged | str:
         at = item["occurred_at"]
         untimely = None if self._since <= at <= self._taken else judge_time(at, self._now, self._since)
         if item["actors"]:
-            return _judge_item(self._report, item, self._reporter, invalid, untimely)
-        kind = (invalid, untimely, item["card_ref"] is None, _alike(item))
-        judged = self._judged.get(kind)
+            return self._judge_one(item, invalid, untimely)
+        alike = (invalid, untimely, item["card_ref"] is None, item["serial"] is None, _alike(item))
+        judged = self._judged.get(alike)
         if judged is None:
-            judged = self._judged[kind] = _judge_item(self._report, item, self._reporter, invalid, untimely)
+            judged = self._judged[alike] = self._judge_one(item, invalid, untimely)
         return judged
 
-    def _fact(self, number: int, item: Json, judged: _Judged) -> StagedFact:
-        own = item["serial"] or item["actors"]
-        end = _mark_end(self._report, item, MILESTONES[judged.milestone]) if own else judged.end
-        card_ref = bytes.fromhex(item["card_ref"].replace("-", "")) if judged.about_plastic else None
-        mark = f"{item['occurred_at']:013d}{end}"
-        return StagedFact(
-            self._position, number, self._reporter.id, judged.relation, judged.subject, judged.job_id, card_ref,
-            judged.attempt, judged.consignment_id, judged.milestone, mark, item["corrects"],
-        )  # fmt: skip
+    def _judge_one(self, item: Json, invalid: bool, untimely: str | None) -> _Judged | str:
+        report, reporter = self._report, self._reporter
+        milestone = MILESTONES.get(milestone_of(item["milestone"], item["code"]))
+        if milestone is None:
+            return "MILESTONE_UNKNOWN"
+        code = "FIELD_INVALID" if invalid else _refuse_item(report, item, milestone, reporter, untimely)
+        if code:
+            return code
+        about_plastic = milestone.subject in ("plastic", "plastic_in_consignment")
+        kind = Kind(
+            self._position,
+            reporter.id,
+            milestone.reporters[reporter.kind],
+            milestone.subject,
+            report["job_id"] if milestone.subject == "job" else None,
+            item["attempt"] if about_plastic else None,
+            _consignment_id(report, item, milestone, reporter),
+            milestone.name,
+            item["corrects"],
+        )
+        return _Judged(kind, about_plastic, *_mark_end(report, item, milestone))
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """The code for which items of a kind are refused, or what their facts have in common."""
+    """What the facts of alike items have in common, and the end of their marks before and behind the serial."""
 
-    code: str | None
-    relation: str = ""
-    subject: str = ""
-    job_id: str | None = None
-    about_plastic: bool = False
-    attempt: int | None = None
-    consignment_id: str | None = None
-    milestone: str = ""
-    end: str = ""
-    """Of the mark of an item without serial and actors."""
+    kind: Kind
+    about_plastic: bool
+    before: str
+    behind: str
 
-
-def _judge_item(report: Json, item: Json, reporter: Reporter, invalid: bool, untimely: str | None) -> _Judged:
-    milestone = MILESTONES.get(milestone_of(item["milestone"], item["code"]))
-    if milestone is None:
-        return _Judged("MILESTONE_UNKNOWN")
-    code = "FIELD_INVALID" if invalid else _refuse_item(report, item, milestone, reporter, untimely)
-    if code:
-        return _Judged(code)
-    about_plastic = milestone.subject in ("plastic", "plastic_in_consignment")
-    return _Judged(
-        None,
-        milestone.reporters[reporter.kind],
-        milestone.subject,
-        report["job_id"] if milestone.subject == "job" else None,
-        about_plastic,
-        item["attempt"] if about_plastic else None,
-        _consignment_id(report, item, milestone, reporter),
-        milestone.name,
-        _mark_end(report, item, milestone),
-    )
+    def mark(self, item: Json) -> str:
+        """The mark of one of these items."""
+        serial = item["serial"]
+        quoted = orjson.dumps(serial).decode() if serial else ""
+        return f"{item['occurred_at']:013d}{self.before}{quoted}{self.behind}"
 
 
 def _refuse_item(
@@ -249,13 +249,17 @@ def _plastic_named(item: Json) -> bool:
     return item["card_ref"] is not None and item["attempt"] is not None
 
 
-def _mark_end(report: Json, item: Json, milestone: Milestone) -> str:
+def _mark_end(report: Json, item: Json, milestone: Milestone) -> tuple[str, str]:
+    """The end of an item's mark, before and behind its serial; no other value can be the one that stands for it."""
     content = {name: item[name] for name in CONTENT_FIELDS}
+    if item["serial"]:
+        content["serial"] = "\0"
     if milestone.subject == "plastic_in_consignment":
         content |= {"handover_count": report["handover_count"], "to_place": report["to_place"]}
     if milestone.name == "JOB_RECEIVED":
         content |= {name: report[name] for name in RECEIPT}
-    return mark_end(item["reason"], content)
+    before, _, behind = mark_end(item["reason"], content).partition('"\\u0000"')
+    return before, behind
 
 
 def _consignment_id(report: Json, item: Json, milestone: Milestone, reporter: Reporter) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from operator import itemgetter
 from typing import Any, Literal
 
 import yaml
@@ -74,8 +75,8 @@ def _pattern(bound: Bound) -> re.Pattern[str]:
 def _all_within(bound: Bound, characters: TextSet, texts: Iterable[str]) -> bool:
     """Whether all texts are within a bound, asked at once: a line each, since no set holds a line break, and lines
     part what looks like a number. False also where only a look at each can tell."""
-    lines = "".join(f"{text}\n" for text in texts)
-    return _lines_pattern(bound).fullmatch(lines) is not None and not _is_personal(lines, characters)
+    lines = "\n".join(texts)
+    return _lines_pattern(bound).fullmatch(f"{lines}\n") is not None and not _is_personal(lines, characters)
 
 
 @cache
@@ -170,29 +171,28 @@ def invalid_items(record: str, items: Sequence[Json]) -> frozenset[int]:
     found: set[int] = set()
     for bound in levels["items"]:
         if bound.kind != "time":
-            name = bound.name
-            found |= _outside(bound, [item[name] for item in items])
+            found |= _outside(bound, items)
     for level, bounds in levels.items():
         if level.startswith("items."):
             inner = level.removeprefix("items.")
             owners = [(n, entry) for n, item in enumerate(items) for entry in item[inner]]
             for bound in bounds if owners else ():
-                values = [entry[bound.name] for _, entry in owners]
-                found |= {owners[n][0] for n in _outside(bound, values)}
+                found |= {owners[n][0] for n in _outside(bound, [entry for _, entry in owners])}
     return frozenset(found)
 
 
-def _outside(bound: Bound, values: Sequence[Any]) -> set[int]:
-    """The positions of values outside a bound; each distinct value, or length of a list, is judged once."""
+def _outside(bound: Bound, entries: Sequence[Json]) -> set[int]:
+    """The positions of entries whose field is outside its bound; each distinct value is judged once."""
+    field = itemgetter(bound.name)
     if bound.kind == "list":
-        lengths = [len(value) for value in values]
-        wrong = {length for length in set(lengths) if not bound.least <= length <= bound.most}
-        return {n for n, length in enumerate(lengths) if length in wrong} if wrong else set()
-    given = set(values) - {None}
-    if bound.characters is not None and _all_within(bound, bound.characters, given):
+        if all(bound.least <= length <= bound.most for length in set(map(len, map(field, entries)))):
+            return set()
+        return {n for n, entry in enumerate(entries) if not bound.admits(field(entry))}
+    given = set(map(field, entries)) - {None}
+    if not given or (bound.characters is not None and _all_within(bound, bound.characters, given)):
         return set()
     outside = {value for value in given if not bound.admits(value)}
-    return {n for n, value in enumerate(values) if value in outside} if outside else set()
+    return {n for n, entry in enumerate(entries) if field(entry) in outside} if outside else set()
 
 
 @cache

@@ -58,3 +58,8 @@ def hand_over_id(giver: str, handover_id: str) -> str:
 def mail_item_id(carrier: str, tracking_no: str) -> str:
     """The consignment that is a carrier's mail item; as the SQL function of the same name."""
     return f"M:{carrier}:{tracking_no}"
+
+
+def is_mail_item(consignment_id: str | None) -> bool:
+    """Whether a consignment is a mail item; as the SQL function of the same name."""
+    return consignment_id is not None and consignment_id.startswith("M:")

@@ -11,6 +11,7 @@ from ledger_fixture import OPENS, as_read, item, on, report
 from issuance.city.partners import Limits
 from issuance.clock import end_of, instant_on, milliseconds
 from issuance.membership.acts import SUSPENDED
+from issuance.tracking.marks import CONTENT_FIELDS, mark_end
 from issuance.tracking.reports import Reporter, check_items, check_structure
 from issuance.wire.pauses import AT_ONCE, PartnerCount
 from issuance.words.lifecycle import PAUSES
@@ -66,3 +67,17 @@ def test_the_codes_of_a_pause_are_a_table() -> None:
         PartnerCount(limits.enough, limits.enough, 0).tripped(limits),
     }
     assert tripped | AT_ONCE | {SUSPENDED} == set(PAUSES)
+
+
+@pytest.mark.parametrize("actors", [[], HOLDER], ids=["alike", "with actors"])
+@pytest.mark.parametrize("place", [None, "P-1", '"\\u0000"', "\\u0000", '\\"'])
+def test_a_serial_stands_in_its_mark_as_if_each_item_were_judged_alone(
+    place: str | None, actors: list[dict[str, str]]
+) -> None:
+    serials = ["S1", "S2", '"', "\\", '\\"u0000"', '"\\u0000"', None]
+    items = [item("MADE", UUID(int=1), 1, place=place, serial=serial, actors=actors) for serial in serials]
+    value = as_read(report("F-ICBC", "r", items).value)
+    facts, refused = check_items(value, 0, Reporter("F-ICBC", "factory"), milliseconds(end_of(on(2))))
+    assert refused == []
+    given = ({name: one[name] for name in CONTENT_FIELDS} for one in value["items"])
+    assert [fact.mark[13:] for fact in facts] == [mark_end(None, content) for content in given]

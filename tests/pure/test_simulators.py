@@ -263,19 +263,19 @@ def test_rates_are_named() -> None:
 
 def test_reports_stand_before_our_checks_and_truth_is_complete(whole: Run) -> None:
     staged = list(facts_of(whole))
-    taken_back = {(f.card_ref, f.attempt, f.milestone, f.mark[:13]) for _, f in staged if f.corrects}
+    taken_back = {(f.card_ref, f.kind.attempt, f.kind.milestone, f.mark[:13]) for _, f in staged if f.kind.corrects}
     found = {
         (
-            f.subject,
-            f.job_id,
+            f.kind.subject,
+            f.kind.job_id,
             str(UUID(bytes=f.card_ref)) if f.card_ref else "",
-            f.attempt,
-            f.consignment_id,
-            f.milestone,
+            f.kind.attempt,
+            f.kind.consignment_id,
+            f.kind.milestone,
             f.mark[:13],
         )
         for _, f in staged
-        if not f.corrects
+        if not f.kind.corrects
     }
     told = {
         (
