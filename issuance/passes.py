@@ -29,6 +29,7 @@ from issuance.tracking.notices import send_notices
 from issuance.tracking.requests import watch_requests
 from issuance.tracking.snapshot import city_values
 from issuance.tracking.told import act_told
+from issuance.tracking.waiting_events import take_waiting
 from issuance.wire.faults import clear_faults, note_fault, standing
 from issuance.wire.isolation import where
 
@@ -58,8 +59,14 @@ def _act_told(settings: Settings, city: City) -> int:
         return act_told(connection, settings, city)
 
 
+def _take_waiting(settings: Settings, city: City) -> int:
+    with transaction(settings.database_url) as connection:
+        return take_waiting(connection, settings, city)
+
+
 WATCHES = (
     Watch("told", _act_told),
+    Watch("waiting events", _take_waiting),
     Watch("decide", lambda settings, city: decide(settings)),
     _watch("remakes", lambda connection, city, day: plan_remakes(connection, day)),
     _watch("gaps", lambda connection, city, day: watch_gaps(connection, day)),

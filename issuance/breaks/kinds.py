@@ -190,6 +190,12 @@ BREAK_KINDS: dict[str, BreakKind] = {
                     "read the log of clocks and mend it; it closes with the next pass that succeeds"),
         ),
         BreakKind(
+            "EVENT_UNMATCHED", "持卡人事项未对应到申请", "a holder event of an application that was never accepted",
+            closes_itself=False, holds=False,
+            remedy=("已退回来源方；查明该申请是否漏报，再写明结论",
+                    "its source was told; find out whether the application is missing, then resolve"),
+        ),
+        BreakKind(
             "LETTER_SILENT", "邮件久无消息", "a letter without news",
             remedy=("向承运方查询该邮件；到期无消息则推定丢失并补制",
                     "ask the carrier about it; without news it is presumed lost and re-made"),

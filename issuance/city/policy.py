@@ -148,6 +148,7 @@ class Policy(_Entry):
         title="退休人员金融功能几日未激活即提醒 / days until a retiree's inactive finance puts the pension at risk"
     )
     temporary_loss_days: Days = Field(title="临时挂失有效期 / days until a temporary loss report lapses")
+    event_days: Days = Field(title="持卡人事项等待其申请受理几日 / days that a holder event waits for its application")
     told_hours: int = Field(
         ge=0,
         le=720,

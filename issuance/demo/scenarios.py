@@ -124,13 +124,11 @@ SCENARIOS: dict[str, Scenario] = {
             {"lose": 0.06, "turn-up": 1.0},
             (
                 Outcome(
-                    "第二张卡被发现，按序注销并销毁",
-                    "the second plastic is noticed, cancelled in order and destroyed",
-                    f"SELECT {PLASTIC} FROM plastic p JOIN break b USING (card_ref, attempt) JOIN card c"
-                    " USING (card_ref)"
-                    " WHERE c.cohort_no = %(cohort)s AND b.kind = 'TWO_PLASTICS' AND b.closed_on IS NOT NULL"
-                    f" AND p.ss_cancelled < p.account_cancelled AND p.account_cancelled < p.destroyed"
-                    f" AND c.state IN {IN_HAND}",
+                    "找到的旧卡在新卡领取后按序注销并销毁",
+                    "the old plastic that was found is cancelled in order and destroyed once the new one is taken",
+                    f"SELECT {PLASTIC} FROM plastic p JOIN remake r USING (card_ref, attempt) JOIN card c"
+                    " USING (card_ref) WHERE c.cohort_no = %(cohort)s AND r.ground = 'LOST' AND r.ending = 'DONE'"
+                    f" AND p.ss_cancelled < p.destroyed AND c.state IN {IN_HAND}",
                     happening="turned up",
                 ),
                 Outcome(

@@ -79,15 +79,19 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
     value["occurred_at"] = instant_of(value["occurred_at"])
     card_ref = _card_ref(value)
     order = lock_order(connection, card_ref) if card_ref else None
-    if card_ref is None or order is None:
+    if card_ref is None:
         return "CARD_UNKNOWN"
     sha256 = hashlib.sha256(message.body).digest()
     event = Event(message.partner, value["event_id"], sha256, value["event"], card_ref, value)
     known = connection.execute(
-        "SELECT sha256 FROM holder_event WHERE (source, event_id) = (%s, %s)", (event.source, event.event_id)
+        "SELECT sha256 FROM holder_event WHERE (source, event_id) = (%(source)s, %(id)s)"
+        " UNION ALL SELECT sha256 FROM waiting_event WHERE (source, event_id) = (%(source)s, %(id)s)",
+        {"source": event.source, "id": event.event_id},
     ).fetchone()
     if known:
         return None if bytes(known[0]) == sha256 else "ID_REUSED"
+    if order is None:
+        return None if _wait(connection, event, context) else "CARD_UNKNOWN"
     if HOLDER_EVENTS[event.event].needs and is_erased(connection, card_ref):
         return "DATA_ERASED"
     change = read_change(event.event, value["sealed"], order, context)
@@ -95,6 +99,20 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
         return change
     apply_event(connection, event, change, order, context)
     return None
+
+
+def _wait(connection: Connection, event: Event, context: Context) -> bool:
+    """Let an event wait for its card, if its cohort is known (tracking.waiting_events)."""
+    value = event.value
+    return bool(
+        connection.execute(
+            "INSERT INTO waiting_event (source, event_id, sha256, event, cohort_no, application_id, card_ref,"
+            " occurred_at, sealed, arrived_on) SELECT %s, %s, %s, %s, cohort_no, %s, %s, %s, %s, %s FROM cohort"
+            " WHERE cohort_id = %s",
+            (event.source, event.event_id, event.sha256, event.event, value["application_id"], event.card_ref,
+             value["occurred_at"], value["sealed"], context.day, value["cohort_id"]),
+        ).rowcount
+    )  # fmt: skip
 
 
 def apply_event(connection: Connection, event: Event, change: Change, order: CardOrder, context: Context) -> None:

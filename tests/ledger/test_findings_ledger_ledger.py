@@ -483,7 +483,6 @@ def test_a_report_and_an_event_of_one_id_are_both_answered(ledger: Connection) -
     assert write_outbox(ledger, [*answers, *more], on(2)) == 2
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L29 a death told during intake is refused")
 def test_an_event_of_an_application_in_intake_waits(ledger: Connection) -> None:
     set_business_day(ledger, OPENS)
     add_cohort(ledger, "in-work", [], state="REGISTERED")

@@ -66,3 +66,23 @@ def test_a_submitter_who_went_on_before_stops_no_migration(before: str) -> None:
     migrate(before)
     with connect(before) as connection:
         assert connection.execute("SELECT go_ahead_by FROM submission").fetchall() == [("wang",)]
+
+
+def test_remakes_and_requests_that_were_decisions_stand_in_their_tables(before: str) -> None:
+    with connect(before) as connection:
+        for kind, occasion, request, reason in (
+            ("REMAKE", "", None, "POSTED"),
+            ("CANCEL_PLASTIC", "", None, "EXPIRED"),
+            ("REQUEST", "CANCEL_SS", "CANCEL_SS", "EXPIRED"),
+        ):
+            connection.execute(
+                "INSERT INTO decision (card_ref, attempt, kind, occasion, request, reason, partner, due_on,"
+                " business_day, decided_by) VALUES (gen_random_uuid(), 1, %s, %s, %s, %s, 'HRSS-BJ', %s, %s, 'policy')",
+                (kind, occasion, request, reason, OPENS, OPENS),
+            )
+    migrate(before)
+    with connect(before) as connection:
+        assert connection.execute("SELECT attempt, made, ground FROM remake").fetchall() == [(1, 2, "PRESUMED_LOST")]
+        asked = connection.execute("SELECT attempt, kind, n, partner, ending FROM request").fetchall()
+        assert asked == [(1, "CANCEL_SS", 1, "HRSS-BJ", None)]
+        assert connection.execute("SELECT kind FROM decision").fetchall() == [("CANCEL_PLASTIC",)]

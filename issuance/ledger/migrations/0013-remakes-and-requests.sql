@@ -87,3 +87,18 @@ ALTER TABLE fault DROP CONSTRAINT fault_kind_check, ADD CHECK (kind IN
 
 -- Letters under way: of which carriers silence is heard.
 CREATE INDEX card_posted ON card (card_ref) WHERE state = 'POSTED';
+
+-- Holder events of applications that have no card yet, until their submission is decided; values stay sealed to our key.
+CREATE TABLE waiting_event (
+    source text NOT NULL,
+    event_id text COLLATE "C" NOT NULL,
+    sha256 bytea NOT NULL,
+    event text NOT NULL,
+    cohort_no int NOT NULL REFERENCES cohort (cohort_no),
+    application_id text COLLATE "C" NOT NULL,
+    card_ref uuid NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    sealed text,
+    arrived_on date NOT NULL,
+    PRIMARY KEY (source, event_id)
+);
