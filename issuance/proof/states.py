@@ -1,6 +1,7 @@
 """What is kept of a card: state, effective plastic and next clock follow from facts, decisions and business day.
 
-A card that waits to be decided about is not asked: its state is that of the last pass.
+A card that waits to be decided about is not asked: its state is that of the last pass. Nor is one of a withdrawn
+cohort, whose clocks are stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from issuance.tracking.snapshot import city_values, snapshot_cards
 BATCH = 50_000
 SETTLED = """
 CREATE TEMP TABLE work ON COMMIT DROP AS SELECT card_ref FROM card JOIN cohort USING (cohort_no)
-WHERE city = %(city)s AND card_ref > %(after)s AND (next_due IS NULL OR next_due > %(day)s) AND version > 0
+WHERE city = %(city)s AND cohort.state <> 'WITHDRAWN' AND card_ref > %(after)s
+  AND (next_due IS NULL OR next_due > %(day)s) AND version > 0
   AND card_ref NOT IN (SELECT card_ref FROM changed_card) AND card_ref NOT IN (SELECT card_ref FROM deciding)
 ORDER BY card_ref LIMIT %(batch)s
 """
