@@ -129,7 +129,11 @@ def test_every_read_answers_in_json(demo: Run) -> None:
     breaks = read("break", "list", "--all")
     assert breaks
     assert [row for row in read("break", "list") if row["holds"]] == []
-    card = read("card", "show", next(row["reference"].split("/")[0] for row in breaks if row["kind"] == "OUT_OF_ORDER"))
+    card = read(
+        "card",
+        "show",
+        next(row["reference"].split("/")[0] for row in breaks if row["kind"] == "COLLECTED_NOT_ACTIVATED"),
+    )
     assert {fact["milestone"] for fact in card["facts"]} >= {"MADE", "SS_KEYED"}
     assert [found["card_ref"] for found in read("card", "find", card["application_id"])] == [card["card_ref"]]
     assert read("card", "why", card["card_ref"])["plastics"]
