@@ -30,6 +30,7 @@ from issuance.tracking.requests import watch_requests
 from issuance.tracking.snapshot import city_values
 from issuance.tracking.told import act_told
 from issuance.tracking.waiting_events import take_waiting
+from issuance.tracking.waiting_items import take_waiting_items
 from issuance.wire.faults import clear_faults, note_fault, standing
 from issuance.wire.isolation import where
 
@@ -67,6 +68,7 @@ def _take_waiting(settings: Settings, city: City) -> int:
 WATCHES = (
     Watch("told", _act_told),
     Watch("waiting events", _take_waiting),
+    _watch("waiting items", take_waiting_items),
     Watch("decide", lambda settings, city: decide(settings)),
     _watch("remakes", lambda connection, city, day: plan_remakes(connection, day)),
     _watch("gaps", lambda connection, city, day: watch_gaps(connection, day)),

@@ -21,7 +21,19 @@ import numpy as np
 
 from issuance.city.partners import Registry, load_registry
 from issuance.settings import ROOT
-from producers.people import HEADER, METHODS, Cohort, Ints, Row, canary, canary_indexes, good_rows, id_numbers, people
+from producers.people import (
+    HEADER,
+    KINDS,
+    METHODS,
+    Cohort,
+    Ints,
+    Row,
+    canary,
+    canary_indexes,
+    good_rows,
+    id_numbers,
+    people,
+)
 
 FILE = "applications.csv"
 CHUNK = 20_000
@@ -169,7 +181,7 @@ def _tuple(row: Row) -> tuple[str, ...]:
 
 def generate_cohort(
     directory: Path, cards: int, seed: int, opens: date, registry: Registry, methods: tuple[str, ...] = METHODS,
-    marked: bool = True,
+    marked: bool = True, kinds: tuple[tuple[str, str], ...] = KINDS,
 ) -> Generated:  # fmt: skip
     """Write applications.csv (UTF-8), truth.json and canaries.json for `cards` good, distinct people and defects.
 
@@ -181,7 +193,8 @@ def generate_cohort(
     if cards < 1:
         raise ValueError("a cohort has at least one card")
     directory.mkdir(parents=True, exist_ok=True)
-    cohort = Cohort(seed, cards, opens, tuple(bank.id for bank in registry.of_kind("bank")), methods, marked)
+    banks = tuple(bank.id for bank in registry.of_kind("bank"))
+    cohort = Cohort(seed, cards, opens, banks, methods, kinds, marked)
     extras = _extras(cohort)
     rows = cards + len(extras)
     rng = np.random.default_rng(seed)
@@ -272,12 +285,16 @@ def main() -> None:
     parser.add_argument(
         "--method", action="append", choices=sorted(set(METHODS)), help="ways to collect, by default all"
     )
+    parser.add_argument("--kind", action="append", metavar="KIND[/FEE]", help="kinds of applications, by default a mix")
     parser.add_argument("--unmarked", action="store_true", help="without the marked people that every cohort has")
     given = parser.parse_args()
     given.directory.mkdir(parents=True, exist_ok=True)
     registry = load_registry(ROOT / "policies" / "partners.demo.yaml")
     methods = tuple(given.method or METHODS)
-    made = generate_cohort(given.directory, given.cards, given.seed, given.opens, registry, methods, not given.unmarked)
+    kinds = tuple((kind, fee) for kind, _, fee in (word.partition("/") for word in given.kind or ())) or KINDS
+    made = generate_cohort(
+        given.directory, given.cards, given.seed, given.opens, registry, methods, not given.unmarked, kinds
+    )
     print(f"{made.rows} rows in {made.applications}: submit them with --declared {made.rows}")
 
 

@@ -118,6 +118,8 @@ class Cohort:
     banks: tuple[str, ...]
     methods: tuple[str, ...] = METHODS
     """Ways to collect, each as often as it stands here."""
+    kinds: tuple[tuple[str, str], ...] = KINDS
+    """Kinds of applications and whether their fee is paid, likewise."""
     marked: bool = True
     """Whether some of the people have marked values, the same in every cohort."""
 
@@ -201,7 +203,7 @@ def people(cohort: Cohort, index: Ints) -> Columns:
     banks = cohort.pick("bank", index, cohort.banks)
     places = list(zip(banks, (cohort.draw("outlet", index, 200) + 1).tolist(), methods, strict=True))
     addresses, postcodes = _addresses(cohort, index, methods)
-    kinds = [KINDS[number] for number in cohort.draw("kind", index, len(KINDS)).tolist()]
+    kinds = [cohort.kinds[number] for number in cohort.draw("kind", index, len(cohort.kinds)).tolist()]
     applied = np.datetime64(cohort.opens, "D") - 1 - cohort.draw("applied", index, 20)
     return {
         **_identities(cohort, index),

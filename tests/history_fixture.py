@@ -55,6 +55,8 @@ class History:
     plastics: dict[Key, Plastic] = field(default_factory=dict)
     living: dict[UUID, bool] = field(default_factory=dict)
     wanted: dict[UUID, bool] = field(default_factory=dict)
+    mistaken: set[UUID] = field(default_factory=set)
+    """Living holders of whom a death was told: what partners cancel by then is no fault of the ledger's."""
     harm: list[str] = field(default_factory=list)
     story: dict[UUID, list[str]] = field(default_factory=lambda: defaultdict(list))
     _todo: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
@@ -74,6 +76,8 @@ class History:
                 self._at(self._days(1, 60), lambda day, ref=ref: self._event(ref, "DEATH", day))
             if self._chance(0.04):
                 self._at(self._days(1, 60), lambda day, ref=ref: self._event(ref, "WITHDRAWN", day))
+            if self._chance(0.1):
+                self._at(self._days(1, 60), lambda day, ref=ref: self._mistake(ref, day))
         self.connection.execute("INSERT INTO tally SELECT cohort_no, state, count(*) FROM card GROUP BY 1, 2")
         day: int | None = 1
         while day is not None and day < days:
@@ -98,8 +102,11 @@ class History:
             "SELECT min(next_due) FROM card WHERE next_due > %s", (on(day),)
         ).fetchone() or (None,)
         due = [entry[0] for entry in self._todo[:1]] + [arrival for arrival in self._told if arrival > day]
-        if clock is not None:
-            due.append((clock - OPENS).days)
+        (asked,) = self.connection.execute(
+            "SELECT min(asked_on) FROM request WHERE ended_on IS NULL AND kind <> 'HOLD'"
+        ).fetchone() or (None,)
+        due += [(day - OPENS).days for day in (clock,) if day is not None]
+        due += [(day - OPENS).days + PATIENCE + 1 for day in (asked,) if day is not None]
         return min((one for one in due if one > day), default=None)
 
     # What truly happens
@@ -220,6 +227,19 @@ class History:
             self.living[ref] = False
         self.story[ref].append(f"day {day}: {event}")
 
+    def _mistake(self, ref: UUID, day: int) -> None:
+        """A death is told that is none, and taken back some days later."""
+        self.mistaken.add(ref)
+        assert tell(self.connection, event_value("MSB", f"MISTAKE{ref}", "DEATH", ref), day)[0] is None
+        self.story[ref].append(f"day {day}: DEATH, by mistake")
+        self._at(day + self._days(1, 20), lambda day: self._take_back(ref, day))
+
+    def _take_back(self, ref: UUID, day: int) -> None:
+        named = {"annuls_source": "MSB", "annuls_event_id": f"MISTAKE{ref}"}
+        value = event_value("MSB", f"BACK{ref}", "ANNULLED", ref, **named)
+        assert tell(self.connection, value, day)[0] is None
+        self.story[ref].append(f"day {day}: ANNULLED")
+
     def _end(self, plastic: Plastic) -> None:
         plastic.where = "gone"
 
@@ -314,7 +334,8 @@ class History:
 
     def _judge_cancel(self, plastic: Plastic, day: int) -> None:
         ref = plastic.key[0]
-        if plastic.where == "holder" and self.living[ref] and self.wanted[ref] and not self._has_one(plastic):
+        wanted = self.living[ref] and self.wanted[ref] and ref not in self.mistaken
+        if plastic.where == "holder" and wanted and not self._has_one(plastic):
             self.harm.append(f"{plastic.key}: cancelled on day {day} in its living holder's hands, the only one")
 
     def _act_as_person(self, day: int) -> None:
@@ -356,6 +377,15 @@ class History:
             " WHERE r.ended_on IS NULL AND c.state IN ('ACTIVE', 'COLLECTED', 'NOT_ACTIVATED')"
             " AND c.effective > r.attempt UNION ALL SELECT 'request', card_ref, attempt, kind FROM request"
             " WHERE ended_on IS NULL AND kind <> 'HOLD'"
+        ).fetchall()
+
+    def left_without(self) -> list[Any]:
+        """Cards that ended for an event that did not happen, and were not made again."""
+        return self.connection.execute(
+            "SELECT c.card_ref, c.state FROM card c JOIN decision d ON (d.card_ref, d.attempt, d.kind) ="
+            " (c.card_ref, c.effective, 'CANCEL_PLASTIC') WHERE c.withdrawn IS NULL"
+            " AND d.reason IN ('DEATH', 'WITHDRAWN') AND c.state IN"
+            " ('CANCELLED', 'DESTROYED', 'CANCELLED_BEFORE_MAKING', 'WITHDRAWN')"
         ).fetchall()
 
     def _tell_story(self, plastic: Plastic, day: int, what: str) -> None:

@@ -196,6 +196,12 @@ BREAK_KINDS: dict[str, BreakKind] = {
                     "its source was told; find out whether the application is missing, then resolve"),
         ),
         BreakKind(
+            "ITEM_UNMATCHED", "网点即时制卡未对应到申请", "a card made at an outlet for an application never accepted",
+            closes_itself=False, holds=False,
+            remedy=("已退回报送方；查明该申请是否漏报，再写明结论",
+                    "its reporter was told; find out whether the application is missing, then resolve"),
+        ),
+        BreakKind(
             "LETTER_SILENT", "邮件久无消息", "a letter without news",
             remedy=("向承运方查询该邮件；到期无消息则推定丢失并补制",
                     "ask the carrier about it; without news it is presumed lost and re-made"),

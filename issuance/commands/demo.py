@@ -21,7 +21,12 @@ SMALL = 40
 @click.command()
 @click.option("--cards", type=click.IntRange(1), help=f"Synthetic retirees: 20,000, or {SMALL} for each scenario.")
 @click.option("--seed", default=7, show_default=True, help="Seed of every random choice.")
-@click.option("--scenario", "names", multiple=True, help="Play an awkward case instead (repeatable); `all`; `list`.")
+@click.option(
+    "--scenario",
+    "names",
+    multiple=True,
+    help="Play an awkward case instead; `all`; `list`.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result here.")
 @click.option("--exit", "leave", is_flag=True, help="Stop the stack at the end.")
 @click.option("--recheck", is_flag=True, help="Only check a finished demo again: truth files against the ledger.")
@@ -64,14 +69,24 @@ def _chosen(names: Sequence[str]) -> tuple[Scenario, ...]:
         raise click.BadParameter(
             f"没有场景 {', '.join(unknown)}。 / unknown {', '.join(unknown)}; known: all, {', '.join(SCENARIOS)}"
         )
-    return tuple(scenario for name, scenario in SCENARIOS.items() if name in names or "all" in names)
+    chosen = tuple(s for name, s in SCENARIOS.items() if name in names or ("all" in names and not s.alone))
+    alone = [scenario.name for scenario in chosen if scenario.alone]
+    if alone and len(chosen) > 1:
+        raise click.BadParameter(f"场景 {alone[0]} 须单独演示。 / the scenario {alone[0]} has to be played alone.")
+    return chosen
 
 
 def _list_scenarios() -> None:
     from issuance.commands.output import emit
     from issuance.demo.scenarios import SCENARIOS
 
-    emit([{"scenario": s.name, "场景": s.zh, "what happens": s.en} for s in SCENARIOS.values()], False)
+    emit(
+        [
+            {"scenario": s.name, "场景": s.zh, "what happens": s.en, "alone": "yes" if s.alone else ""}
+            for s in SCENARIOS.values()
+        ],
+        False,
+    )
 
 
 def _as_json(proofs: Sequence[Proof]) -> str:

@@ -136,18 +136,27 @@ def event() -> None:
 @click.option("--on", "occurred_on", type=Day(), required=True, help="The day on which it happened.")
 @click.option("--paper", required=True, help="The paper that shows it; recorded in the audit.")
 @click.option("--ask", "columns", multiple=True, help="Ask for the new value of a column; repeatable.")
+@click.option("--annuls", metavar="SOURCE/EVENT_ID", help="Of ANNULLED: the earlier event that did not happen.")
 @DRY_RUN
 @AS_JSON
 def add(
-    card_ref: str, kind: str, occurred_on: date, paper: str, columns: tuple[str, ...], dry_run: bool, as_json: bool
+    card_ref: str,
+    kind: str,
+    occurred_on: date,
+    paper: str,
+    columns: tuple[str, ...],
+    annuls: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """登记事项。 Tell a holder event of a card: DEATH, WITHDRAWN, NAME_CHANGED, ADDRESS_CHANGED, FEE_PAID …
 
     New values are asked for, or read from standard input a line each: every user of a machine sees command lines.
+    ANNULLED takes an earlier event back, which `card show` names.
     A death or a withdrawal acts when a second user confirms it, or after the hours of the city's policy.
     """
     values = {column: click.prompt(column, hide_input=False, err=True) for column in columns}
-    body = {"event": kind, "occurred_on": str(occurred_on), "paper": paper, "values": values}
+    body = {"event": kind, "occurred_on": str(occurred_on), "paper": paper, "values": values, "annuls": annuls}
     done = desk().act(f"cards/{card_ref}/events", body, dry_run=dry_run)
     if as_json:
         emit(done, True)

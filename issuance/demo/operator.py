@@ -1,11 +1,10 @@
-"""The demo's operator: acts on breaks of its cohorts by the public commands, as people would."""
+"""The demo's operator: acts by the public commands, as people would, on what waits for a person in its cohorts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from typing import NamedTuple
 
 from issuance.airflow.client import Airflow
 from issuance.breaks.kinds import BREAK_KINDS
@@ -13,81 +12,121 @@ from issuance.demo.people import airflow_of, as_user
 from issuance.demo.waiting import PATIENCE, await_condition
 from issuance.dispatch.release import wave_state
 from issuance.errors import Broken
-from issuance.ledger.connection import Connection, business_day, transaction
+from issuance.ledger.connection import business_day, transaction
 from issuance.settings import Settings
+from issuance.words.lifecycle import in_states
 
-SEARCHING = timedelta(days=3)
-"""How long the operator waits for a plastic missing from a hand-over, and for held re-makes to accumulate."""
-SILENT = """
-SELECT c.card_ref FROM break b JOIN letter_news l ON carrier_of(l.consignment_id) = b.reference
-JOIN card c ON (c.card_ref, c.effective) = (l.card_ref, l.attempt) JOIN cohort o ON o.cohort_no = c.cohort_no
-WHERE b.kind = 'FEED_SILENT' AND b.closed_on IS NULL AND o.cohort_id = ANY (%s) AND c.state = 'POSTED'
-  AND b.opened_on + 15 < (SELECT day FROM business_clock)
-  AND NOT EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (l.card_ref, l.attempt))
-"""
-"""Letters of a carrier that has been silent for 15 days: nobody will ever hear of them."""
+SEARCHING = 3
+"""Days for which the operator waits for a plastic missing from a hand-over, and for held re-makes to accumulate."""
+DESPAIRING = 15
+"""Days after which nothing more is expected of a carrier, a factory, or whoever was asked for something."""
+
+
+class Chore(NamedTuple):
+    """A command that a person gives about each row that a query finds: its words name the row's columns."""
+
+    query: str
+    command: str
+    note: str
+
+
+def _broken(kind: str, days: int) -> str:
+    """SQL: breaks (b) of a kind of our cohorts (o), open for so many days."""
+    return (
+        f"break b JOIN cohort o ON o.cohort_id = ANY (%(cohorts)s) AND b.kind = '{kind}' AND b.closed_on IS NULL"
+        f" AND b.opened_on + {days} < %(day)s"
+    )
+
+
+def _effective(alias: str) -> str:
+    """SQL: joins to the plastics of `alias` the cards of cohort o (c) of which they are the effective ones."""
+    return f"JOIN card c ON (c.cohort_no, c.card_ref, c.effective) = (o.cohort_no, {alias}.card_ref, {alias}.attempt)"
+
+
+OVERDUE = (
+    f"{_broken('OVERDUE', DESPAIRING)} JOIN plastic p ON p.card_ref = b.card_ref {_effective('p')}"
+    f" JOIN sealed_job s ON s.job_id = p.job_id AND s.sent_on + {DESPAIRING} < %(day)s"
+)
+"""Cards so long overdue (c) that their plastics' factory will do no more; their plastics (p)."""
+CHORES = (
+    Chore(
+        "SELECT brake_no FROM brake WHERE decided_on IS NULL",
+        "brake decide {} --go-on --note", "looked at by the demo's operator",
+    ),
+    Chore(
+        f"SELECT c.card_ref FROM {_broken('FEED_SILENT', DESPAIRING)} JOIN letter_news l"
+        f" ON carrier_of(l.consignment_id) = b.reference {_effective('l')} WHERE c.state = 'POSTED' AND NOT EXISTS"
+        " (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (l.card_ref, l.attempt))",
+        "card remake {} --reason LOST_IN_MAIL --note", "the carrier knows nothing",
+    ),
+    Chore(
+        f"SELECT c.card_ref FROM {_broken('HANDOVER_COUNT', SEARCHING)} JOIN plastic_in_consignment a"
+        f" ON a.consignment_id = b.reference {_effective('a')}"
+        " WHERE a.handed_over IS NOT NULL AND a.received_at_place IS NULL AND c.state = 'HANDED_OVER'",
+        "card remake {} --reason LOST_IN_HANDOVER --note", "not found",
+    ),
+    Chore(
+        f"SELECT c.card_ref FROM {OVERDUE} WHERE {in_states('c.state', 'due_runs')} AND p.made IS NOT NULL",
+        "card remake {} --reason DAMAGED --note", "its factory is closed",
+    ),
+    Chore(
+        f"SELECT DISTINCT p.job_id FROM {OVERDUE} WHERE coalesce(p.made, p.spoiled, p.item_refused) IS NULL",
+        "job reassign {} --reason", "its factory is closed",
+    ),
+    Chore(
+        "SELECT q.card_ref, q.attempt, q.kind FROM request q JOIN card USING (card_ref) JOIN cohort o USING (cohort_no)"
+        f" WHERE o.cohort_id = ANY (%(cohorts)s) AND q.ended_on IS NULL AND q.due_on + {DESPAIRING} < %(day)s",
+        "request waive {} {} {} --note", "nobody will answer",
+    ),
+    Chore(
+        "SELECT break_id FROM break b JOIN cohort o USING (cohort_no) WHERE o.cohort_id = ANY (%(cohorts)s)"
+        f" AND b.closed_on IS NULL AND (b.kind = ANY (%(lasting)s) OR b.kind = ANY (%(patient)s)"
+        f" AND b.opened_on + {SEARCHING} < %(day)s)",
+        "break resolve {} --note", "explained by the demo's operator",
+    ),
+)  # fmt: skip
+"""In their order: what is explained at the end has been dealt with before."""
 PATIENT = ("HANDOVER_COUNT", "REMAKE_LIMIT")
 """Kinds of breaks that are not acted on at once."""
+LASTING = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself and kind.name not in PATIENT]
+UNPLANNED = f"""
+SELECT o.cohort_id FROM {_broken("REMAKE_LIMIT", SEARCHING)} WHERE b.cohort_no = o.cohort_no
+UNION SELECT o.cohort_id FROM cohort o JOIN card c USING (cohort_no)
+WHERE o.cohort_id = ANY (%(cohorts)s) AND o.state = 'DISPATCHED' AND c.state = 'WAITING' AND c.last_attempt = 0
+  AND shanghai_day(c.since) + {SEARCHING} < %(day)s
+"""
+"""Cohorts with re-makes past the allowance, or with cards that came to be made after their wave."""
+MOVED = """
+SELECT o.cohort_id, w.wave FROM wave w JOIN cohort o USING (cohort_no) LEFT JOIN release r USING (cohort_no, wave)
+WHERE o.cohort_id = ANY (%(cohorts)s) AND o.state = 'DISPATCHED' AND r.wave IS NULL AND w.plastics > 0
+"""
+"""Waves that wait for their release: of what was moved to another factory."""
 
 
 def operate(settings: Settings, cohorts: Sequence[str]) -> int:
-    """Act on open breaks and brakes; returns how many were explained or decided.
-
-    What a hand-over lacks, and a letter without any news, is re-made; re-makes past the allowance leave in a wave
-    of their own; what a brake holds goes on; and every break that does not close itself is explained.
-    """
-    lasting = [kind.name for kind in BREAK_KINDS.values() if not kind.closes_itself and kind.name not in PATIENT]
+    """Do all chores and release what is to be released; returns how much was done."""
     with transaction(settings.database_url) as connection:
-        rows: list[Any] = connection.execute(
-            "SELECT break_id, kind, reference, cohort_id FROM break JOIN cohort USING (cohort_no)"
-            " WHERE cohort_id = ANY (%s) AND break.closed_on IS NULL"
-            " AND (kind = ANY (%s) OR kind = ANY (%s) AND opened_on < %s)",
-            (list(cohorts), lasting, list(PATIENT), business_day(connection) - SEARCHING),
-        ).fetchall()
-        lost = [
-            ref for _, kind, reference, _ in rows if kind == "HANDOVER_COUNT" for ref in _lost(connection, reference)
-        ]
-        brakes: list[Any] = connection.execute("SELECT brake_no FROM brake WHERE decided_on IS NULL").fetchall()
-        silent: list[Any] = connection.execute(SILENT, (list(cohorts),)).fetchall()
-    for (brake_no,) in brakes:
-        as_user("planner", "brake", "decide", str(brake_no), "--go-on", "--note", "looked at by the demo's operator")
-    for (card_ref,) in silent:
-        as_user(
-            "planner",
-            "card",
-            "remake",
-            str(card_ref),
-            "--reason",
-            "LOST_IN_MAIL",
-            "--note",
-            "the carrier knows nothing",
-        )
-    for card_ref in lost:
-        as_user("planner", "card", "remake", card_ref, "--reason", "LOST_IN_HANDOVER", "--note", "not found")
-    for cohort_id in sorted({cohort_id for _, kind, _, cohort_id in rows if kind == "REMAKE_LIMIT"}):
-        release_remakes(settings, cohort_id)
-    for break_id, kind, *_ in rows:
-        if kind == "HANDOVER_COUNT" and lost:
-            continue  # explained by the re-make; if something else differs, the next pass shows it
-        as_user("planner", "break", "resolve", str(break_id), "--note", "explained by the demo's operator")
-    return len(rows) + len(brakes) + len(silent)
+        values = {
+            "cohorts": list(cohorts),
+            "day": business_day(connection),
+            "lasting": LASTING,
+            "patient": list(PATIENT),
+        }
+        found = [(chore, connection.execute(chore.query, values).fetchall()) for chore in CHORES]
+        unplanned = connection.execute(UNPLANNED, values).fetchall()
+    for chore, rows in found:
+        for row in rows:
+            as_user("planner", *chore.command.format(*row).split(), chore.note)
+    planned = [_plan(cohort_id) for (cohort_id,) in unplanned]
+    with transaction(settings.database_url) as connection:
+        moved = connection.execute(MOVED, values).fetchall()
+    for cohort_id, wave in sorted({*planned, *moved}):
+        release_wave(settings, cohort_id, wave)
+    return len(planned) + len(moved) + sum(len(rows) for _, rows in found)
 
 
-def _lost(connection: Connection, consignment_id: str) -> list[str]:
-    """The cards that were handed over to a place and not received there, while the hand-over is what they wait for."""
-    rows = connection.execute(
-        "SELECT card_ref FROM plastic_in_consignment a JOIN card c USING (card_ref) WHERE consignment_id = %s"
-        " AND handed_over IS NOT NULL AND received_at_place IS NULL AND c.state = 'HANDED_OVER'"
-        " AND a.attempt = c.effective ORDER BY 1",
-        (consignment_id,),
-    ).fetchall()
-    return [str(ref) for (ref,) in rows]
-
-
-def release_remakes(settings: Settings, cohort_id: str) -> None:
-    """Have a cohort's held re-makes planned as a wave, which a second person releases, and wait until it is sent."""
-    wave = int(json.loads(as_user("planner", "cohort", "plan", cohort_id, "--json"))["wave"])
-    release_wave(settings, cohort_id, wave)
+def _plan(cohort_id: str) -> tuple[str, int]:
+    return cohort_id, int(json.loads(as_user("planner", "cohort", "plan", cohort_id, "--json"))["wave"])
 
 
 def release_wave(settings: Settings, cohort_id: str, wave: int, patience: float = PATIENCE) -> None:

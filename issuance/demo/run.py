@@ -148,8 +148,9 @@ def _require_empty(settings: Settings) -> None:
 def _generate(play: Play) -> int:
     play.directory.mkdir(parents=True, exist_ok=True)
     methods = [word for method in (play.scenario.methods if play.scenario else ()) for word in ("--method", method)]
+    kinds = [word for kind in (play.scenario.kinds if play.scenario else ()) for word in ("--kind", kind)]
     _python("producers.generate", str(play.directory), "--cards", str(play.cards), "--seed", str(play.seed),
-            "--opens", OPENS.isoformat(), *methods, *(["--unmarked"] if play.scenario else []))  # fmt: skip
+            "--opens", OPENS.isoformat(), *methods, *kinds, *(["--unmarked"] if play.scenario else []))  # fmt: skip
     return int(json.loads((play.directory / "truth.json").read_text(encoding="utf-8"))["rows"])
 
 

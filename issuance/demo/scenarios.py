@@ -21,6 +21,17 @@ ANNULLED = "annulled"
 """The plastics of facts that were taken back."""
 IN_HAND = "('ACTIVE', 'SUSPENDED', 'COLLECTED', 'NOT_ACTIVATED', 'LOST_BY_HOLDER')"
 
+ONE_LIVE = """
+(SELECT count(*) FROM plastic q WHERE q.card_ref = c.card_ref AND q.ss_activated IS NOT NULL AND q.ss_cancelled IS NULL
+ AND q.destroyed IS NULL) <= 1
+"""
+"""Whether a card (c) has one live plastic at the most."""
+TAKEN_BEFORE = (
+    "coalesce(mark_at(p.collected), (SELECT min(mark_at(l.delivered)) FROM letter_news l"
+    " WHERE (l.card_ref, l.attempt) = (p.card_ref, p.attempt))) <= e.occurred_at + interval '1 day'"
+)
+"""Whether a holder had the plastic (p) by the time of an event (e)."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -47,10 +58,14 @@ class Scenario:
     """Rates that lead to re-makes stay near the allowance of a release, beyond which a second person is asked."""
     outcomes: tuple[Outcome, ...]
     methods: tuple[str, ...] = ("outlet",)
+    kinds: tuple[str, ...] = ()
+    """Kinds of applications, as `issuance generate --kind` takes them."""
     world: Mapping[str, float] = field(default_factory=dict)
     """Rates of what belongs to no cohort."""
     chunk_items: int = 1000
     """Items in a chunk of a statement."""
+    alone: bool = False
+    """Whether it needs a ledger of its own: what happens concerns every cohort."""
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -326,6 +341,158 @@ SCENARIOS: dict[str, Scenario] = {
                 ),
             ),
             world={"state-late": 0.1},
+        ),
+        Scenario(
+            "found-again",
+            "丢失邮件在补制各环节中投妥",
+            "a lost letter is delivered after all, at whatever step its re-make is",
+            {"lose": 0.3, "deliver-lost": 1.0},
+            (
+                Outcome(
+                    "持卡人手中只有一张有效卡",
+                    "its holder has one live card, whichever came first",
+                    f"SELECT {PLASTIC} FROM remake r JOIN plastic p USING (card_ref, attempt) JOIN letter_news l"
+                    " USING (card_ref, attempt) JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s"
+                    f" AND r.ground = 'LOST' AND l.delivered IS NOT NULL AND c.state IN {IN_HAND} AND {ONE_LIVE}",
+                    happening="delivered after all",
+                ),
+            ),
+            methods=("mail",),
+        ),
+        Scenario(
+            "silent-carrier",
+            "承运方三周无消息，随后一并补报",
+            "the carriers say nothing for three weeks, and then everything",
+            {},
+            (
+                Outcome(
+                    "记承运方一条差异，不逐件推定丢失",
+                    "a break for the carrier, no letter is presumed lost by the clock",
+                    "SELECT reference FROM break WHERE kind = 'FEED_SILENT' AND NOT EXISTS (SELECT FROM remake"
+                    " WHERE ground = 'PRESUMED_LOST' AND decided_by = 'policy')",
+                    happening="silent",
+                ),
+                Outcome(
+                    "静默期间投妥的卡仍然有效",
+                    "a plastic delivered meanwhile stays its holder's card",
+                    f"SELECT {PLASTIC} FROM letter_news l JOIN plastic p USING (card_ref, attempt) JOIN card c"
+                    " USING (card_ref) JOIN fact f ON f.consignment_id = l.consignment_id WHERE c.cohort_no ="
+                    " %(cohort)s AND f.milestone = 'DELIVERED' AND shanghai_day(mark_at(f.mark)) < f.arrived_on"
+                    f" AND c.effective = p.attempt AND c.state IN {IN_HAND} AND {ONE_LIVE}",
+                    happening="delivered in silence",
+                ),
+            ),
+            methods=("mail",),
+            world={"go-silent": 1.0, "clock-ahead": 0.3},
+            alone=True,
+        ),
+        Scenario(
+            "bankrupt",
+            "制卡厂破产，任务未完成",
+            "factories go bankrupt with jobs open",
+            {"go-bankrupt": 0.3},
+            (
+                Outcome(
+                    "改派备用厂，持卡人领到卡",
+                    "moved to the backup factory or made again, and its holder has a card",
+                    f"SELECT {PLASTIC} FROM remake r JOIN plastic p USING (card_ref, attempt) JOIN card c USING"
+                    " (card_ref) WHERE r.ground IN ('REASSIGNED', 'DAMAGED') AND c.cohort_no = %(cohort)s"
+                    f" AND c.state IN {IN_HAND} AND {ONE_LIVE}",
+                    happening="stranded",
+                ),
+            ),
+        ),
+        Scenario(
+            "never-signs",
+            "网点从不签收",
+            "an outlet never signs for what it gets",
+            {"never-sign": 0.4},
+            (
+                Outcome(
+                    "差异点名该交接，持卡人领到卡",
+                    "a break names the hand-over, and its holder has a card",
+                    f"SELECT {PLASTIC} FROM plastic_in_consignment a JOIN plastic p USING (card_ref, attempt)"
+                    " JOIN card c USING (card_ref) JOIN break b ON b.kind = 'HANDOVER_COUNT'"
+                    " AND b.reference = a.consignment_id WHERE c.cohort_no = %(cohort)s"
+                    f" AND a.received_at_place IS NULL AND c.state IN {IN_HAND} AND {ONE_LIVE}",
+                    happening="not signed for",
+                ),
+            ),
+        ),
+        Scenario(
+            "mistaken-death",
+            "误报死亡后撤销",
+            "a living holder is reported dead, and it is taken back",
+            {"die-by-mistake": 0.3},
+            (
+                Outcome(
+                    "未答复的注销作废，已注销的补制，持卡人领到卡",
+                    "what is unanswered is void, what was cancelled is made again, and the holder has a card",
+                    "SELECT c.card_ref::text FROM holder_event e JOIN card c USING (card_ref) WHERE c.cohort_no ="
+                    f" %(cohort)s AND e.event = 'DEATH' AND e.annulled AND c.state IN {IN_HAND} AND {ONE_LIVE}",
+                    happening="mistaken for dead",
+                ),
+            ),
+            methods=("outlet", "mail"),
+        ),
+        Scenario(
+            "instant",
+            "网点即时制卡",
+            "a card is made at an outlet while the ordered one is under way",
+            {"issue-instantly": 0.3},
+            (
+                Outcome(
+                    "即时卡有效，预制卡不再制作或注销",
+                    "that card counts, the ordered one is not made or cancelled",
+                    f"SELECT {PLASTIC} FROM plastic p JOIN card c USING (card_ref) WHERE c.cohort_no = %(cohort)s"
+                    f" AND p.attempt = 0 AND c.effective = 0 AND c.state IN {IN_HAND} AND {ONE_LIVE}",
+                    happening="issued instantly",
+                ),
+            ),
+        ),
+        Scenario(
+            "late-fee",
+            "迟缴工本费",
+            "a fee is paid weeks after the opening",
+            {"pay-late": 1.0},
+            (
+                Outcome(
+                    "缴费后制卡",
+                    "held until it is paid, then made",
+                    "SELECT c.card_ref::text FROM holder_event e JOIN card c USING (card_ref) WHERE c.cohort_no ="
+                    f" %(cohort)s AND e.event = 'FEE_PAID' AND c.state IN {IN_HAND}",
+                    happening="FEE_PAID",
+                ),
+            ),
+            kinds=("renewal", "renewal", "replacement/unpaid"),
+        ),
+        Scenario(
+            "changed",
+            "在途变更姓名、号码、地址",
+            "a name, an ID number or an address changes while the card is under way",
+            {"change-name": 0.06, "correct-id": 0.06, "change-address": 0.1},
+            tuple(
+                Outcome(
+                    zh,
+                    en,
+                    "SELECT c.card_ref::text FROM holder_event e JOIN card c USING (card_ref) JOIN plastic p"
+                    " ON (p.card_ref, p.attempt) = (c.card_ref, c.effective) JOIN job j USING (job_id)"
+                    f" WHERE c.cohort_no = %(cohort)s AND e.event = '{event}' AND c.state IN {IN_HAND}"
+                    f" AND (e.event_no = ANY (j.carries) OR {unless})",
+                    happening=event,
+                )
+                for event, zh, en, unless in (
+                    ("NAME_CHANGED", "手中的卡是新姓名", "the card in hand has the new name", TAKEN_BEFORE),
+                    ("ID_CORRECTED", "手中的卡是新号码", "the card in hand has the new number", TAKEN_BEFORE),
+                    (
+                        "ADDRESS_CHANGED",
+                        "未制成的卡寄往新址",
+                        "what was not made by then goes to the new address",
+                        "mark_at(p.made) <= e.occurred_at + interval '1 day'",
+                    ),
+                )
+            ),
+            methods=("outlet", "mail"),
         ),
         Scenario(
             "pension",

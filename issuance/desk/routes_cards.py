@@ -70,18 +70,20 @@ def phone(act: Act, card_ref: str, body: Reason) -> Any:
 
 
 class Told(BaseModel):
-    """A holder event, its day, the paper that shows it, and new values {column: text}."""
+    """A holder event, its day, the paper that shows it, and new values {column: text}; of ANNULLED the earlier event
+    that did not happen, as SOURCE/EVENT_ID."""
 
     event: str
     occurred_on: date
     paper: str = Field(max_length=500)
     values: dict[str, str] = {}
+    annuls: str | None = Field(None, max_length=200)
 
 
 @acts(router, "/cards/{card_ref}/events", "tell", CARD)
 def tell(act: Act, card_ref: str, body: Told) -> Any:
     """登记事项。 Tell a holder event with its paper; a death or withdrawal acts later, or when another confirms."""
-    telling = Telling(body.event, body.occurred_on, body.paper, body.values)
+    telling = Telling(body.event, body.occurred_on, body.paper, body.values, body.annuls)
     return tell_event(act.connection, act.settings, card_ref, telling, act.by)
 
 

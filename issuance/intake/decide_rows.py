@@ -111,7 +111,8 @@ def _weigh_earlier_cards(connection: Connection, intake: Intake) -> None:
             LEFT JOIN state ON state.state = c.state
             JOIN verdict v ON v.kind = r.kind AND v.standing = coalesce(state.standing, 'under_way')
             WHERE r.cohort_no = %(cohort)s AND r.submission = %(submission)s AND r.outcome = 'accepted')
-        UPDATE row_outcome r SET card_ref = weighed.card_ref, outcome = weighed.outcome, reasons = ARRAY[
+        UPDATE row_outcome r SET own_ref = r.card_ref, card_ref = weighed.card_ref, outcome = weighed.outcome,
+               reasons = ARRAY[
                CASE WHEN weighed.verdict = 'SECOND_APPLICATION' AND rank > 1 THEN 'DUPLICATE_PERSON'
                     ELSE weighed.verdict END]
         FROM weighed WHERE r.cohort_no = %(cohort)s AND r.submission = %(submission)s
@@ -140,7 +141,8 @@ def _mark_duplicates(connection: Connection, intake: Intake) -> None:
             SELECT file, line, first_value(card_ref) OVER person AS winner, row_number() OVER person AS rank
             FROM own WHERE person IN (SELECT person FROM own GROUP BY person HAVING count(*) > 1)
             WINDOW person AS (PARTITION BY person ORDER BY part, line))
-        UPDATE row_outcome r SET outcome = 'duplicate', reasons = ARRAY['DUPLICATE_PERSON'], card_ref = winner
+        UPDATE row_outcome r SET outcome = 'duplicate', reasons = ARRAY['DUPLICATE_PERSON'], own_ref = r.card_ref,
+               card_ref = winner
         FROM ranked WHERE rank > 1 AND r.cohort_no = %(cohort)s AND r.submission = %(submission)s
           AND (r.file, r.line) = (ranked.file, ranked.line)
         """,

@@ -5,7 +5,10 @@ An event with terms is in force once they are on the card; its overlay waits for
 
 from __future__ import annotations
 
-HOLDS = "coalesce(e.overlay, e.terms::text) IS NOT NULL AND (e.terms IS NULL OR e.followed_on IS NOT NULL)"
+HOLDS = (
+    "NOT e.annulled AND coalesce(e.overlay, e.terms::text) IS NOT NULL"
+    " AND (e.terms IS NULL OR e.followed_on IS NOT NULL)"
+)
 """SQL: whether a holder event (e) is a change in force."""
 
 
@@ -14,7 +17,7 @@ def overlays(condition: str = HOLDS) -> str:
     return (
         " LEFT JOIN LATERAL (SELECT coalesce(array_agg(e.overlay ORDER BY e.occurred_at, e.source, e.event_id), '{}')"
         " AS overlays FROM holder_event e WHERE e.card_ref = c.card_ref AND e.overlay IS NOT NULL"
-        f" AND {condition}) o ON true"
+        f" AND NOT e.annulled AND {condition}) o ON true"
     )
 
 
@@ -22,5 +25,5 @@ def merged_terms(condition: str) -> str:
     """SQL of the terms that holder events (e) name, by card_ref: of each term the newest value."""
     return (
         "SELECT e.card_ref, jsonb_object_agg(k.key, k.value ORDER BY e.occurred_at, e.source, e.event_id) AS terms"
-        f" FROM holder_event e, jsonb_each(e.terms) k WHERE {condition} GROUP BY e.card_ref"
+        f" FROM holder_event e, jsonb_each(e.terms) k WHERE NOT e.annulled AND {condition} GROUP BY e.card_ref"
     )

@@ -113,7 +113,7 @@ def unknown_card(card_ref: str) -> Refused:
 
 
 def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
-    """One card: its plastics' facts, decisions and breaks, in the order they came. No personal data.
+    """One card: its plastics' facts, decisions, holder events and breaks, in the order they came. No personal data.
 
     Raises:
         Refused: there is no such card.
@@ -158,6 +158,13 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
             "SELECT attempt, kind, n, reason, partner, consignment_id, asked_on, due_on,"
             " coalesce(ending, 'open') AS state, ended_on, why, user_name(ended_by) AS ended_by"
             " FROM request WHERE card_ref = %s ORDER BY asked_on, attempt, kind, n",
+            (ref,),
+        ),
+        "events": rows_of(
+            connection,
+            "SELECT source, event_id, e.event, occurred_at, followed_on, annulled, (SELECT source || '/' || event_id"
+            " FROM holder_event n WHERE n.event_no = e.annuls) AS annuls FROM holder_event e WHERE card_ref = %s"
+            " ORDER BY event_no",
             (ref,),
         ),
         "breaks": rows_of(

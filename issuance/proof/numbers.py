@@ -72,7 +72,8 @@ PROOFS: dict[str, str] = {
         GROUP BY r.report_no HAVING r.refused <> count(x.item)""",
     "items of report": """
         SELECT r.partner || ' ' || r.report_id, r.items, r.refused + coalesce(f.n, 0)
-        FROM report r LEFT JOIN (SELECT report_no, count(*) AS n FROM fact GROUP BY 1) f USING (report_no)
+        FROM report r LEFT JOIN (SELECT report_no, count(*) AS n FROM (SELECT report_no FROM fact
+            UNION ALL SELECT report_no FROM waiting_item) taken GROUP BY 1) f USING (report_no)
         WHERE r.items <> r.refused + coalesce(f.n, 0)""",
     "state of break": f"""
         SELECT b.break_id::text, CASE WHEN b.closed_on IS NULL THEN 'open since ' || b.opened_on

@@ -139,7 +139,8 @@ def _erase_hashes(connection: Connection, cohort_no: int) -> tuple[dict[str, int
 HASHES = {
     "row_outcome": "UPDATE row_outcome SET person = NULL WHERE cohort_no = %(no)s AND person IS NOT NULL",
     "card": "UPDATE card SET person = NULL WHERE cohort_no = %(no)s AND person IS NOT NULL",
-    "holder_event": "UPDATE holder_event e SET person = NULL, sealed = NULL FROM card c WHERE c.card_ref = e.card_ref"
+    "holder_event": "UPDATE holder_event e SET person = NULL, person_before = NULL, sealed = NULL FROM card c"
+    " WHERE c.card_ref = e.card_ref"
     " AND c.cohort_no = %(no)s AND (e.person IS NOT NULL OR e.sealed IS NOT NULL)",
     "told_event": "UPDATE told_event t SET paper = '', dropped = dropped - 'note' FROM card c"
     " WHERE c.card_ref = t.card_ref AND c.cohort_no = %(no)s AND (paper <> '' OR dropped ? 'note')",

@@ -279,7 +279,8 @@ HASHES = {
     " AND r.outcome = 'accepted' AND card_ref = ANY (%(refs)s)",
     "acceptance": "DELETE FROM acceptance WHERE person = ANY (%(hashes)s) OR card_ref = ANY (%(refs)s)",
     "card": "UPDATE card SET person = NULL WHERE card_ref = ANY (%(refs)s) AND person IS NOT NULL",
-    "holder_event": "UPDATE holder_event SET person = NULL, sealed = NULL WHERE card_ref = ANY (%(refs)s)"
+    "holder_event": "UPDATE holder_event SET person = NULL, person_before = NULL, sealed = NULL"
+    " WHERE card_ref = ANY (%(refs)s)"
     " AND (person IS NOT NULL OR sealed IS NOT NULL)",
     "told_event": "UPDATE told_event SET paper = '', dropped = dropped - 'note' WHERE card_ref = ANY (%(refs)s)"
     " AND (paper <> '' OR dropped ? 'note')",

@@ -69,7 +69,7 @@ def _correct_persons(connection: Connection) -> None:
     """A corrected identity becomes the card's, and its acceptance unless another card holds it (break SECOND_CARD)."""
     corrected = connection.execute(
         "UPDATE card c SET person = e.person FROM (SELECT DISTINCT ON (card_ref) card_ref, person, followed_on"
-        " FROM holder_event JOIN work USING (card_ref) WHERE person IS NOT NULL"
+        " FROM holder_event JOIN work USING (card_ref) WHERE person IS NOT NULL AND NOT annulled"
         " ORDER BY card_ref, occurred_at DESC, source DESC, event_id DESC) e"
         " WHERE c.card_ref = e.card_ref AND c.person IS DISTINCT FROM e.person RETURNING c.card_ref"
     ).fetchall()

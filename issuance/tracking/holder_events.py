@@ -16,17 +16,17 @@ from issuance.clock import instant_of, milliseconds
 from issuance.ledger.connection import Connection
 from issuance.ledger.erased import is_erased
 from issuance.ledger.overlays import merged_terms, overlays
+from issuance.tracking.annulments import find_event, take_back
 from issuance.tracking.event_values import CardOrder, Change, read_change, vault_of
 from issuance.wire.bounds import head_refusal, seconds_ahead
 from issuance.wire.consumer import Context, Stage
 from issuance.wire.outbox import Outgoing
 from issuance.wire.partner_notices import partner_notice
 from issuance.wire.refusals import Message, Outcome
-from issuance.words.codes import HOLDER_EVENTS
+from issuance.words.codes import ANNULLED, HOLDER_EVENTS, WITHDRAWING
 from issuance.words.references import card_ref_of
 
 RECORD = "holder_event"
-WITHDRAWING = ("DEATH", "WITHDRAWN")
 
 
 def apply_holder_events(
@@ -92,12 +92,35 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
         return None if bytes(known[0]) == sha256 else "ID_REUSED"
     if order is None:
         return None if _wait(connection, event, context) else "CARD_UNKNOWN"
+    if value["event"] == ANNULLED and value["annuls_source"] != event.source:
+        return "NOT_YOURS"
     if HOLDER_EVENTS[event.event].needs and is_erased(connection, card_ref):
         return "DATA_ERASED"
-    change = read_change(event.event, value["sealed"], order, context)
+    return judge_event(connection, event, order, context)
+
+
+def judge_event(connection: Connection, event: Event, order: CardOrder, context: Context) -> str | None:
+    """Let an event of a partner act on its card; returns the code for which it is refused, if it is."""
+    if event.event == ANNULLED:
+        return annul_event(connection, event)
+    change = read_change(event.event, event.value["sealed"], order, context)
     if isinstance(change, str):
         return change
     apply_event(connection, event, change, order, context)
+    return None
+
+
+def annul_event(connection: Connection, event: Event) -> str | None:
+    """Take back the earlier event that an annulment names; returns EVENT_NOT_FOUND if there is none."""
+    annulled = find_event(
+        connection, event.card_ref, event.value["annuls_source"] or "", event.value["annuls_event_id"] or ""
+    )
+    if annulled is None:
+        return "EVENT_NOT_FOUND"
+    back = take_back(connection, event.card_ref, annulled)
+    change = Change({}, back.terms, back.person)
+    _insert(connection, event._replace(event=back.event), change, None, annulled.event_no)
+    connection.execute("INSERT INTO changed_card VALUES (%s)", (event.card_ref,))
     return None
 
 
@@ -106,11 +129,11 @@ def _wait(connection: Connection, event: Event, context: Context) -> bool:
     value = event.value
     return bool(
         connection.execute(
-            "INSERT INTO waiting_event (source, event_id, sha256, event, cohort_no, application_id, card_ref,"
-            " occurred_at, sealed, arrived_on) SELECT %s, %s, %s, %s, cohort_no, %s, %s, %s, %s, %s FROM cohort"
-            " WHERE cohort_id = %s",
-            (event.source, event.event_id, event.sha256, event.event, value["application_id"], event.card_ref,
-             value["occurred_at"], value["sealed"], context.day, value["cohort_id"]),
+            "INSERT INTO waiting_event (source, event_id, sha256, event, cohort_no, card_ref, occurred_at, sealed,"
+            " annuls_source, annuls_event_id, arrived_on)"
+            " SELECT %s, %s, %s, %s, cohort_no, %s, %s, %s, %s, %s, %s FROM cohort WHERE cohort_id = %s",
+            (event.source, event.event_id, event.sha256, event.event, event.card_ref, value["occurred_at"],
+             value["sealed"], value["annuls_source"], value["annuls_event_id"], context.day, value["cohort_id"]),
         ).rowcount
     )  # fmt: skip
 
@@ -119,7 +142,8 @@ def apply_event(connection: Connection, event: Event, change: Change, order: Car
     """Write an event that was judged: its values sealed in the vault, its row, and what the card itself keeps."""
     if change.values:
         vault_of(context, order.cohort_id).write_overlay(event.overlay, change.values)
-    _insert(connection, event, change)
+    before = {"bank": order.bank, "collection_method": order.method, "place": order.place}
+    _insert(connection, event, change, before if change.terms else None)
     _keep(connection, event)
 
 
@@ -142,15 +166,23 @@ def lock_order(connection: Connection, card_ref: UUID) -> CardOrder | None:
     return CardOrder(*row) if row else None
 
 
-def _insert(connection: Connection, event: Event, change: Change) -> None:
+def _insert(
+    connection: Connection, event: Event, change: Change, before: dict[str, str] | None, annuls: int | None = None
+) -> None:
     connection.execute(
-        "INSERT INTO holder_event (source, event_id, sha256, event, card_ref, occurred_at, overlay, terms, person)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO holder_event (source, event_id, sha256, event, card_ref, occurred_at, overlay, terms, person,"
+        " terms_before, annuls, person_before) SELECT %s, %s, %s, %s, card_ref, %s, %s, %s, %s, %s, %s,"
+        " CASE WHEN %s THEN person END"
+        " FROM card WHERE card_ref = %s",
         (
-            *(event.source, event.event_id, event.sha256, event.event, event.card_ref, event.value["occurred_at"]),
+            *(event.source, event.event_id, event.sha256, event.event, event.value["occurred_at"]),
             event.overlay if change.values else None,
             json.dumps(change.terms) if change.terms else None,
             change.person,
+            json.dumps(before) if before else None,
+            annuls,
+            change.person is not None,
+            event.card_ref,
         ),
     )
 

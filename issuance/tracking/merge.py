@@ -62,15 +62,22 @@ def merge_reports(
     kinds = stage(connection, facts)
     _note_refused(merged, refuse_unrelated(connection, registry, day, kinds))
     numbers = insert_reports(connection, reports, merged)
+    if any(kind.attempt == 0 for kind in kinds):
+        set_aside(connection, numbers, day)
+    take_staged(connection, numbers, kinds, day)
+    insert_refused_items(connection, reports, merged, day)
+    merged.answers.extend(_answers(reports, merged))
+    return merged
+
+
+def take_staged(connection: Connection, numbers: Sequence[int], kinds: Sequence[Kind], day: date) -> None:
+    """Take the facts of the table `staged`, of these kinds and of the reports of these numbers, into the ledger."""
     journal_staged(connection, numbers, day)
     fold_staged(connection, {kind.milestone for kind in kinds})
     if any(kind.subject == "mail" for kind in kinds):
         note_feeds(connection)
     note_used_again(connection, kinds)
     mark_changed(connection, {kind.subject for kind in kinds})
-    insert_refused_items(connection, reports, merged, day)
-    merged.answers.extend(_answers(reports, merged))
-    return merged
 
 
 ANY_TIME = ["OLD_CARD_LAPSED", "OLD_CARD_USED", "ECARD_SIGNED"]
@@ -96,7 +103,7 @@ REFUSE_PLASTICS = _refuse(
     "LEFT JOIN plastic p ON p.card_ref = s.card_ref AND p.attempt = s.attempt"
     " LEFT JOIN sealed_job f ON f.job_id = p.job_id",
     """
-    WHEN p.card_ref IS NULL THEN 'PLASTIC_UNKNOWN'
+    WHEN p.card_ref IS NULL AND s.attempt > 0 THEN 'PLASTIC_UNKNOWN'
     WHEN CASE s.relation
         WHEN 'factory_of_job' THEN p.factory IS DISTINCT FROM s.partner
         WHEN 'bank_of_plastic' THEN p.bank <> s.partner
@@ -136,7 +143,8 @@ def refuse_unrelated(connection: Connection, registry: Registry, day: date, kind
     """Remove from `staged`, which holds facts of these kinds, those about unknown plastics or jobs, those to which the
     partner has no relation, and those before their window (contract: Bounds).
 
-    Attempt 0 is made at an outlet without an order: its plastic exists from its first fact on, of a known card.
+    Attempt 0 is made at an outlet without an order: its plastic exists from its first fact on, of a known card; those
+    of a card that is not known yet stay in `staged`.
     """
     if any(kind.attempt == 0 for kind in kinds):
         connection.execute(
@@ -165,6 +173,18 @@ def insert_reports(connection: Connection, reports: Sequence[SoundReport], merge
             returning=True,
         )  # fmt: skip
         return [row[0] for result in cursor.results() for row in result.fetchall()]
+
+
+def set_aside(connection: Connection, numbers: Sequence[int], day: date) -> None:
+    """Move facts of attempt 0 whose card is not known yet from `staged` to where they wait (tracking.waiting_items)."""
+    connection.execute(
+        "WITH early AS (DELETE FROM staged s WHERE s.attempt = 0"
+        " AND NOT EXISTS (SELECT FROM card c WHERE c.card_ref = s.card_ref) RETURNING *)"
+        " INSERT INTO waiting_item (report_no, item, partner, relation, subject, card_ref, attempt, consignment_id,"
+        " milestone, mark, corrects, arrived_on) SELECT (%s::bigint[])[report + 1], item, partner, relation, subject,"
+        " card_ref, attempt, consignment_id, milestone, mark, corrects, %s FROM early",
+        (list(numbers), day),
+    )
 
 
 def journal_staged(connection: Connection, numbers: Sequence[int], day: date) -> None:

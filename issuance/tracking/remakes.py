@@ -31,6 +31,11 @@ s.state = 'POSTED' AND shanghai_day(mark_at(c_last_news)) + %(lost_after_days)s 
 AND NOT {paused("carrier_of(c_id)")} AND NOT {SILENT.format(letter="c_id")} AND {no_brake("LOSS", "carrier_of(c_id)")}
 """
 """Whether plastic s is a letter that is presumed lost."""
+REVIVED = """
+s.dead AND EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt, d.kind) = (s.card_ref, s.attempt,
+    'CANCEL_PLASTIC') AND d.reason IN ('DEATH', 'WITHDRAWN'))
+"""
+"""Whether plastic s was cancelled for an event that did not happen (its card is not withdrawn)."""
 
 REMAKE = Rule(
     "REMAKE",
@@ -43,7 +48,8 @@ SELECT s.card_ref, s.attempt, way.ground, coalesce(nullif(CASE way.ground
 FROM plastic_snapshot s JOIN card c USING (card_ref)
 CROSS JOIN LATERAL (SELECT CASE WHEN s.ordered_on IS NOT NULL AND taken IS NULL THEN (
         SELECT e.event FROM holder_event e WHERE e.card_ref = s.card_ref AND e.followed_on IS NOT NULL
-        AND NOT e.event_no = ANY (coalesce(s.carries, '{{}}')) AND ({LACKED})
+        AND NOT e.annulled AND NOT e.event_no = ANY (coalesce(s.carries, '{{}}'))
+        AND (e.annuls IS NULL OR e.annuls = ANY (coalesce(s.carries, '{{}}'))) AND ({LACKED})
         ORDER BY e.occurred_at DESC, e.event_no DESC LIMIT 1) END AS event) lack
 CROSS JOIN LATERAL (SELECT CASE
     WHEN s.state = 'SPOILED' THEN 'SPOILED'
@@ -51,11 +57,12 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN s.state = 'DESTROYED' AND c_id IS NULL THEN 'DESTROYED'
     WHEN s.state = 'REFUSED_BY_HOLDER' THEN 'REFUSED_BY_HOLDER'
     WHEN s.state = 'MAIL_LOST' THEN 'LOST'
+    WHEN {REVIVED} THEN 'ANNULLED'
     WHEN s.attempt > 0 AND taken IS NULL AND s.bank <> bank_wanted THEN 'BANK_SWITCHED'
     WHEN lack.event IS NOT NULL THEN 'CHANGED'
     WHEN {PRESUMED} THEN 'PRESUMED_LOST' END AS ground) way
-WHERE s.effective AND c.withdrawn IS NULL AND way.ground IS NOT NULL AND s.cancel_reason IS NULL
-  AND s.unproven IS NULL
+WHERE s.effective AND c.withdrawn IS NULL AND way.ground IS NOT NULL
+  AND (s.cancel_reason IS NULL AND s.unproven IS NULL OR way.ground = 'ANNULLED')
   AND NOT EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (s.card_ref, s.attempt)
                   AND (r.ended_on IS NULL OR r.ground = way.ground AND NOT way.ground = ANY (%(losses)s)))
 """,

@@ -14,7 +14,7 @@ FROM plastic_snapshot s
 WHERE s.effective AND (s.state = 'RETURNED' AND c_trips < 3
            AND mark_reason(c_returned) NOT IN ('REFUSED', 'DECEASED')
        OR s.state = 'SENT_BACK' AND EXISTS (SELECT FROM holder_event e WHERE e.card_ref = s.card_ref
-           AND e.event = 'SECOND_APPLICATION' AND e.occurred_at > mark_at(c_sent_back)))
+           AND e.event = 'SECOND_APPLICATION' AND NOT e.annulled AND e.occurred_at > mark_at(c_sent_back)))
   AND s.cancel_reason IS NULL
   AND NOT EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (s.card_ref, s.attempt) AND r.ended_on IS NULL)
 """,

@@ -68,6 +68,7 @@ WITH facts AS (
           WHERE card_ref IN (SELECT card_ref FROM work)) w
     JOIN plastic p USING (card_ref)
     LEFT JOIN decision d ON (d.card_ref, d.attempt, d.kind) = (p.card_ref, p.attempt, 'CANCEL_PLASTIC')
+        AND NOT (d.reason IN ('DEATH', 'WITHDRAWN') AND w.withdrawn IS NULL AND p.ss_cancelled IS NULL)
     LEFT JOIN job j USING (job_id)
     LEFT JOIN sealed_job s USING (job_id)
     LEFT JOIN LATERAL (
@@ -118,7 +119,7 @@ CASE WHEN {OWED_A_PENSION} AND s.state IN ('COLLECTED', 'ACTIVE', 'SUSPENDED') A
 """When a retiree's pension, paid into the card's account, is at risk; after a switch of banks at once (domain.md)."""
 SWITCHES = """
 LEFT JOIN (SELECT DISTINCT ON (card_ref) card_ref, terms ->> 'bank' AS bank FROM holder_event JOIN work USING (card_ref)
-           WHERE event = 'BANK_SWITCHED' AND followed_on IS NOT NULL AND terms ? 'bank'
+           WHERE event = 'BANK_SWITCHED' AND NOT annulled AND followed_on IS NOT NULL AND terms ? 'bank'
            ORDER BY card_ref, occurred_at DESC, source DESC, event_id DESC) w ON w.card_ref = c.card_ref
 """
 """The bank that each holder has switched to last."""

@@ -23,22 +23,24 @@ from issuance.ledger.erased import is_erased
 from issuance.ledger.queries import card_ref_of_text, rows_of, unknown_card
 from issuance.settings import Settings
 from issuance.tracking.event_values import NOTHING, CardOrder, Change, change_of
-from issuance.tracking.holder_events import WITHDRAWING, Event, apply_event, lock_order
+from issuance.tracking.holder_events import Event, annul_event, apply_event, lock_order
 from issuance.wire.bounds import first_day
 from issuance.wire.consumer import Context
-from issuance.words.codes import HOLDER_EVENTS, REFUSAL_CODES
+from issuance.words.codes import ANNULLED, HOLDER_EVENTS, REFUSAL_CODES, WITHDRAWING
 
 DESK = "DESK"
 """The source of a told event."""
 
 
 class Telling(NamedTuple):
-    """What an operator tells: the event, its day, the paper that shows it, and new values {column: text}."""
+    """What an operator tells: the event, its day, the paper that shows it, and new values {column: text}; of ANNULLED
+    the earlier event, whoever told it: 'SOURCE/EVENT_ID'."""
 
     event: str
     occurred_on: date
     paper: str
     values: Mapping[str, str]
+    annuls: str | None = None
 
 
 def tell_event(
@@ -48,7 +50,7 @@ def tell_event(
 
     Raises:
         Refused: no such card, an unknown event, a day out of bounds, no paper, values that the rules of intake refuse,
-            or the person was erased.
+            the person was erased, or the event to be annulled is not recorded.
     """
     ref, day = card_ref_of_text(card_ref), business_day(connection)
     _check(telling, day)
@@ -66,7 +68,7 @@ def tell_event(
     told = _insert(connection, ref, telling, user, day, hours)
     audit(connection, user, "tell", str(ref), day, {"event": telling.event, "told_event": told.event_no})
     if not waits:
-        _act(connection, told, change, order, context)
+        _act(connection, told, change, order, context, telling.annuls)
     return {
         "event_no": told.event_no,
         "card_ref": str(ref),
@@ -81,6 +83,12 @@ def _check(telling: Telling, day: date) -> None:
         known = ", ".join(f"{one.name} {one.zh}" for one in HOLDER_EVENTS.values())
         raise Refused("EVENT_UNKNOWN", f"没有事项 {telling.event}：{known}。 / unknown event; known: {known}.")
     require_note(telling.paper, "paper")
+    if (telling.event == ANNULLED) != bool(telling.annuls):
+        raise Refused(
+            "ANNULS_MISSING",
+            "撤销先前事项须指明该事项（来源/编号），其他事项不得指明。"
+            " / ANNULLED, and it alone, names the earlier event: SOURCE/EVENT_ID.",
+        )
     earliest = first_day("record")
     if not earliest <= telling.occurred_on <= day:
         raise Refused(
@@ -114,14 +122,20 @@ def _insert(connection: Connection, ref: UUID, telling: Telling, user: str, day:
     return Told(row[0] if row else 0, ref, telling.event, telling.occurred_on, user)
 
 
-def _act(connection: Connection, told: Told, change: Change, order: CardOrder, context: Context) -> None:
+def _act(
+    connection: Connection, told: Told, change: Change, order: CardOrder, context: Context, annuls: str | None = None
+) -> None:
     """Let a told event act, as if its source had been a partner."""
-    content = json.dumps([told.event_no, told.event, str(told.card_ref), str(told.occurred_on)])
+    content = json.dumps([told.event_no, told.event, str(told.card_ref), str(told.occurred_on), annuls])
+    source, _, event_id = (annuls or "").partition("/")
     event = Event(
         DESK, str(told.event_no), hashlib.sha256(content.encode()).digest(), told.event, told.card_ref,
-        {"occurred_at": instant_on(told.occurred_on, 12)},
+        {"occurred_at": instant_on(told.occurred_on, 12), "annuls_source": source, "annuls_event_id": event_id},
     )  # fmt: skip
-    apply_event(connection, event, change, order, context)
+    if told.event != ANNULLED:
+        apply_event(connection, event, change, order, context)
+    elif code := annul_event(connection, event):
+        raise _refused(code)
     connection.execute("UPDATE told_event SET acted_on = %s WHERE event_no = %s", (context.day, told.event_no))
 
 

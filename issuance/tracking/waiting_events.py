@@ -8,28 +8,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from issuance.breaks.settle import difference, settle
 from issuance.city.city import City
 from issuance.ledger.connection import Connection, business_day, business_now
 from issuance.settings import Settings
-from issuance.tracking.event_values import read_change
-from issuance.tracking.holder_events import Event, apply_event, lock_order
+from issuance.tracking.holder_events import Event, judge_event, lock_order
 from issuance.wire.consumer import Context
 from issuance.wire.outbox import Outgoing, write_outbox
 from issuance.wire.partner_notices import partner_notice
 
 KIND = "EVENT_UNMATCHED"
 LANDED = """
-SELECT w.source, w.event_id, w.sha256, w.event, coalesce(c.card_ref, d.card_ref), w.occurred_at, w.sealed
-FROM waiting_event w JOIN cohort o USING (cohort_no) LEFT JOIN card c ON c.card_ref = w.card_ref
-LEFT JOIN LATERAL (SELECT r.card_ref FROM row_outcome r JOIN submission s
-    ON (s.cohort_no, s.number) = (r.cohort_no, r.submission) AND s.state = 'ACCEPTED'
-    WHERE r.cohort_no = w.cohort_no AND r.application_id = w.application_id AND r.outcome = 'duplicate'
-    AND r.card_ref IS NOT NULL ORDER BY r.submission DESC LIMIT 1) d ON true
-WHERE o.city = %(city)s AND coalesce(c.card_ref, d.card_ref) IS NOT NULL
-ORDER BY coalesce(c.card_ref, d.card_ref), w.occurred_at, w.source, w.event_id FOR UPDATE OF w
+SELECT w.source, w.event_id, w.sha256, w.event, accepted_card(w.card_ref), w.occurred_at, w.sealed,
+    w.annuls_source, w.annuls_event_id
+FROM waiting_event w JOIN cohort o USING (cohort_no)
+WHERE o.city = %(city)s AND accepted_card(w.card_ref) IS NOT NULL
+ORDER BY 5, w.occurred_at, w.event = 'ANNULLED', w.source, w.event_id FOR UPDATE OF w
 """
 OVERDUE = f"""
 SELECT {
@@ -67,15 +62,19 @@ def take_waiting(connection: Connection, settings: Settings, city: City) -> int:
 
 def _act(connection: Connection, row: tuple[Any, ...], context: Context) -> list[Outgoing]:
     """Let one event act on its card; returns what its source is told if it is refused."""
-    source, event_id, sha256, kind, card_ref, occurred_at, sealed = row
+    source, event_id, sha256, kind, card_ref, occurred_at, sealed, annuls_source, annuls_event_id = row
     connection.execute("DELETE FROM waiting_event WHERE (source, event_id) = (%s, %s)", (source, event_id))
-    order = lock_order(connection, UUID(str(card_ref)))
-    change = "CARD_UNKNOWN" if order is None else read_change(kind, sealed, order, context)
-    if order is None or isinstance(change, str):
-        return [_refusal(source, event_id, str(change))]
-    event = Event(source, event_id, bytes(sha256), kind, UUID(str(card_ref)), {"occurred_at": occurred_at})
-    apply_event(connection, event, change, order, context)
-    return []
+    order = lock_order(connection, card_ref)
+    if order is None:
+        return [_refusal(source, event_id, "CARD_UNKNOWN")]
+    value = {
+        "occurred_at": occurred_at,
+        "sealed": sealed,
+        "annuls_source": annuls_source,
+        "annuls_event_id": annuls_event_id,
+    }
+    code = judge_event(connection, Event(source, event_id, bytes(sha256), kind, card_ref, value), order, context)
+    return [_refusal(source, event_id, code)] if code else []
 
 
 def _refusal(source: str, event_id: str, code: str) -> Outgoing:

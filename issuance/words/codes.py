@@ -75,8 +75,13 @@ HOLDER_EVENTS: dict[str, HolderEvent] = {
         ),
         HolderEvent("FEE_PAID", "已缴费", "fee paid"),
         HolderEvent("SECOND_APPLICATION", "二次申领", "second application"),
+        HolderEvent("ANNULLED", "撤销先前事项", "an earlier event did not happen"),
     )
 }  # fmt: skip
+ANNULLED = "ANNULLED"
+"""Names an earlier event, which did not happen (tracking.annulments)."""
+WITHDRAWING = ("DEATH", "WITHDRAWN")
+"""Events that end a card; in the order in which one outranks the other."""
 REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "UNDECODABLE": ("报文无法解码", "the bytes are not a message of this topic's schema"),
     "NOT_YOURS": ("发送方与主题不符", "the partner named does not own the topic"),
@@ -118,6 +123,7 @@ REFUSAL_CODES: dict[str, tuple[str, str]] = {
     "SUBMISSION_LIVE": ("批次已有有效提交", "the cohort has a live submission with other content"),
     "NOTHING_TO_AMEND": ("批次尚无可更正的提交", "the cohort has no submission to correct"),
     "SUBMISSION_UNDECIDED": ("批次的提交尚未办结", "the intake of the cohort's submission has not ended"),
+    "EVENT_NOT_FOUND": ("没有所指的先前事项", "no earlier event of this source and id is recorded of the card"),
     "DATA_ERASED": ("个人数据已清除", "the personal data of the card was erased: its values cannot be changed"),
 }
 ERASURE_GROUNDS: dict[str, tuple[str, str]] = {

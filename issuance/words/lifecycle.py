@@ -357,6 +357,7 @@ GROUNDS: dict[str, Ground] = {
         Ground("REFUSED_BY_HOLDER", "持卡人拒收", "refused by its holder", at_once=True),
         Ground("BANK_SWITCHED", "更换合作银行", "the holder has switched to another bank"),
         Ground("CHANGED", "在途变更", "its file lacks a change that came later"),
+        Ground("ANNULLED", "因撤销的事项而注销", "cancelled for an event that did not happen"),
         Ground("REASSIGNED", "改派其他制卡厂", "moved to another factory", at_once=True),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from functools import partial
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from producers.simulators.choices import Key
 from producers.simulators.custody import COLLECTION, Custody
 from producers.simulators.desk import TOMORROW, Desk
-from producers.simulators.rates import FINANCE_DAYS
+from producers.simulators.rates import FINANCE_DAYS, INSTANT_DAYS
 from producers.simulators.records import Actor, Envelope, Fact, Plastic
 from producers.simulators.statements import Schedule, Statements
+from producers.simulators.world import Application
 
 ACTIVATION = Envelope("activation")
 
@@ -19,13 +21,22 @@ ACTIVATION = Envelope("activation")
 class Bank:
     """One bank."""
 
-    def __init__(self, desk: Desk, hrss: str, schedule: Schedule, others: tuple[str, ...], chunk_items: int) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        hrss: str,
+        schedule: Schedule,
+        others: tuple[str, ...],
+        chunk_items: int,
+        applications: Iterable[Application] = (),
+    ) -> None:
         self._desk = desk
         self._hrss = hrss
         self._others = others
         """Banks that may report this one's plastics by mistake."""
         self._custody = Custody(desk, self._handed_out)
         self.statements = Statements(desk, schedule, chunk_items)
+        self._instant = [one for one in applications if desk.choices.happens("issue-instantly", one.card_ref)]
 
     def hear(self, day: date, family: str, value: dict[str, Any]) -> None:
         """A bank has no topic beside its notices."""
@@ -53,7 +64,11 @@ class Bank:
                 self._report_stray(day, Plastic(*item))
 
     def close(self, day: date) -> None:
-        """Send the statement, if it is due."""
+        """Send the statement, if it is due; on the first day plan whose card is made at an outlet."""
+        for application in self._instant:
+            when = day + self._desk.choices.days(INSTANT_DAYS, "instant day", application.card_ref)
+            self._desk.at(when, partial(self._issue_instantly, application))
+        self._instant = []
         self.statements.close(day)
 
     def next_own(self) -> date | None:
@@ -72,6 +87,14 @@ class Bank:
         self._plan_finance(plastic, day)
         if self._desk.choices.happens("stray", *plastic.key):
             self._desk.give("bank", self._desk.choices.pick(self._others, "stray", *plastic.key), "stray", plastic)
+
+    def _issue_instantly(self, application: Application, day: date) -> None:
+        """Make a card at an outlet and hand it to its holder, whatever was ordered."""
+        plastic = Plastic(application.card_ref, 0, self._desk.partner, "", "outlet", f"{self._desk.partner}-0001")
+        moment = self._desk.choices.moment(day, "ISSUED_INSTANTLY", *plastic.key)
+        self._desk.report(day, COLLECTION, Fact("ISSUED_INSTANTLY", moment, *plastic.key, place=plastic.place))
+        self._desk.happened("issued instantly", f"{plastic.card_ref}/0")
+        self._handed_out(plastic, day)
 
     def _report_stray(self, day: date, plastic: Plastic) -> None:
         """A clerk took another bank's card for one of ours."""

@@ -8,7 +8,15 @@ from typing import Any
 
 from producers.simulators.choices import Key
 from producers.simulators.desk import TOMORROW, Desk
-from producers.simulators.rates import DELIVER_DAYS, LOSE_DAYS, RETURN_DAYS, TURN_UP_DAYS
+from producers.simulators.rates import (
+    DELIVER_DAYS,
+    DELIVER_LOST_DAYS,
+    LOSE_DAYS,
+    RETURN_DAYS,
+    SILENT_AFTER,
+    SILENT_DAYS,
+    TURN_UP_DAYS,
+)
 from producers.simulators.records import Envelope, Fact, Letter, Plastic
 
 MAIL = Envelope("mail")
@@ -33,6 +41,8 @@ class Carrier:
         self._hrss = hrss
         self._on_the_way: dict[Key, Letter] = {}
         self._stopped: set[Key] = set()
+        self._silent: tuple[date, date] | None = None
+        """Between which days nothing is reported."""
 
     def hear(self, day: date, family: str, value: dict[str, Any]) -> None:
         """A carrier has no topic beside its notices."""
@@ -59,6 +69,10 @@ class Carrier:
     def _accept(self, day: date, letter: Letter) -> None:
         """Post a letter and plan its way."""
         key = letter.plastic.key
+        if self._silent is None and self._desk.choices.happens("go-silent", self._desk.partner):
+            begins = day + timedelta(SILENT_AFTER)
+            self._silent = begins, begins + timedelta(SILENT_DAYS)
+            self._desk.happened("silent", self._desk.partner)
         self._on_the_way[key] = letter
         self._tell("POSTED", letter, day)
         if key in self._stopped:
@@ -127,9 +141,32 @@ class Carrier:
         if milestone == "LOST" and self._desk.choices.happens("turn-up", *key):
             self._desk.happened("turned up", f"{key[0]}/{key[1]}")
             self._desk.at(day + timedelta(TURN_UP_DAYS), partial(self._return, letter, "OTHER"))
+        elif milestone == "LOST" and self._desk.choices.happens("deliver-lost", *key):
+            late = self._desk.choices.days(DELIVER_LOST_DAYS, "deliver lost", *key)
+            self._desk.at(day + late, partial(self._find, letter))
         if milestone == "DELIVERED":
-            self._desk.give("hrss", self._hrss, "collected", (letter.plastic, day.isoformat()))
-            self._desk.give("bank", letter.plastic.bank, "collected", (letter.plastic, day.isoformat()))
+            self._delivered(letter, day)
+
+    def _find(self, letter: Letter, day: date) -> None:
+        """What was lost is found, and delivered if it was not cancelled meanwhile."""
+        key = letter.plastic.key
+        if key in self._stopped:
+            self._return(letter, "OTHER", day)
+            return
+        self._desk.happened("delivered after all", f"{key[0]}/{key[1]}")
+        self._tell("DELIVERED", letter, day)
+        self._delivered(letter, day)
+
+    def _delivered(self, letter: Letter, day: date) -> None:
+        """The holder has the card, and goes to activate it."""
+        if self._silent_on(day):
+            self._desk.happened("delivered in silence", f"{letter.plastic.card_ref}/{letter.plastic.attempt}")
+        self._desk.give("hrss", self._hrss, "collected", (letter.plastic, day.isoformat()))
+        self._desk.give("bank", letter.plastic.bank, "collected", (letter.plastic, day.isoformat()))
+
+    def _silent_on(self, day: date) -> date | None:
+        """When the silence ends in which a day lies."""
+        return self._silent[1] if self._silent and self._silent[0] <= day < self._silent[1] else None
 
     def _return(self, letter: Letter, reason: str, day: date) -> None:
         self._tell("RETURNED", letter, day, reason=reason)
@@ -139,4 +176,6 @@ class Carrier:
         moment = self._desk.choices.moment(day, milestone, *letter.plastic.key, letter.trip)
         if self._desk.partner == "EMS":
             values["code"] = code or CODES.get(milestone)
-        self._desk.report(day, MAIL, Fact(milestone, moment, tracking_no=letter.tracking_no, **values))
+        self._desk.report(
+            day, MAIL, Fact(milestone, moment, tracking_no=letter.tracking_no, **values), self._silent_on(day)
+        )

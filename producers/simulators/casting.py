@@ -47,10 +47,12 @@ def _member(partner: Partner, registry: Registry, choices: Choices, props: Props
     match partner.kind:
         case "factory":
             carriers = tuple(carrier.id for carrier in registry.of_kind("carrier"))
-            return Member(Factory(desk, hrss, carriers, numbers, props.open_job(partner.id)), desk)
+            reserve = any(registry.backup_of(bank) == partner.id for bank in registry.factory_of_bank)
+            return Member(Factory(desk, hrss, carriers, numbers, props.open_job(partner.id), reserve), desk)
         case "bank":
             others = tuple(bank.id for bank in registry.of_kind("bank") if bank.id != partner.id)
-            bank = Bank(desk, hrss, _schedule(registry, "bank"), others, props.chunk_items)
+            own = [one for one in props.applications() if one.bank == partner.id]
+            bank = Bank(desk, hrss, _schedule(registry, "bank"), others, props.chunk_items, own)
             return Member(bank, desk, bank.statements)
         case "hrss":
             city = Hrss(desk, _schedule(registry, "hrss"), props.chunk_items)

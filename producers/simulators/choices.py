@@ -57,9 +57,9 @@ class Choices:
         """A number in [0, 1)."""
         return (self.number(*about) >> 11) / 2**53
 
-    def happens(self, what: str, *about: object) -> bool:
-        """Whether something with a rate happens; the first of what it is about names whose rates count."""
-        rate = self._by_subject.get(str(about[0]), self._rates)[what]
+    def happens(self, what: str, *about: object, of: str | None = None) -> bool:
+        """Whether something with a rate happens; the first of what it is about names whose rates count, or `of`."""
+        rate = self._by_subject.get(of or str(about[0]), self._rates)[what]
         return rate > 0 and self.part(what, *about) < rate
 
     def days(self, span: tuple[int, int], *about: object) -> timedelta:

@@ -35,8 +35,11 @@ class Custody:
         envelope = Envelope("collection", handover_id=handover_id, handover_count=count, handover_giver=giver)
         moment = self._desk.choices.moment(day, "RECEIVED_AT_PLACE", handover_id)
         for plastic in plastics:
-            fact = Fact("RECEIVED_AT_PLACE", moment, plastic.card_ref, plastic.attempt, place=place)
-            self._desk.report(day, envelope, fact)
+            if self._desk.choices.happens("never-sign", place, of=plastic.card_ref):
+                self._desk.happened("not signed for", f"{plastic.card_ref}/{plastic.attempt}")
+            else:
+                fact = Fact("RECEIVED_AT_PLACE", moment, plastic.card_ref, plastic.attempt, place=place)
+                self._desk.report(day, envelope, fact)
             self._await_holder(day, plastic)
 
     def destroy(self, day: date, key: Key) -> None:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from producers.simulators.choices import Choices
-from producers.simulators.rates import CORRECT_DAYS, DELAY_DAYS
+from producers.simulators.rates import CLOCK_AHEAD_MINUTES, CORRECT_DAYS, DELAY_DAYS
 from producers.simulators.records import Entry, Envelope, Fact, Outgoing, Parcel
 
 Step = Callable[[date], None]
@@ -48,11 +48,14 @@ class Desk:
         """The steps of a day, in no promised order."""
         return self._steps.pop(day, [])
 
-    def report(self, day: date, envelope: Envelope, fact: Fact) -> None:
-        """Report a fact of today; some facts are reported days later, in a report of their own."""
+    def report(self, day: date, envelope: Envelope, fact: Fact, silent_until: date | None = None) -> None:
+        """Report a fact of today; some facts are reported days later, in a report of their own, and those of somebody
+        who is silent when that ends."""
+        if self.choices.happens("clock-ahead", self.partner):
+            fact = fact._replace(occurred_at=fact.occurred_at + timedelta(minutes=CLOCK_AHEAD_MINUTES))
         about = (fact.card_ref, fact.attempt, fact.milestone, fact.tracking_no, fact.occurred_at)
         late = envelope.kind == "ITEMS" and self.choices.happens("delay", *about)
-        when = day + self.choices.days(DELAY_DAYS, "delayed", *about) if late else day
+        when = max(day + self.choices.days(DELAY_DAYS, "delayed", *about) if late else day, silent_until or day)
         self._entries[when].append(Entry(envelope, fact, late=late))
 
     def report_wrongly(self, day: date, envelope: Envelope, wrong: Fact, right: Fact) -> None:

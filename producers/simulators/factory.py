@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 from producers.simulators.choices import Key, tracking_number
 from producers.simulators.desk import TOMORROW, Desk
-from producers.simulators.rates import ACCEPT_DAYS, MAKE_DAYS, SPOILED_ATTEMPTS
+from producers.simulators.rates import ACCEPT_DAYS, BANKRUPT_AFTER, MAKE_DAYS, SPOILED_ATTEMPTS
 from producers.simulators.records import Actor, Envelope, Fact, HandOver, Letter, Plastic
 
 Order = dict[str, Any]
@@ -25,7 +25,9 @@ SPOILS = ("CHIP_FAULT", "PRINT_FAULT")
 class Factory:
     """One factory."""
 
-    def __init__(self, desk: Desk, hrss: str, carriers: tuple[str, ...], numbers: set[str], open_job: OpenJob) -> None:
+    def __init__(
+        self, desk: Desk, hrss: str, carriers: tuple[str, ...], numbers: set[str], open_job: OpenJob, reserve: bool
+    ) -> None:
         self._desk = desk
         self._hrss = hrss
         self._carriers = carriers
@@ -41,6 +43,11 @@ class Factory:
         self._wanted: set[Key] = set()
         self._packs: defaultdict[str, set[Key]] = defaultdict(set)
         """Employer packs: plastics of each that are still in the making."""
+        self._reserve = reserve
+        """Whether it is somebody's backup."""
+        self._ends_on: date | None = None
+        """The day on which a bankrupt factory stops."""
+        self._stranded: set[Key] = set()
 
     def hear(self, day: date, family: str, value: Order) -> None:
         """An order or a cancel; a cancel is final for its job, whichever comes first."""
@@ -53,9 +60,19 @@ class Factory:
             self._known_jobs.add(job_id)
             accepted = received + self._desk.choices.days(ACCEPT_DAYS, "accept", job_id)
             plastics = self._open_job(value)
+            self._ends_on = self._ends_on or day + timedelta(BANKRUPT_AFTER)
             if plastics is not None:
                 self._desk.at(received, partial(self._receive_job, value))
             self._desk.at(accepted, partial(self._answer, job_id, plastics))
+
+    def _is_bankrupt(self, plastic: Plastic, day: date) -> bool:
+        """Whether nothing happens to a plastic any more: it stays as it is."""
+        ended = self._ends_on is not None and day >= self._ends_on and not self._reserve
+        gone = ended and self._desk.choices.happens("go-bankrupt", self._desk.partner, of=plastic.card_ref)
+        if gone and plastic.key not in self._stranded:
+            self._stranded.add(plastic.key)
+            self._desk.happened("stranded", f"{plastic.card_ref}/{plastic.attempt}")
+        return gone
 
     def asked(self, day: date, request: str, key: Key) -> None:
         """CANCEL stops a plastic before acceptance and keeps a later one from being handed over."""
@@ -86,7 +103,11 @@ class Factory:
     def close(self, day: date) -> None:
         """Hand over everything that is ready; an employer's pack only whole."""
         waiting = {pack for pack, keys in self._packs.items() if keys - self._stopped}
-        ready = sorted(p for p in self._ready if p.key not in self._stopped and p.pack not in waiting)
+        ready = sorted(
+            p
+            for p in self._ready
+            if p.key not in self._stopped and p.pack not in waiting and not self._is_bankrupt(p, day)
+        )
         self._ready = [plastic for plastic in self._ready if plastic.pack in waiting]
         groups: defaultdict[tuple[str, str, str], list[Plastic]] = defaultdict(list)
         for plastic in ready:
@@ -123,6 +144,10 @@ class Factory:
 
     def _answer(self, job_id: str, plastics: list[Plastic] | None, day: date) -> None:
         """Accept a job with refusals of single plastics before it, or refuse it as a whole."""
+        if plastics and self._is_bankrupt(plastics[0], day):
+            for plastic in plastics:
+                self._is_bankrupt(plastic, day)
+            return
         if job_id in self._cancelled_jobs or plastics is None:
             reason = "CANCELLED" if job_id in self._cancelled_jobs else "DATA_UNREADABLE"
             self._tell_job(job_id, "JOB_REFUSED", reason, day)
@@ -146,6 +171,8 @@ class Factory:
     def _make(self, plastic: Plastic, day: date) -> None:
         """Make a plastic, unless it was cancelled before."""
         choices = self._desk.choices
+        if self._is_bankrupt(plastic, day):
+            return
         if plastic.key in self._stopped:
             self._off_the_line([plastic])
             self._tell(day, "ITEM_REFUSED", plastic, reason="CANCELLED")
@@ -161,6 +188,8 @@ class Factory:
         self._desk.give("hrss", self._hrss, "to key", plastic)
 
     def _destroy(self, key: Key, day: date) -> None:
+        if key in self._stranded:
+            return
         seen_by = (1,) if self._desk.choices.happens("one-witness", *key) else (1, 2)
         witnesses = tuple(Actor("WITNESS", f"{self._desk.partner}-W{n}") for n in seen_by)
         moment = self._desk.choices.moment(day, "DESTROYED", *key)

@@ -7,14 +7,35 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
+from producers.people import id_numbers
 from producers.simulators.choices import Key
 from producers.simulators.desk import TOMORROW, Desk
-from producers.simulators.rates import APPLY_AGAIN_DAYS, EVENT_DAYS, WITHDRAW_DAYS
+from producers.simulators.rates import APPLY_AGAIN_DAYS, EVENT_DAYS, MISTAKE_DAYS, PAY_DAYS, WITHDRAW_DAYS
 from producers.simulators.records import Outgoing, Plastic
 from producers.simulators.world import Application
 
 Seal = Callable[[dict[str, str]], str]
 """Seals the values of an event to us."""
+
+
+def _identity(number: int) -> dict[str, str]:
+    """Another ID number of the same kind of person, with what it says of them."""
+    born = f"19{45 + number % 10}-{1 + number // 10 % 12:02d}-{1 + number // 120 % 28:02d}"
+    sequence = 500 + number // 3360 % 499
+    (id_number,) = id_numbers(["110101"], [born], [sequence])
+    return {"id_number": id_number, "birth_date": born, "sex": "male" if sequence % 2 else "female"}
+
+
+CHANGES: dict[str, tuple[str, Callable[[int], dict[str, str]]]] = {
+    # of a rate: the event, and its new values from a number of the application's
+    "change-name": (
+        "NAME_CHANGED", lambda number: {"name": f"{'王李赵陈'[number % 4]}新{'明华建国'[number // 4 % 4]}"},
+    ),
+    "change-address": (
+        "ADDRESS_CHANGED", lambda number: {"address": f"北京市西城区新居路{number % 900 + 1}号", "postcode": "100032"},
+    ),
+    "correct-id": ("ID_CORRECTED", _identity),
+}  # fmt: skip
 
 
 class Platform:
@@ -26,14 +47,15 @@ class Platform:
         self._desk = desk
         self._banks = banks
         self._seal = seal
-        happens = desk.choices.happens
-        kinds = ("withdraw", "die", *(("switch-bank",) if seal else ()))
+        happens, applications = desk.choices.happens, list(applications)
+        kinds = ("withdraw", "die", "die-by-mistake", *((*CHANGES, "switch-bank") if seal else ()))
         self._chosen = [
             (kind, application)
             for application in applications
             for kind in kinds
             if happens(kind, application.application_id)
         ]
+        self._owing = [one for one in applications if one.owes and happens("pay-late", one.application_id)]
         self._opened = False
 
     def hear(self, day: date, family: str, value: dict[str, Any]) -> None:
@@ -63,8 +85,15 @@ class Platform:
                 self._desk.at(when, partial(self._tell, "WITHDRAWN", application))
             elif kind == "die":
                 self._desk.at(day + days(EVENT_DAYS, "day of death", name), partial(self._tell, "DEATH", application))
+            elif kind == "die-by-mistake":
+                self._desk.at(day + days(EVENT_DAYS, "day of death", name), partial(self._mistake, application))
+            elif kind in CHANGES:
+                self._desk.at(day + days(EVENT_DAYS, kind, name), partial(self._change, kind, application))
             else:
                 self._desk.at(day + days(EVENT_DAYS, "switch day", name), partial(self._switch, application))
+        for application in self._owing:
+            when = day + days(PAY_DAYS, "pay day", application.application_id)
+            self._desk.at(when, partial(self._tell, "FEE_PAID", application))
 
     def _take(self, day: date, applications: list[Application]) -> None:
         """Live: of what was brought the first holder withdraws, the others have a new number."""
@@ -79,6 +108,16 @@ class Platform:
         """Nothing beside the agenda."""
         return None
 
+    def _mistake(self, application: Application, day: date) -> None:
+        """Tell the death of somebody who lives, and some days later that it was none."""
+        self._tell("DEATH", application, day, happening="mistaken for dead")
+        later = day + self._desk.choices.days(MISTAKE_DAYS, "mistake", application.application_id)
+        self._desk.at(later, partial(self._tell, "ANNULLED", application, annuls="DEATH"))
+
+    def _change(self, kind: str, application: Application, day: date) -> None:
+        event, values = CHANGES[kind]
+        self._tell(event, application, day, values(self._desk.choices.number(kind, application.application_id)))
+
     def _switch(self, application: Application, day: date) -> None:
         """To another bank, at its first outlet where the card is collected at one."""
         others = [bank for bank in self._banks if bank != application.bank]
@@ -90,11 +129,23 @@ class Platform:
         self._desk.happened("applied again", f"{plastic.card_ref}/{plastic.attempt}")
         self._send("SECOND_APPLICATION", day, plastic.card_ref, None, {"card_ref": plastic.card_ref})
 
-    def _tell(self, event: str, application: Application, day: date, values: dict[str, str] | None = None) -> None:
-        if event != "WITHDRAWN":
-            self._desk.happened(event, application.card_ref)
+    def _tell(
+        self,
+        event: str,
+        application: Application,
+        day: date,
+        values: dict[str, str] | None = None,
+        happening: str = "",
+        annuls: str = "",
+    ) -> None:
+        """Send an event; the truth names it by its code, or by what really happened."""
+        if event not in ("WITHDRAWN", "ANNULLED"):
+            self._desk.happened(happening or event, application.card_ref)
+        name = f"{application.cohort_id}.{application.application_id}"
         subject = {"cohort_id": application.cohort_id, "application_id": application.application_id}
-        self._send(event, day, f"{application.cohort_id}.{application.application_id}", values, subject)
+        if annuls:
+            subject |= {"annuls_source": self._desk.partner, "annuls_event_id": f"{name}.{annuls}"}
+        self._send(event, day, name, values, subject)
 
     def _send(self, event: str, day: date, name: str, values: dict[str, str] | None, subject: dict[str, str]) -> None:
         event_id = f"{name}.{event}"

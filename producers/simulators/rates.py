@@ -22,11 +22,20 @@ RATES: Mapping[str, float] = MappingProxyType(
         "withdraw": 0.002,
         # in the world, awkward: only where a scenario asks for it
         "die": 0.0,  # of applicants
+        "die-by-mistake": 0.0,  # told, and taken back some days later
         "switch-bank": 0.0,
+        "change-name": 0.0,
+        "change-address": 0.0,
+        "correct-id": 0.0,
+        "pay-late": 0.0,  # of applicants who owe a fee
+        "issue-instantly": 0.0,  # of applicants, at an outlet, while the card is under way
         "leave-over": 0.0,  # of plastics at employers
         "apply-again": 0.0,  # of those left over
         "leave-out": 0.0,  # of plastics listed in a hand-over
-        "turn-up": 0.0,  # of lost letters
+        "turn-up": 0.0,  # of lost letters: they go back
+        "deliver-lost": 0.0,  # of lost letters: they are delivered after all
+        "never-sign": 0.0,  # of places: hand-overs to them are not signed for
+        "go-bankrupt": 0.0,  # of factories but the reserve: nothing is made any more
         "use-old": 0.0,  # of old cards, after the new one's activation
         "lose-card": 0.0,  # of active cards, for the time being
         "lose-for-good": 0.0,  # of those
@@ -35,6 +44,8 @@ RATES: Mapping[str, float] = MappingProxyType(
         "correct": 0.003,  # of collections
         "repeat": 0.02,  # of reports
         "reorder": 0.02,
+        "go-silent": 0.0,  # of carriers: for three weeks nothing is reported, then everything
+        "clock-ahead": 0.0,  # of partners: five minutes
         "drop": 0.0,  # of reports: sent only when asked for
         "stray": 0.0,  # of collections: another bank reports them, too
         "hide-chunk": 0.0,  # of statements' chunks: sent only when asked for
@@ -84,6 +95,17 @@ USE_OLD_DAYS = 5
 LOSE_DAYS_ACTIVE = 6
 """From activation to a temporary loss report; the formal one comes three days later."""
 FORMAL_DAYS = 3
+DELIVER_LOST_DAYS = (0, 35)
+"""From the report of a loss to the delivery after all: at every step of the re-make."""
+SILENT_AFTER, SILENT_DAYS = 2, 21
+"""From a carrier's first letter to its silence, and how long that lasts."""
+CLOCK_AHEAD_MINUTES = 5
+BANKRUPT_AFTER = 5
+"""From a factory's first order to its end."""
+MISTAKE_DAYS = (2, 9)
+"""From a mistaken death to the word that it was none."""
+PAY_DAYS = (5, 30)
+INSTANT_DAYS = (1, 5)
 WITHDRAW_DAYS = (1, 12)
 SPOILED_ATTEMPTS = 2
 """Only the first attempts are spoiled, so that every card comes to an end."""
@@ -124,6 +146,12 @@ HOURS: Mapping[str, int] = MappingProxyType(
         "WITHDRAWN": 10,
         "DEATH": 9,
         "BANK_SWITCHED": 10,
+        "NAME_CHANGED": 10,
+        "ADDRESS_CHANGED": 10,
+        "ID_CORRECTED": 10,
+        "FEE_PAID": 10,
+        "ANNULLED": 10,
+        "ISSUED_INSTANTLY": 10,
         "SECOND_APPLICATION": 10,
         "SENT_BACK": 16,
         "OLD_CARD_USED": 15,

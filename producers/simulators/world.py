@@ -22,6 +22,8 @@ class Application(NamedTuple):
     application_id: str
     bank: str
     method: str
+    owes: bool = False
+    """Whether a fee is still to be paid."""
 
     @property
     def card_ref(self) -> str:
@@ -88,8 +90,9 @@ def read_applications(play: Play) -> Iterator[Application]:
         reader = csv.reader(file)
         header = next(reader)
         columns = [header.index(name) for name in ("application_id", "bank_code", "collection_method")]
+        fee = header.index("fee_status")
         begins = reader.line_num + 1
         for row in reader:
             if begins not in bad:
-                yield Application(play.cohort_id, *(row[column] for column in columns))
+                yield Application(play.cohort_id, *(row[column] for column in columns), row[fee] == "unpaid")
             begins = reader.line_num + 1

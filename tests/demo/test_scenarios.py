@@ -18,7 +18,8 @@ CARDS = 30
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Every scenario, played once side by side; the stack stays up."""
     run = run_demo(tmp_path_factory.mktemp("scenarios") / "stack", "--scenario", "all", "--cards", str(CARDS))
-    assert set(run.result) == {f"demo-{name}" for name in SCENARIOS}, "the JSON is by cohort"
+    side_by_side = {f"demo-{scenario.name}" for scenario in SCENARIOS.values() if not scenario.alone}
+    assert set(run.result) == side_by_side, "the JSON is by cohort"
     yield run
     stop(run)
 
@@ -46,6 +47,21 @@ def test_what_was_planted_is_what_was_found(played: Run) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS.values() if scenario.alone])
+def test_a_scenario_that_concerns_every_cohort_is_played_alone(tmp_path: Path, name: str) -> None:
+    run = run_demo(tmp_path / "stack", "--scenario", name, "--cards", str(CARDS))
+    try:
+        assert (run.result["state"], run.result["differences"]) == ("closed", 0)
+        assert [equation["name"] for equation in run.result["equations"] if not equation["holds"]] == []
+        for outcome in SCENARIOS[name].outcomes:
+            counts = run.result["planted"][f"{outcome.zh} / {outcome.en}"]
+            assert counts["planted"] == counts["found"] > 0, outcome.en
+        assert run.issuance("ledger", "verify").stdout.strip() == "(无 / none)"
+    finally:
+        stop(run)
+
+
+@pytest.mark.slow
 def test_what_the_operator_sees_is_printed(played: Run) -> None:
     for name, _ in results(played):
         section = played.output.split(f"== {name}: ", 1)[1].split("\n== ", 1)[0]
@@ -68,6 +84,11 @@ def test_a_scenario_nobody_knows_is_refused_by_name(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "flood" in done.stderr
     assert "turned-up" in done.stderr
+
+
+def test_a_scenario_to_be_played_alone_is_not_played_beside_another(tmp_path: Path) -> None:
+    done = Run(tmp_path, {}, {}, "").issuance("demo", "--scenario", "silent-carrier", "--scenario", "gap")
+    assert (done.returncode, "silent-carrier" in done.stderr) == (2, True)
 
 
 def test_scenarios_are_listed() -> None:

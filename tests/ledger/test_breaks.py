@@ -473,7 +473,7 @@ every_case = pytest.mark.parametrize("name", CASES)
 
 
 def test_every_kind_of_break_has_a_case() -> None:
-    faults = set(FAULTS) | {"EVENT_UNMATCHED"}  # of ours: tests/ledger/test_faults.py; test_waiting_events.py
+    faults = set(FAULTS) | {"EVENT_UNMATCHED", "ITEM_UNMATCHED"}  # tests/ledger/test_faults.py, test_waiting_*.py
     assert {case.kind for case in CASES.values()} | faults == set(BREAK_KINDS)
 
 

@@ -495,7 +495,6 @@ def test_an_event_of_an_unknown_cohort_is_refused(ledger: Connection) -> None:
     assert tell(ledger, event_value("MSB", "E1", "DEATH", None, cohort_id="none", application_id="A0"))[0] is not None
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L29 a card made at an outlet during intake is refused")
 def test_a_card_made_at_an_outlet_during_intake_waits(ledger: Connection) -> None:
     set_business_day(ledger, OPENS)
     add_cohort(ledger, "in-work", [], state="REGISTERED")

@@ -23,6 +23,8 @@ def judge(history: History) -> None:
     assert history.harm == []
     assert list(history.unnoticed()) == []
     assert history.open_ends() == []
+    assert history.mistaken
+    assert history.left_without() == []
     assert [entry for entry in verify_ledger(history.connection, CITIES) if entry.startswith(("card", "plastic"))] == []
 
 

@@ -165,7 +165,7 @@ def test_a_ground_begins_a_remake_and_says_when_the_old_plastic_is_cancelled(
 
 
 def test_every_ground_is_tried_somewhere() -> None:
-    assert set(WAYS) | {"LOST", "PRESUMED_LOST", "CHANGED", "REASSIGNED"} == set(GROUNDS)
+    assert set(WAYS) | {"LOST", "PRESUMED_LOST", "CHANGED", "REASSIGNED", "ANNULLED"} == set(GROUNDS)
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["not ordered", "ordered"])

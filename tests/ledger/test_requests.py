@@ -63,7 +63,7 @@ def test_hand_out_falls_away_when_the_plastic_is_cancelled(ledger: Connection) -
     ref = returned_letter(ledger)
     ledger.execute(
         "INSERT INTO decision (card_ref, attempt, kind, occasion, reason, business_day, decided_by)"
-        " VALUES (%s, 1, 'CANCEL_PLASTIC', '', 'DEATH', %s, 'policy')",
+        " VALUES (%s, 1, 'CANCEL_PLASTIC', '', 'UNDELIVERABLE', %s, 'policy')",
         (ref, OPENS),
     )
     decide_all(ledger)

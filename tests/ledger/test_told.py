@@ -10,10 +10,13 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from findings_fixture import event_value
+from findings_fixture import tell as tell_by_partner
 from ledger_fixture import CITY, OPENS, decide_all, make_cohort
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection, set_business_day
+from issuance.ledger.queries import show_card
 from issuance.settings import Settings
 from issuance.tracking.told import Telling, act_told, confirm_event, drop_event, list_told, tell_event
 
@@ -117,3 +120,19 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(
 def test_an_unknown_card_has_no_events(ledger: Connection, own: Settings, card: UUID) -> None:
     with pytest.raises(Refused, match="CARD_UNKNOWN"):
         tell_event(ledger, own, "00000000-0000-0000-0000-000000000000", DEATH, "planner")
+
+
+def test_an_event_of_whatever_source_is_annulled_with_a_paper(ledger: Connection, own: Settings, card: UUID) -> None:
+    assert tell_by_partner(ledger, event_value("MSB", "E1", "DEATH", card))[0] is None
+    annulment = Telling("ANNULLED", OPENS, "household register 3", {}, "MSB/E1")
+    for wrong in (annulment._replace(annuls=None), DEATH._replace(annuls="MSB/E1")):
+        with pytest.raises(Refused, match="ANNULS_MISSING"):
+            tell(ledger, own, card, wrong)
+    with pytest.raises(Refused, match="EVENT_NOT_FOUND"):
+        tell(ledger, own, card, annulment._replace(annuls="MSB/E2"))
+    tell(ledger, own, card, annulment)
+    assert withdrawn(ledger, card) is None
+    shown = show_card(ledger, str(card))["events"]
+    assert [(one["source"], one["event"], one["annulled"], one["annuls"]) for one in shown] == [
+        ("MSB", "DEATH", True, None), ("DESK", "ANNULLED", False, "MSB/E1"),
+    ]  # fmt: skip

@@ -5,24 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cohort_fixture import add_cohort
 from findings_fixture import decide_on, event_value, on, tell
-from ledger_fixture import CITY, OPENS, POLICY
+from ledger_fixture import CITY, POLICY
+from waiting_fixture import COHORT, DAY, accept, begin_intake, duplicate
 
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.tracking.waiting_events import take_waiting
 from issuance.wire.avro import decode_body
 from issuance.words.references import card_ref_of
 
-COHORT = "in-work"
-DAY = 20
-
 
 @pytest.fixture
 def intake(ledger: Connection) -> Connection:
     """A cohort whose submission is not decided yet, in which a death was told of application A0."""
-    set_business_day(ledger, on(DAY))
-    add_cohort(ledger, COHORT, [], state="REGISTERED")
+    begin_intake(ledger)
     assert tell(ledger, death(), day=DAY)[0] is None
     return ledger
 
@@ -33,19 +29,6 @@ def death(**values: Any) -> dict[str, Any]:
 
 def take(connection: Connection) -> int:
     return take_waiting(connection, None, CITY)  # type: ignore[arg-type]  # events without values need no settings
-
-
-def accept(connection: Connection) -> None:
-    """A0 is accepted."""
-    connection.execute("UPDATE cohort SET state = 'ACCEPTED'")
-    connection.execute("UPDATE submission SET state = 'ACCEPTED'")
-    connection.execute(
-        "INSERT INTO card (card_ref, cohort_no, application_id, submission, file, line, kind, category, bank, factory,"
-        " applied_on, due_on, collection_method, place, block, position, state, since)"
-        " SELECT %s, cohort_no, 'A0', 0, 'f', 2, 'renewal', 'retiree', 'ICBC', 'F-ICBC', %s, %s, 'outlet', 'ICBC-001',"
-        " 1, 1, 'WAITING', now() FROM cohort WHERE cohort_id = %s",
-        (card_ref_of(COHORT, "A0"), OPENS, on(60), COHORT),
-    )
 
 
 def waiting(connection: Connection) -> int:
@@ -72,14 +55,7 @@ def test_the_same_again_is_once_and_another_under_its_id_is_refused(intake: Conn
 
 
 def test_a_duplicates_event_goes_to_the_accepted_card(intake: Connection) -> None:
-    number = add_cohort(intake, "earlier", [("ICBC", OPENS)])
-    first = card_ref_of("earlier", "A0")
-    intake.execute("UPDATE submission SET state = 'ACCEPTED'")
-    intake.execute(
-        "INSERT INTO row_outcome (cohort_no, submission, file, line, part, outcome, application_id, card_ref, kind)"
-        " SELECT cohort_no, 0, 'f.csv', 2, 1, 'duplicate', 'A0', %s, 'renewal' FROM cohort WHERE cohort_no <> %s",
-        (first, number),
-    )
+    first = duplicate(intake)
     assert take(intake) == 1
     assert intake.execute("SELECT card_ref, event FROM holder_event").fetchall() == [(first, "DEATH")]
 
@@ -100,7 +76,6 @@ def test_what_waits_too_long_is_refused_to_its_source_with_a_break(intake: Conne
 
 
 def test_an_event_that_names_a_card_that_is_none_is_refused(ledger: Connection) -> None:
-    set_business_day(ledger, on(DAY))
-    add_cohort(ledger, COHORT, [], state="REGISTERED")
+    begin_intake(ledger)
     value = event_value("MSB", "E1", "DEATH", card_ref_of(COHORT, "nobody"))
     assert tell(ledger, value, day=DAY)[0] == "CARD_UNKNOWN"

@@ -184,6 +184,26 @@ def test_before_dispatch_the_order_changes_and_no_plastic_is_lost(
     )
 
 
+@pytest.mark.parametrize("event", CHANGES)
+@pytest.mark.parametrize("decided", [False, True])
+@pytest.mark.parametrize("stage", [*BEFORE, "sealed"])
+def test_a_change_that_was_none_is_changed_back(
+    ledger: Connection, vault: Vault, ref: UUID, send: Sender, event: str, decided: bool, stage: str
+) -> None:
+    if stage in BEFORE:
+        BEFORE[stage](ledger)
+    was = card(ledger, ref), person(ledger, vault, ref)
+    (hashed,) = ledger.execute("SELECT person FROM card WHERE card_ref = %s", (ref,)).fetchone() or (None,)
+    assert send(ref, event, **CHANGES[event]) is None
+    if decided:
+        decide_all(ledger)
+    named = {"annuls_source": "MSB", "annuls_event_id": "E1"}
+    assert send.raw(ref, "ANNULLED", None, 2, **named) is None
+    decide_all(ledger)
+    assert (card(ledger, ref), person(ledger, vault, ref)) == was
+    assert ledger.execute("SELECT person FROM card WHERE card_ref = %s", (ref,)).fetchone() == (hashed,)
+
+
 @pytest.mark.parametrize("event", ["DEATH", "WITHDRAWN", "BANK_SWITCHED", "COLLECTION_CHANGED"])
 def test_a_card_leaves_a_plan_that_nobody_released(ledger: Connection, ref: UUID, send: Sender, event: str) -> None:
     unrelease(ledger)
