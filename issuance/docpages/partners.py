@@ -115,6 +115,7 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "CARD_UNKNOWN": ("核对 cohort_id 与 application_id", "check cohort_id and application_id"),
     "SEALED_UNREADABLE": ("以我方现用公钥重新密封", "seal the values again to our current key"),
     "EVENT_UNKNOWN": ("用表中的事件代码", "use a code of the table of holder events"),
+    "EVENT_NOT_FOUND": ("填写本方先前事项的来源与编号", "name the source and event_id of an earlier event of your own"),
     "COHORT_WITHDRAWN": ("无需再报", "stop reporting on it"),
     "DATA_ERASED": ("由持卡人重新申领", "the holder applies again"),
 }
