@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from history_fixture import History
-from ledger_fixture import CITIES
+from ledger_fixture import CITIES, COHORT
 
 from issuance.ledger.connection import Connection
 from issuance.proof.verify import verify_ledger
+from issuance.reconcile.closing import read_statement
 
 DAYS = 420
 """Past the keeping period of whatever was re-made."""
@@ -25,6 +26,10 @@ def judge(history: History) -> None:
     assert history.open_ends() == []
     assert history.mistaken
     assert history.left_without() == []
+    balances = read_statement(history.connection, COHORT, CITIES).balances
+    assert [
+        one.equation.name for one in balances if not one.holds and not one.differing and one.equation.name != "intake"
+    ] == []
     assert [entry for entry in verify_ledger(history.connection, CITIES) if entry.startswith(("card", "plastic"))] == []
 
 
