@@ -105,7 +105,7 @@ class Cohort:
         value = {
             "event_id": f"{self.name}-{event_id}", "source": "MSB", "event": event, "cohort_id": None,
             "card_ref": str(self.refs[0]), "application_id": "A-0", "occurred_at": instant_on(OPENS, 12),
-            "sealed": sealed,
+            "sealed": sealed, "annuls_source": None, "annuls_event_id": None,
         }  # fmt: skip
         body = FRAME.pack(0, 1) + encode_body("holder_event", value)
         return Message("issuance.holder-events.MSB.v1", 0, self.start, "MSB", b"k", body, (), as_read(value))

@@ -81,7 +81,8 @@ CHORES = (
     Chore(
         "SELECT break_id FROM break b JOIN cohort o USING (cohort_no) WHERE o.cohort_id = ANY (%(cohorts)s)"
         f" AND b.closed_on IS NULL AND (b.kind = ANY (%(lasting)s) OR b.kind = ANY (%(patient)s)"
-        f" AND b.opened_on + {SEARCHING} < %(day)s)",
+        f" AND b.opened_on + {SEARCHING} < %(day)s"
+        f" OR b.kind = 'OUT_OF_ORDER' AND b.opened_on + {DESPAIRING} < %(day)s)",
         "break resolve {} --note", "explained by the demo's operator",
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ reading the table.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -72,10 +72,12 @@ def _pattern(bound: Bound) -> re.Pattern[str]:
     return re.compile(named.pattern or f"{named.characters}{{{bound.least},{bound.most}}}")
 
 
-def _all_within(bound: Bound, characters: TextSet, texts: Iterable[str]) -> bool:
+def _all_within(bound: Bound, characters: TextSet, texts: Collection[str]) -> bool:
     """Whether all texts are within a bound, asked at once: a line each, since no set holds a line break, and lines
     part what looks like a number. False also where only a look at each can tell."""
     lines = "\n".join(texts)
+    if lines.count("\n") != len(texts) - 1:
+        return False
     return _lines_pattern(bound).fullmatch(f"{lines}\n") is not None and not _is_personal(lines, characters)
 
 

@@ -132,6 +132,14 @@ def test_items_outside_their_bounds_are_named_by_position() -> None:
     assert invalid_items("card_report", as_read(items)) == {1, 2, 3}
 
 
+@pytest.mark.parametrize("field", ["place", "serial", "tracking_no", "card_ref", "code", "reason"])
+@pytest.mark.parametrize("hostile", ["\0", "\n", "\x7f", "\u0085"])
+def test_a_text_that_would_be_two_sound_ones_is_outside(field: str, hostile: str) -> None:
+    sound = {"code": "EMI", "card_ref": "0284e1f5-b49e-57b8-9a94-7163c2993cb0"}.get(field, "A")
+    items = [item("MADE", None, 2) | {field: text} for text in (sound, f"{sound}{hostile}{sound}", sound)]
+    assert invalid_items("card_report", as_read(items)) == {1}
+
+
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [

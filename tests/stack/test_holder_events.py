@@ -110,6 +110,7 @@ class Sender:
         value = {
             "event_id": f"E{self.sent}", "source": "MSB", "event": event, "cohort_id": None, "card_ref": str(ref),
             "application_id": "A0", "occurred_at": instant_on(OPENS + timedelta(days=day), 10), "sealed": sealed,
+            "annuls_source": None, "annuls_event_id": None,
         } | head  # fmt: skip
         body = bytes(FRAME.size) + json.dumps(value, default=str).encode()
         message = Message("issuance.holder-events.MSB.v1", 0, self.sent, "MSB", None, body, (), as_read(value))
