@@ -80,7 +80,10 @@ FROM look JOIN letter_news l USING (consignment_id) JOIN card c USING (card_ref)
 JOIN plastic p USING (card_ref, attempt)
 WHERE is_mail_item(l.consignment_id) AND {DUE.format(mark="l.handed_over")} AND l.received_at_place IS NULL
   AND coalesce(l.posted, l.delivered, l.returned, l.lost) IS NULL AND p.destroyed IS NULL
+  AND NOT EXISTS (SELECT FROM break b WHERE b.kind = 'FEED_SILENT' AND b.closed_on IS NULL
+                  AND b.reference = carrier_of(l.consignment_id))
 """
+"""Letters given and never posted; while their carrier's feed is silent, that is one break of the carrier's."""
 
 UNMATCHED = """
 SELECT m.consignment_id, min(f.mark) AS mark FROM look JOIN consignment m USING (consignment_id)

@@ -52,12 +52,12 @@ CROSS JOIN LATERAL (SELECT CASE WHEN s.ordered_on IS NOT NULL AND taken IS NULL 
         AND (e.annuls IS NULL OR e.annuls = ANY (coalesce(s.carries, '{{}}'))) AND ({LACKED})
         ORDER BY e.occurred_at DESC, e.event_no DESC LIMIT 1) END AS event) lack
 CROSS JOIN LATERAL (SELECT CASE
+    WHEN {REVIVED} THEN 'ANNULLED'
     WHEN s.state = 'SPOILED' THEN 'SPOILED'
     WHEN s.state = 'REFUSED' AND mark_reason(refused) <> 'CANCELLED' THEN 'REFUSED'
     WHEN s.state = 'DESTROYED' AND c_id IS NULL THEN 'DESTROYED'
     WHEN s.state = 'REFUSED_BY_HOLDER' THEN 'REFUSED_BY_HOLDER'
     WHEN s.state = 'MAIL_LOST' THEN 'LOST'
-    WHEN {REVIVED} THEN 'ANNULLED'
     WHEN s.attempt > 0 AND taken IS NULL AND s.bank <> bank_wanted THEN 'BANK_SWITCHED'
     WHEN lack.event IS NOT NULL THEN 'CHANGED'
     WHEN {PRESUMED} THEN 'PRESUMED_LOST' END AS ground) way

@@ -93,6 +93,20 @@ def test_what_was_cancelled_by_then_goes_its_order_beside_another_plastic(ledger
     assert remakes(ledger) == [(2, "ANNULLED", "DONE")]
 
 
+@pytest.mark.parametrize("method", ["outlet", "mail"])
+def test_what_was_destroyed_by_then_is_made_again(ledger: Connection, method: str) -> None:
+    (ref,) = make_cohort(ledger, 1, method)
+    merge(ledger, report("F-ICBC", "made", [item("MADE", ref, 1)]))
+    die(ledger, ref, 2)
+    merge(ledger, report("HRSS-BJ", "x", [item("SS_CANCELLED", ref, 3)]))
+    merge(ledger, report("ICBC", "y", [item("ACCOUNT_CANCELLED", ref, 4)]))
+    witnesses = [{"role": "WITNESS", "reference": "w1"}, {"role": "WITNESS", "reference": "w2"}]
+    merge(ledger, report("F-ICBC", "d", [item("DESTROYED", ref, 5, actors=witnesses)]))
+    decide_on(ledger, 6)
+    revive(ledger, ref, 7)
+    assert remakes(ledger) == [(2, "ANNULLED", "DONE")]
+
+
 def test_another_event_that_stands_still_counts(ledger: Connection, ref: UUID) -> None:
     assert tell(ledger, event_value("MSB", "W", "WITHDRAWN", ref))[0] is None
     die(ledger, ref, 2)

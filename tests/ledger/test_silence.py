@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from findings_fixture import decide_on, posted
 from ledger_fixture import (
     CITY,
     OPENS,
@@ -26,6 +27,7 @@ from issuance.city.calendar import STATE_COUNCIL
 from issuance.ledger.connection import Connection, set_business_day
 from issuance.tracking.card_breaks import settle_card_breaks
 from issuance.tracking.custody import watch_custody
+from issuance.tracking.feeds import watch_feeds
 from issuance.tracking.job_answers import watch_jobs
 from issuance.tracking.requests import watch_requests
 from issuance.tracking.resuming import resume_partner as resume
@@ -217,3 +219,25 @@ def test_a_letter_is_not_taken_as_lost_while_its_carrier_is_paused(ledger: Conne
     set_business_day(ledger, on(6 + POLICY.lost_after_days))
     decide_all(ledger)
     assert decided(ledger, "REMAKE") == ["PRESUMED_LOST"]
+
+
+def about_silence(connection: Connection) -> list[tuple[str, str]]:
+    kinds = ("FEED_SILENT", "HANDOVER_COUNT", "LETTER_SILENT")
+    return [found for found in open_breaks(connection) if found[0] in kinds]
+
+
+def test_while_a_feed_is_silent_no_letter_of_it_is_a_break_of_its_own(ledger: Connection) -> None:
+    first, second = make_cohort(ledger, 2, "mail")
+    posted(ledger, [first])
+    merge(ledger, report("F-ICBC", "ho", [item("HANDED_OVER", second, 7, tracking_no="T9")], **LETTER))
+    silent_at = 7 + POLICY.handover_days + 1
+    for day in range(8, silent_at + 3):
+        decide_on(ledger, day)
+        watch_feeds(ledger, CITY, on(day))
+        silent_handover(ledger, day)
+    assert about_silence(ledger) == [("FEED_SILENT", "EMS")]
+    merge(ledger, report("EMS", "news", [item("IN_TRANSIT", None, silent_at + 2, tracking_no="T0")]))
+    decide_on(ledger, silent_at + 3)
+    watch_feeds(ledger, CITY, on(silent_at + 3))
+    silent_handover(ledger, silent_at + 3)
+    assert about_silence(ledger) == [("HANDOVER_COUNT", "M:EMS:T9")], "now it is the only silent one"

@@ -194,7 +194,7 @@ def test_a_change_that_was_none_is_changed_back(
     if stage in BEFORE:
         BEFORE[stage](ledger)
     was = card(ledger, ref), person(ledger, vault, ref)
-    (hashed,) = ledger.execute("SELECT person FROM card WHERE card_ref = %s", (ref,)).fetchone() or (None,)
+    ledger.execute("UPDATE card SET person = 'the same person' WHERE card_ref = %s", (ref,))
     assert send(ref, event, **CHANGES[event]) is None
     if decided:
         decide_all(ledger)
@@ -202,7 +202,7 @@ def test_a_change_that_was_none_is_changed_back(
     assert send.raw(ref, "ANNULLED", None, 2, **named) is None
     decide_all(ledger)
     assert (card(ledger, ref), person(ledger, vault, ref)) == was
-    assert ledger.execute("SELECT person FROM card WHERE card_ref = %s", (ref,)).fetchone() == (hashed,)
+    assert ledger.execute("SELECT person FROM card WHERE card_ref = %s", (ref,)).fetchone() == (b"the same person",)
 
 
 @pytest.mark.parametrize("event", ["DEATH", "WITHDRAWN", "BANK_SWITCHED", "COLLECTION_CHANGED"])
