@@ -76,6 +76,8 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
         return code
     if value["event"] not in HOLDER_EVENTS:
         return "EVENT_UNKNOWN"
+    if value["event"] == ANNULLED and value["annuls_source"] != message.partner:
+        return "NOT_YOURS"
     value["occurred_at"] = instant_of(value["occurred_at"])
     card_ref = _card_ref(value)
     order = lock_order(connection, card_ref) if card_ref else None
@@ -92,8 +94,6 @@ def _record(connection: Connection, message: Message, context: Context) -> str |
         return None if bytes(known[0]) == sha256 else "ID_REUSED"
     if order is None:
         return None if _wait(connection, event, context) else "CARD_UNKNOWN"
-    if value["event"] == ANNULLED and value["annuls_source"] != event.source:
-        return "NOT_YOURS"
     if HOLDER_EVENTS[event.event].needs and is_erased(connection, card_ref):
         return "DATA_ERASED"
     return judge_event(connection, event, order, context)
