@@ -95,7 +95,7 @@ USE_OLD_DAYS = 5
 LOSE_DAYS_ACTIVE = 6
 """From activation to a temporary loss report; the formal one comes three days later."""
 FORMAL_DAYS = 3
-DELIVER_LOST_DAYS = (0, 35)
+DELIVER_LOST_DAYS = (1, 35)
 """From the report of a loss to the delivery after all: at every step of the re-make."""
 SILENT_AFTER, SILENT_DAYS = 2, 21
 """From a carrier's first letter to its silence, and how long that lasts."""
