@@ -310,19 +310,26 @@ class History:
                 self.story[ref].append(f"day {day}: {kind} of plastic {attempt} is asked ({reason})")
                 if kind == "HOLD" or self._chance(0.05):
                     continue  # nobody answers
-                plastic = self.plastics[ref, attempt]
-                self._at(day + self._days(1, 6), lambda day, kind=kind, plastic=plastic: self._do(kind, plastic, day))
+                asked = (ref, attempt, kind, n)
+                self._at(day + self._days(1, 6), lambda day, asked=asked: self._do(asked, day))
 
-    def _do(self, kind: str, plastic: Plastic, day: int) -> None:
+    def _do(self, asked: tuple[UUID, int, str, int], day: int) -> None:
+        """Do what was asked; some do it although it was withdrawn meanwhile, which is no fault of the ledger's."""
+        (ending,) = self.connection.execute(
+            "SELECT ending FROM request WHERE (card_ref, attempt, kind, n) = (%s, %s, %s, %s)", asked
+        ).fetchone() or (None,)
+        if ending == "void" and not self._chance(0.3):
+            return
+        ref, attempt, kind, _ = asked
+        plastic = self.plastics[ref, attempt]
+        if ending != "void":
+            self._judge(kind, plastic, day)
         if kind == "CANCEL":
             plastic.stopped = True
         elif kind == "CANCEL_SS" and plastic.ss_cancelled_on is None:
-            self._judge_cancel(plastic, day)
             plastic.ss_cancelled_on, plastic.active = day, False
             self._say("HRSS-BJ", day, plastic, "SS_CANCELLED")
         elif kind == "CANCEL_ACCOUNT":
-            if plastic.ss_cancelled_on is None:
-                self.harm.append(f"{plastic.key}: the account was cancelled before social security")
             plastic.account_cancelled = True
             self._say("ICBC", day, plastic, "ACCOUNT_CANCELLED")
         elif kind == "DESTROY" and plastic.where in ("factory", "outlet"):
@@ -331,6 +338,24 @@ class History:
             self._say(who, day, plastic, "DESTROYED", actors=WITNESSES)
         elif kind == "HAND_OUT" and plastic.where == "factory":
             self._hand_over(plastic, day)
+
+    def _judge(self, kind: str, plastic: Plastic, day: int) -> None:
+        """What must never be asked of a partner, by the truth."""
+        if kind == "CANCEL_SS" and plastic.ss_cancelled_on is None:
+            self._judge_cancel(plastic, day)
+        if kind != "CANCEL_ACCOUNT":
+            return
+        if plastic.ss_cancelled_on is None:
+            self.harm.append(f"{plastic.key}: the account was cancelled before social security")
+        if living := [other.key for other in self._live_plastics(plastic.key[0]) if other is not plastic]:
+            self.harm.append(f"{plastic.key}: the account was cancelled on day {day}, and {living} live on it")
+
+    def _live_plastics(self, ref: UUID) -> list[Plastic]:
+        """The plastics of a card that somebody could use."""
+        return [
+            p for key, p in self.plastics.items()
+            if key[0] == ref and p.made and p.ss_cancelled_on is None and p.where not in ("gone", "lost")
+        ]  # fmt: skip
 
     def _judge_cancel(self, plastic: Plastic, day: int) -> None:
         ref = plastic.key[0]
@@ -355,8 +380,7 @@ class History:
     def unnoticed(self) -> Iterator[str]:
         """Cards with two live plastics in the world, of which the ledger says nothing."""
         for ref in self.living:
-            live = [p for key, p in self.plastics.items() if key[0] == ref and p.made and p.ss_cancelled_on is None
-                    and p.where not in ("gone", "lost")]  # fmt: skip
+            live = self._live_plastics(ref)
             if len(live) > 1 and not self._noticed(ref):
                 yield f"{ref}: {[p.key[1] for p in live]}"
 

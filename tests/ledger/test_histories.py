@@ -35,7 +35,7 @@ def judge(history: History) -> None:
 
 @pytest.mark.parametrize("method", ["outlet", "mail"])
 def test_by_the_truth_nobody_is_harmed(ledger: Connection, method: str) -> None:
-    judge(live(ledger, 7, 60, method))
+    judge(live(ledger, 7, 100, method))
 
 
 def test_a_seed_tells_its_history_as_a_story(ledger: Connection) -> None:
