@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from issuance.errors import Refused
 from issuance.ledger.connection import Connection
+from issuance.ledger.queries import one
 from issuance.words.personal import holds_id_number, holds_mobile, holds_old_number
 
 WHY = {"note": "why", "reason": "why", "paper": "which paper shows it"}
@@ -42,14 +43,33 @@ def audit(
 ) -> str:
     """Record an operator's act; each entry's hash covers the one before it. Returns the new head."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.audit'))")
-    row = connection.execute("SELECT hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
-    text = json.dumps(details or {}, ensure_ascii=False, sort_keys=True, default=str)
-    head = hashlib.sha256("|".join([row[0] if row else "", str(day), user, act, subject, text]).encode()).hexdigest()
+    number, at, before = one(
+        connection,
+        "SELECT nextval(pg_get_serial_sequence('audit', 'number')), clock_timestamp(),"
+        " coalesce((SELECT hash FROM audit ORDER BY number DESC LIMIT 1), '')",
+    )
+    entry = (number, at, day, user, act, subject, details or {})
+    head = _hash(before, *entry)
     connection.execute(
-        'INSERT INTO audit (business_day, "user", act, subject, details, hash) VALUES (%s, %s, %s, %s, %s, %s)',
-        (day, user, act, subject, text, head),
+        'INSERT INTO audit (number, at, business_day, "user", act, subject, details, hash)'
+        " OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (*entry[:6], _text(entry[6]), head),
     )
     return head
+
+
+def _text(details: dict[str, Any]) -> str:
+    return json.dumps(details, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _hash(
+    before: str, number: int, at: datetime, day: date, user: str, act: str, subject: str, details: dict[str, Any]
+) -> str:
+    """The hash of an entry, all of its values and the hash of the one before it."""
+    moment = at.astimezone(UTC).isoformat()
+    return hashlib.sha256(
+        "|".join([before, str(number), moment, str(day), user, act, subject, _text(details)]).encode()
+    ).hexdigest()
 
 
 def verify_audit(connection: Connection) -> list[int]:
@@ -57,12 +77,10 @@ def verify_audit(connection: Connection) -> list[int]:
     wrong: list[int] = []
     before = ""
     rows = connection.execute(
-        'SELECT number, business_day, "user", act, subject, details, hash FROM audit ORDER BY number'
+        'SELECT number, at, business_day, "user", act, subject, details, hash FROM audit ORDER BY number'
     )
-    for number, day, user, act, subject, details, head in rows:
-        text = json.dumps(details, ensure_ascii=False, sort_keys=True, default=str)
-        expected = hashlib.sha256("|".join([before, str(day), user, act, subject, text]).encode()).hexdigest()
-        if expected != head:
-            wrong.append(number)
+    for *entry, head in rows:
+        if _hash(before, *entry) != head:
+            wrong.append(entry[0])
         before = head
     return wrong

@@ -21,7 +21,7 @@ def all_keys(fold: Fold) -> str:
 def wrong_rows(connection: Connection) -> Iterator[str]:
     """The rows of every fold that differ from their facts, and the facts whose row is missing."""
     for fold in FOLDS:
-        columns = ", ".join([*fold.keys, *(m.column for m in fold.milestones), "conflict"])
+        columns = ", ".join([*fold.keys, *(m.column for m in fold.milestones), "conflict", "corrected"])
         expected = f"SELECT {columns} FROM ({fold.expected_sql(all_keys(fold))}) AS expected"
         kept = f"SELECT {columns} FROM {fold.table}"
         keys = " || '/' || ".join(fold.keys)
@@ -36,12 +36,8 @@ def wrong_rows(connection: Connection) -> Iterator[str]:
 
 def _missing_rows(connection: Connection, fold: Fold) -> Iterator[str]:
     """Facts whose row is gone."""
-    keys = " || '/' || ".join(f"f.{key}" for key in fold.keys)
-    matched = " AND ".join(f"t.{key} = f.{key}" for key in fold.keys)
-    rows = connection.execute(
-        f"SELECT DISTINCT {keys} FROM fact f WHERE f.subject = '{fold.subject}'"
-        f" AND NOT EXISTS (SELECT FROM {fold.table} t WHERE {matched}) ORDER BY 1"
-    )
+    keys = " || '/' || ".join(fold.keys)
+    rows = connection.execute(f"SELECT {keys} FROM ({fold.missing_sql()}) gone ORDER BY 1")
     for (key,) in rows.fetchall():
         yield f"{fold.table} {key} is missing"
 

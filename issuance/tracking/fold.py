@@ -65,21 +65,28 @@ class Fold:
 
     def refold_sql(self, scope: str) -> str:
         """Fold the rows of `scope` (a SELECT of keys) anew from the journal."""
-        sets = ", ".join(f"{m.column} = s.{m.column}" for m in self.milestones)
-        keys = ", ".join(self.keys)
+        columns = [*(m.column for m in self.milestones), "conflict", "corrected"]
+        sets = ", ".join(f"{column} = s.{column}" for column in columns)
+        return f"UPDATE {self.table} t SET {sets} FROM ({self.expected_sql(scope)}) s WHERE {self._on('t', 's')}"
+
+    def missing_sql(self) -> str:
+        """Keys of facts whose row is gone."""
+        keys = ", ".join(f"f.{key}" for key in self.keys)
         return (
-            f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._valid('touched')})\n"
-            f"UPDATE {self.table} t SET {sets}, conflict = coalesce(s.conflict, false)\n"
-            f"FROM (SELECT * FROM touched LEFT JOIN s USING ({keys})) s WHERE {self._on('t', 's')}"
+            f"SELECT DISTINCT {keys} FROM fact f WHERE f.subject = '{self.subject}'"
+            f" AND NOT EXISTS (SELECT FROM {self.table} t WHERE {self._on('t', 'f')})"
         )
 
     def expected_sql(self, scope: str) -> str:
         """What the rows of `scope` should be by the journal alone; columns as in the table."""
-        columns = ", ".join(m.column for m in self.milestones)
+        columns = ", ".join(f"s.{m.column}" for m in self.milestones)
         keys = ", ".join(self.keys)
+        corrects = f"SELECT DISTINCT {keys}, true AS corrected FROM fact WHERE corrects AND subject = '{self.subject}'"
         return (
             f"WITH touched AS MATERIALIZED ({scope}), s AS ({self._valid('touched')})\n"
-            f"SELECT {keys}, {columns}, coalesce(conflict, false) AS conflict FROM touched LEFT JOIN s USING ({keys})"
+            f"SELECT {keys}, {columns}, coalesce(s.conflict, false) AS conflict,"
+            f" coalesce(c.corrected, false) AS corrected"
+            f" FROM touched LEFT JOIN s USING ({keys}) LEFT JOIN ({corrects}) c USING ({keys})"
         )
 
     def _valid(self, touched: str) -> str:

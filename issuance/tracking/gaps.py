@@ -28,13 +28,14 @@ FROM partner_stream WHERE NOT isempty({GAPS})
 
 
 def watch_gaps(connection: Connection, day: date) -> int:
-    """Request the gaps in partners' sequences, each once; a break stays open until they are filled. Paused partners
-    are not asked. Returns how much was written."""
+    """Request the gaps in partners' sequences, each once a day; a break stays open until they are filled. Paused
+    partners are not asked. Returns how much was written."""
     rows = connection.execute(
-        f"UPDATE partner_stream p SET asked = asked + gaps FROM ("
+        f"UPDATE partner_stream p SET asked = asked + gaps, asked_on = %(day)s FROM ("
         f" SELECT partner, stream, {GAPS} AS gaps FROM partner_stream WHERE NOT {paused('partner')}) g"
-        " WHERE (p.partner, p.stream) = (g.partner, g.stream) AND NOT isempty(gaps) AND NOT gaps <@ asked"
-        " RETURNING p.partner, p.stream, gaps"
+        " WHERE (p.partner, p.stream) = (g.partner, g.stream) AND NOT isempty(gaps)"
+        " AND (NOT gaps <@ asked OR p.asked_on < %(day)s) RETURNING p.partner, p.stream, gaps",
+        {"day": day},
     ).fetchall()
     messages = [
         partner_notice(

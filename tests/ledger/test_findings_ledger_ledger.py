@@ -506,7 +506,6 @@ def test_a_card_made_at_an_outlet_during_intake_waits(ledger: Connection) -> Non
 
 
 @pytest.mark.parametrize("table", ["plastic_in_consignment", "consignment"])
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L34 a row that is gone is not rebuilt")
 def test_rebuilding_makes_rows_that_are_gone(ledger: Connection, table: str) -> None:
     posted(ledger, make_cohort(ledger, 1, "mail"))
     ledger.execute(f"DELETE FROM {table}")
@@ -515,7 +514,6 @@ def test_rebuilding_makes_rows_that_are_gone(ledger: Connection, table: str) -> 
     assert [finding for finding in verify_ledger(ledger, CITIES) if "missing" in finding or "facts" in finding] == []
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L34 `corrected` is not verified")
 def test_verify_names_a_row_whose_correction_is_forgotten(ledger: Connection) -> None:
     (ref,) = make_cohort(ledger, 1)
     made = item("MADE", ref, 2)
@@ -551,7 +549,6 @@ def test_a_receiver_that_signs_no_count_is_a_break(ledger: Connection) -> None:
     assert [kind for kind, _ in custody_breaks(ledger, 6)] == ["HANDOVER_COUNT"]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L39 a gap is asked for once, not daily")
 def test_a_gap_is_asked_for_once_a_day(ledger: Connection) -> None:
     (ref,) = make_cohort(ledger, 1)
     apply(ledger, wire_value("F-ICBC", "m", [item("MADE", ref, 2)], sequence=3))
@@ -561,9 +558,9 @@ def test_a_gap_is_asked_for_once_a_day(ledger: Connection) -> None:
     assert asked == (2,)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L39 the audit's hash leaves out the time")
 def test_an_audit_entry_whose_time_was_altered_is_found(ledger: Connection) -> None:
     audit(ledger, "planner", "plan", "c.1", OPENS)
     assert verify_audit(ledger) == []
     tamper(ledger, "UPDATE audit SET at = at - interval '1 day'")
-    assert verify_audit(ledger) == [1]
+    (number,) = ledger.execute("SELECT number FROM audit").fetchone() or (0,)
+    assert verify_audit(ledger) == [number]
