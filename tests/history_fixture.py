@@ -46,7 +46,7 @@ class Plastic:
 
 @dataclass
 class History:
-    """Cards of one ledger and their truth; days count from the opening day."""
+    """Cards of one ledger of their own, committed day by day, and their truth; days count from the opening day."""
 
     connection: Connection
     seed: int
@@ -96,6 +96,7 @@ class History:
             self._answer_requests(day)
             self._act_as_person(day)
         decide_all(self.connection)
+        self.connection.commit()  # what was deleted is swept away only then, and queues stay short
 
     def _next(self, day: int) -> int | None:
         (clock,) = self.connection.execute(
