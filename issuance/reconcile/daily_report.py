@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from psycopg.types.json import Jsonb
 
 from issuance.breaks.kinds import BREAK_KINDS
-from issuance.city.city import load_cities
+from issuance.city.city import Cities, load_cities
 from issuance.city.partners import topic_of
 from issuance.clock import instant_on
 from issuance.errors import Refused
@@ -73,7 +73,8 @@ EQUATION_NAMES = {
 
 
 def make_daily_report(settings: Settings, day: date | None = None, user: str | None = None) -> dict[str, Any]:
-    """The report of a day, made unless it exists; by default of the last whole day.
+    """The report of a day, made unless it exists; by default of the last whole day, and before it those of whole days
+    that were missed since the newest report.
 
     `user` is who ran the command; reports made by Airflow have no user. The report of an earlier day covers what
     arrived and breaks that opened and closed; the states of cards and equations on that day are no longer known.
@@ -86,16 +87,29 @@ def make_daily_report(settings: Settings, day: date | None = None, user: str | N
     with transaction(settings.database_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('issuance.daily_report'))")
         whole = last_whole_day(connection)
-        day = day or whole
-        if day > whole:
+        if day and day > whole:
             raise Refused("DAY_NOT_OVER", f"{day} 尚未结束。 / {day} is not over.")
-        if made := read_daily_report(connection, day):
-            return made
-        measures = list(measure_day(connection, cities, day, now_too=day == whole))
-        made = _store(connection, store, day, measures)
-        write_outbox(connection, _messages(made), business_day(connection))
-        if user:
-            audit(connection, user, "daily report", day.isoformat(), business_day(connection))
+        for one_day in [] if day else _missed(connection, whole):
+            _make(connection, store, cities, one_day, whole, user)
+        return _make(connection, store, cities, day or whole, whole, user)
+
+
+def _missed(connection: Connection, whole: date) -> list[date]:
+    """The days between the newest report and the last whole day."""
+    (newest,) = one(connection, "SELECT max(business_day) FROM daily_report")
+    return [newest + timedelta(days=n) for n in range(1, (whole - newest).days)] if newest else []
+
+
+def _make(
+    connection: Connection, store: ObjectStore, cities: Cities, day: date, whole: date, user: str | None
+) -> dict[str, Any]:
+    if made := read_daily_report(connection, day):
+        return made
+    measures = list(measure_day(connection, cities, day, now_too=day == whole))
+    made = _store(connection, store, day, measures)
+    write_outbox(connection, _messages(made), business_day(connection))
+    if user:
+        audit(connection, user, "daily report", day.isoformat(), business_day(connection))
     return made
 
 

@@ -48,7 +48,6 @@ def test_a_message_written_with_another_kind_of_schema_is_no_message(
         codec.read_inbound("card_report", FRAME.pack(0, schema_id) + body)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L39 a daily report that was missed is never made")
 def test_a_daily_report_that_was_missed_is_made_later(stack: Settings) -> None:
     url = fresh_database(stack.database_url, "ledger_findings_daily")
     new_ledger(url)
