@@ -149,7 +149,7 @@ class Door:
     ) -> Response:
         afterwards: list[Callable[[], Any]] = []
         try:
-            with transaction(desk.settings.database_url) as connection:
+            with transaction(desk.settings.database_url, snapshot=not self.writes) as connection:
                 act = self._act(desk, user, connection, values, afterwards)
                 key = Key.of(request, desk.settings, user, values) if self.writes and not tried else None
                 if key and (known := key.known(connection)) is not None:

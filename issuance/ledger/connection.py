@@ -60,10 +60,11 @@ _joined: ContextVar[Connection | None] = ContextVar("joined", default=None)
 
 
 @contextmanager
-def transaction(database_url: str) -> Iterator[Connection]:
+def transaction(database_url: str, *, snapshot: bool = False) -> Iterator[Connection]:
     """One transaction on a connection of its own; lost connections and deadlocks are Retryable.
 
-    Within `joining`, a savepoint of that transaction.
+    With `snapshot` all of it sees the ledger as it is at its first query. Within `joining`, a savepoint of that
+    transaction.
     """
     outer = _joined.get()
     if outer is not None:
@@ -71,6 +72,8 @@ def transaction(database_url: str) -> Iterator[Connection]:
             yield outer
         return
     with retryable(), _pool(database_url, os.getpid()).connection() as connection:
+        if snapshot:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield connection
 
 

@@ -70,8 +70,8 @@ class ClosingStatement:
 
 
 def close_statement(settings: Settings, cohort_id: str) -> ClosingStatement:
-    """The closing statement of a cohort, from the ledger's current state."""
-    with transaction(settings.database_url) as connection:
+    """The closing statement of a cohort, from the ledger's current state, read in one snapshot."""
+    with transaction(settings.database_url, snapshot=True) as connection:
         return read_statement(connection, cohort_id, load_cities(settings))
 
 
@@ -195,7 +195,7 @@ def close_cohorts(settings: Settings) -> list[str]:
 
 
 def _settle_cohort(settings: Settings, cohort_id: str, cities: Cities) -> bool:
-    with transaction(settings.database_url) as connection:
+    with transaction(settings.database_url, snapshot=True) as connection:
         connection.execute("SELECT FROM cohort WHERE cohort_id = %s FOR UPDATE", (cohort_id,))
         if _plainly_open(connection, cohort_id):
             return False

@@ -347,7 +347,6 @@ def test_an_order_of_two_partners_has_a_grace_before_it_is_a_break(ledger: Conne
     assert "ACTIVATED_NOT_COLLECTED" not in open_kinds(ledger)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="L15 the sides of an equation are read at two moments")
 def test_evidence_that_comes_while_a_statement_is_read_makes_no_difference(own: Settings) -> None:
     with connect(own.database_url) as connection:
         (ref,) = make_cohort(connection, 1)
