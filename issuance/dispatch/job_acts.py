@@ -134,7 +134,7 @@ WHERE i.job_id = %(job)s AND p.attempt = c.last_attempt AND c.withdrawn IS NULL
   AND NOT EXISTS (SELECT FROM plastic o WHERE o.card_ref = p.card_ref
                   AND coalesce(o.collected, o.issued_instantly, o.ss_activated) IS NOT NULL)
   AND NOT EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt) = (p.card_ref, p.attempt)
-                  AND d.kind = 'CANCEL_PLASTIC')
+                  AND d.kind = 'CANCEL_PLASTIC' AND d.occasion = '')
   AND NOT EXISTS (SELECT FROM remake r WHERE (r.card_ref, r.attempt) = (p.card_ref, p.attempt) AND r.ended_on IS NULL)
 """
 """The plastics of a job that its factory has still to make, as the next attempts of their cards."""

@@ -24,7 +24,8 @@ CANCEL_PLASTIC = Rule(
     "CANCEL_PLASTIC",
     f"""
 -- to be cancelled: of a withdrawn application, replaced, made in vain, a second one, undeliverable, or expired
-SELECT s.card_ref, s.attempt, way.reason
+SELECT s.card_ref, s.attempt, way.reason, CASE WHEN way.reason IN ('DEATH', 'WITHDRAWN') THEN way.reason ELSE '' END
+    AS occasion
 FROM plastic_snapshot s JOIN card c USING (card_ref)
 CROSS JOIN LATERAL (SELECT CASE
     WHEN c.withdrawn IS NOT NULL THEN c.withdrawn
@@ -40,5 +41,8 @@ CROSS JOIN LATERAL (SELECT CASE
         AND shanghai_day(mark_at(s.since_mark)) + %(keep_days)s <= %(day)s
         AND NOT {paused("s.bank", "s.factory", "%(hrss)s")} AND {no_brake("EXPIRY")} THEN 'EXPIRED' END AS reason) way
 WHERE way.reason IS NOT NULL AND coalesce(s.spoiled, s.refused, s.destroyed, s.ss_cancelled, s.unproven) IS NULL
+  AND coalesce(s.cancel_reason, way.reason) = way.reason
 """,
+    ("occasion",),
 )
+"""One for an event that was annulled since is another decision than a later one for another reason."""

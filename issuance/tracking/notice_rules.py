@@ -15,7 +15,10 @@ SELECT k.card_ref, CASE told.template WHEN 'RECEIVED' THEN 0 ELSE coalesce(k.eff
        told.consignment_id
 FROM card_snapshot k JOIN card c ON c.card_ref = k.card_ref
 LEFT JOIN plastic_snapshot s ON s.card_ref = k.card_ref AND s.effective
-LEFT JOIN decision ended ON (ended.card_ref, ended.attempt, ended.kind) = (s.card_ref, s.attempt, 'CANCEL_PLASTIC')
+LEFT JOIN LATERAL (
+    SELECT true AS ended FROM decision d WHERE (d.card_ref, d.attempt, d.kind) = (s.card_ref, s.attempt,
+        'CANCEL_PLASTIC') AND (d.occasion = '' OR c.withdrawn IS NOT NULL OR s.ss_cancelled IS NOT NULL) LIMIT 1
+) cancelled ON true
 CROSS JOIN LATERAL (
     SELECT 'RECEIVED' AS template, NULL AS consignment_id, NULL AS detail
         WHERE k.state IN ('WAITING', 'PLANNED', 'ORDERED') AND coalesce(k.effective, 1) = 1
@@ -37,7 +40,7 @@ CROSS JOIN LATERAL (
         WHERE k.pension_risk IS NOT NULL AND {in_states("k.state", "in_hand")}
         AND (k.pension_risk <> 'FINANCE_INACTIVE' OR NOT {paused("s.bank")})
 ) told
-WHERE c.withdrawn IS DISTINCT FROM 'DEATH' AND (told.template = 'CANCELLED') = (ended.card_ref IS NOT NULL)
+WHERE c.withdrawn IS DISTINCT FROM 'DEATH' AND (told.template = 'CANCELLED') = (ended IS NOT NULL)
 """,
     ("occasion", "consignment_id"),
 )

@@ -32,8 +32,8 @@ AND NOT {paused("carrier_of(c_id)")} AND NOT {SILENT.format(letter="c_id")} AND 
 """
 """Whether plastic s is a letter that is presumed lost."""
 REVIVED = """
-s.dead AND EXISTS (SELECT FROM decision d WHERE (d.card_ref, d.attempt, d.kind) = (s.card_ref, s.attempt,
-    'CANCEL_PLASTIC') AND d.reason IN ('DEATH', 'WITHDRAWN'))
+s.dead AND coalesce(s.cancel_reason IN ('DEATH', 'WITHDRAWN'), EXISTS (SELECT FROM decision d WHERE
+    (d.card_ref, d.attempt, d.kind) = (s.card_ref, s.attempt, 'CANCEL_PLASTIC') AND d.occasion <> ''))
 """
 """Whether plastic s was cancelled for an event that did not happen (its card is not withdrawn)."""
 

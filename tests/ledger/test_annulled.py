@@ -107,6 +107,30 @@ def test_what_was_destroyed_by_then_is_made_again(ledger: Connection, method: st
     assert remakes(ledger) == [(2, "ANNULLED", "DONE")]
 
 
+def test_what_was_spared_can_be_cancelled_for_another_reason(ledger: Connection, ref: UUID) -> None:
+    merge(ledger, *to_outlet([ref]))
+    die(ledger, ref, 6)
+    revive(ledger, ref, 7)
+    merge(ledger, report("ICBC", "no", [item("REFUSED_BY_HOLDER", ref, 8, reason="NAME_WRONG")]))
+    decide_on(ledger, 9)
+    assert requests(ledger) == [("CANCEL_SS", "void", "GROUND_GONE"), ("CANCEL_SS", None, None)]
+    assert remakes(ledger) == [(2, "REFUSED_BY_HOLDER", None)]
+    merge(ledger, report("HRSS-BJ", "x", [item("SS_CANCELLED", ref, 10)]))
+    decide_on(ledger, 11)
+    assert remakes(ledger) == [(2, "REFUSED_BY_HOLDER", None)]
+
+
+def test_what_expires_later_is_not_made_again(ledger: Connection, ref: UUID) -> None:
+    merge(ledger, *to_outlet([ref]))
+    die(ledger, ref, 6)
+    revive(ledger, ref, 7)
+    expired = 6 + CITY.policy.keep_days
+    decide_on(ledger, expired)
+    merge(ledger, report("HRSS-BJ", "x", [item("SS_CANCELLED", ref, expired + 1)]), day=expired + 1)
+    decide_on(ledger, expired + 2)
+    assert (states(ledger)[ref], remakes(ledger)) == ("CANCELLED", [])
+
+
 def test_another_event_that_stands_still_counts(ledger: Connection, ref: UUID) -> None:
     assert tell(ledger, event_value("MSB", "W", "WITHDRAWN", ref))[0] is None
     die(ledger, ref, 2)

@@ -301,3 +301,23 @@ def test_an_uncollected_plastic_under_a_loss_report_is_held_until_it_lapses(ledg
     ledger.execute("INSERT INTO changed_card VALUES (%s)", (ref,))
     decide_on(ledger, 9 + POLICY.temporary_loss_days)
     assert requests(ledger) == [(1, "HOLD", "void", "GROUND_GONE")]
+
+
+def test_an_account_is_closed_when_social_security_of_every_plastic_on_it_is(ledger: Connection) -> None:
+    (ref,) = make_cohort(ledger, 1, "mail")
+    posted(ledger, [ref])
+    merge(ledger, report("EMS", "lost", [item("LOST", None, 8, tracking_no="T0")]))
+    decide_on(ledger, 8)
+    order_second(ledger, ref)
+    merge(ledger, report("F-ICBC", "m2", [item(what, ref, 9, attempt=2) for what in ("ITEM_ACCEPTED", "MADE")]))
+    merge(ledger, report("EMS", "found", [item("DELIVERED", None, 10, tracking_no="T0")]))
+    decide_on(ledger, 10)
+    assert tell(ledger, event_value("MSB", "E1", "DEATH", ref))[0] is None
+    decide_on(ledger, 11)
+    merge(ledger, report("HRSS-BJ", "x2", [item("SS_CANCELLED", ref, 12, attempt=2)]))
+    decide_on(ledger, 13)
+    asked = "SELECT attempt, kind FROM request WHERE kind = 'CANCEL_ACCOUNT'"
+    assert ledger.execute(asked).fetchall() == [], "plastic 1 lives on it until its social security is cancelled"
+    merge(ledger, report("HRSS-BJ", "x1", [item("SS_CANCELLED", ref, 14)]))
+    decide_on(ledger, 15)
+    assert ledger.execute(asked).fetchall() == [(2, "CANCEL_ACCOUNT")]

@@ -9,3 +9,6 @@ ALTER TABLE holder_event
     ADD COLUMN terms_before jsonb,
     ADD COLUMN person_before bytea;
 ALTER TABLE waiting_event ADD COLUMN annuls_source text, ADD COLUMN annuls_event_id text;
+
+-- A plastic may be cancelled for an event that is annulled, and later for another reason.
+UPDATE decision SET occasion = reason WHERE kind = 'CANCEL_PLASTIC' AND reason IN ('DEATH', 'WITHDRAWN');
