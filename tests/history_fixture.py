@@ -409,7 +409,8 @@ class History:
         return self.connection.execute(
             "SELECT c.card_ref, c.state FROM card c JOIN decision d ON (d.card_ref, d.attempt, d.kind) ="
             " (c.card_ref, c.effective, 'CANCEL_PLASTIC') WHERE c.withdrawn IS NULL"
-            " AND d.reason IN ('DEATH', 'WITHDRAWN') AND c.state IN"
+            " AND d.occasion <> '' AND NOT EXISTS (SELECT FROM decision o"
+            " WHERE (o.card_ref, o.attempt, o.kind, o.occasion) = (d.card_ref, d.attempt, d.kind, '')) AND c.state IN"
             " ('CANCELLED', 'DESTROYED', 'CANCELLED_BEFORE_MAKING', 'WITHDRAWN')"
         ).fetchall()
 

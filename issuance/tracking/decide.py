@@ -113,9 +113,11 @@ def _decide_cards(connection: Connection, city: City, values: Mapping[str, Any],
     snapshot_cards(connection, values)
     ended = end_remakes(connection, values)
     if ended:  # what was made in vain is no longer a plastic to be reckoned with
-        connection.execute("DROP TABLE plastic_snapshot, card_snapshot")
-        snapshot_cards(connection, values)
-    decided = ended + begin_remakes(connection, city.partners, values)
+        _snapshot_again(connection, values)
+    begun = begin_remakes(connection, city.partners, values)
+    if begun:  # and a new one is: its account is that of the old one
+        _snapshot_again(connection, values)
+    decided = ended + begun
     decided += sum(record(connection, rule, values) for rule in RECORDED_RULES)
     decided += settle_requests(connection, values)
     if decided:  # the state follows from decisions, too: the cards are looked at once more
@@ -128,6 +130,11 @@ def _decide_cards(connection: Connection, city: City, values: Mapping[str, Any],
         clear_faults(connection, "DECISION_FAILED", *failing)
     connection.execute("DROP TABLE work, plastic_snapshot, card_snapshot")
     return decided + changed + followed
+
+
+def _snapshot_again(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute("DROP TABLE plastic_snapshot, card_snapshot")
+    snapshot_cards(connection, values)
 
 
 FOLLOW_UP = """
