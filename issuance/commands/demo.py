@@ -21,12 +21,7 @@ SMALL = 40
 @click.command()
 @click.option("--cards", type=click.IntRange(1), help=f"Synthetic retirees: 20,000, or {SMALL} for each scenario.")
 @click.option("--seed", default=7, show_default=True, help="Seed of every random choice.")
-@click.option(
-    "--scenario",
-    "names",
-    multiple=True,
-    help="Play an awkward case instead; `all`; `list`.",
-)
+@click.option("--scenario", "names", multiple=True, help="Play an awkward case instead (repeatable); `all`; `list`.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result here.")
 @click.option("--exit", "leave", is_flag=True, help="Stop the stack at the end.")
 @click.option("--recheck", is_flag=True, help="Only check a finished demo again: truth files against the ledger.")

@@ -112,6 +112,34 @@ def unknown_card(card_ref: str) -> Refused:
     return Refused("CARD_UNKNOWN", f"没有卡 {card_ref}。 / no such card: {card_ref}.")
 
 
+OF_CARD = {
+    "decisions": (
+        "SELECT attempt, kind, occasion, reason, business_day FROM decision WHERE card_ref = %s"
+        " ORDER BY business_day, kind, occasion"
+    ),
+    "remakes": (
+        "SELECT attempt, made, ground, reason, begun_on, user_name(decided_by) AS decided_by, ending, ended_on"
+        " FROM remake WHERE card_ref = %s ORDER BY made"
+    ),
+    "requests": (
+        "SELECT attempt, kind, n, reason, partner, consignment_id, asked_on, due_on,"
+        " coalesce(ending, 'open') AS state, ended_on, why, user_name(ended_by) AS ended_by"
+        " FROM request WHERE card_ref = %s ORDER BY asked_on, attempt, kind, n"
+    ),
+    "events": (
+        "SELECT source, event_id, e.event, occurred_at, followed_on, annulled, (SELECT source || '/' || event_id"
+        " FROM holder_event n WHERE n.event_no = e.annuls) AS annuls FROM holder_event e WHERE card_ref = %s"
+        " ORDER BY event_no"
+    ),
+    "breaks": (
+        "SELECT break_id, kind, expected, actual, opened_on, closed_on, closed_by, note FROM break"
+        " WHERE card_ref = %s"
+        " ORDER BY opened_on"
+    ),
+}
+"""What is shown of a card beside its facts, each from the oldest."""
+
+
 def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
     """One card: its plastics' facts, decisions, holder events and breaks, in the order they came. No personal data.
 
@@ -134,47 +162,11 @@ def show_card(connection: Connection, card_ref: str) -> dict[str, Any]:
         " corrects, partner, report_id FROM fact JOIN report USING (report_no)"
     )
     mail = "SELECT consignment_id FROM plastic_in_consignment WHERE card_ref = %s"
-    return found[0] | {
-        "facts": rows_of(
-            connection,
-            f"{facts} WHERE card_ref = %s OR (subject = 'mail' AND consignment_id IN ({mail}))"
-            " ORDER BY mark, milestone",
-            (ref, ref),
-        ),
-        "decisions": rows_of(
-            connection,
-            "SELECT attempt, kind, occasion, reason, business_day FROM decision WHERE card_ref = %s"
-            " ORDER BY business_day, kind, occasion",
-            (ref,),
-        ),
-        "remakes": rows_of(
-            connection,
-            "SELECT attempt, made, ground, reason, begun_on, user_name(decided_by) AS decided_by, ending, ended_on"
-            " FROM remake WHERE card_ref = %s ORDER BY made",
-            (ref,),
-        ),
-        "requests": rows_of(
-            connection,
-            "SELECT attempt, kind, n, reason, partner, consignment_id, asked_on, due_on,"
-            " coalesce(ending, 'open') AS state, ended_on, why, user_name(ended_by) AS ended_by"
-            " FROM request WHERE card_ref = %s ORDER BY asked_on, attempt, kind, n",
-            (ref,),
-        ),
-        "events": rows_of(
-            connection,
-            "SELECT source, event_id, e.event, occurred_at, followed_on, annulled, (SELECT source || '/' || event_id"
-            " FROM holder_event n WHERE n.event_no = e.annuls) AS annuls FROM holder_event e WHERE card_ref = %s"
-            " ORDER BY event_no",
-            (ref,),
-        ),
-        "breaks": rows_of(
-            connection,
-            "SELECT break_id, kind, expected, actual, opened_on, closed_on, closed_by, note FROM break"
-            " WHERE card_ref = %s"
-            " ORDER BY opened_on",
-            (ref,),
-        ),
-    }
+    own_facts = (
+        f"{facts} WHERE card_ref = %s OR (subject = 'mail' AND consignment_id IN ({mail})) ORDER BY mark, milestone"
+    )
+    others = {name: rows_of(connection, query, (ref,)) for name, query in OF_CARD.items()}
+    return found[0] | {"facts": rows_of(connection, own_facts, (ref, ref))} | others
 
 
 def find_cards(connection: Connection, words: str) -> list[dict[str, Any]]:

@@ -7,6 +7,15 @@ from issuance.tracking.rule import Rule
 from issuance.wire.pauses import paused
 from issuance.words.lifecycle import in_states
 
+
+def in_force(withdrawn: str, ss_cancelled: str) -> str:
+    """SQL: whether a decision to cancel a plastic is in force, by its `occasion`, card.withdrawn and SS_CANCELLED.
+
+    One for an event that was annulled since is, only if the plastic's social security was cancelled by then.
+    """
+    return f"(occasion = '' OR {withdrawn} IS NOT NULL OR {ss_cancelled} IS NOT NULL)"
+
+
 EXPLAINED = """
 EXISTS (SELECT FROM remake r WHERE r.card_ref = s.card_ref AND r.attempt <= s.attempt AND r.ended_on IS NULL)
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from issuance.tracking.cancellations import in_force
 from issuance.tracking.rule import Rule
 from issuance.wire.pauses import paused
 from issuance.words.lifecycle import in_states
@@ -17,7 +18,7 @@ FROM card_snapshot k JOIN card c ON c.card_ref = k.card_ref
 LEFT JOIN plastic_snapshot s ON s.card_ref = k.card_ref AND s.effective
 LEFT JOIN LATERAL (
     SELECT true AS ended FROM decision d WHERE (d.card_ref, d.attempt, d.kind) = (s.card_ref, s.attempt,
-        'CANCEL_PLASTIC') AND (d.occasion = '' OR c.withdrawn IS NOT NULL OR s.ss_cancelled IS NOT NULL) LIMIT 1
+        'CANCEL_PLASTIC') AND {in_force("c.withdrawn", "s.ss_cancelled")} LIMIT 1
 ) cancelled ON true
 CROSS JOIN LATERAL (
     SELECT 'RECEIVED' AS template, NULL AS consignment_id, NULL AS detail

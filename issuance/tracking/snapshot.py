@@ -13,6 +13,7 @@ from typing import Any
 
 from issuance.city.city import City
 from issuance.ledger.connection import Connection
+from issuance.tracking.cancellations import in_force
 from issuance.tracking.card_breaks import GRACES
 from issuance.words.collection import to_holder
 from issuance.words.lifecycle import CANCEL_ORDER, GROUNDS, PLASTIC_STATES, in_states
@@ -69,7 +70,7 @@ WITH facts AS (
     JOIN plastic p USING (card_ref)
     LEFT JOIN LATERAL (
         SELECT reason FROM decision WHERE (card_ref, attempt, kind) = (p.card_ref, p.attempt, 'CANCEL_PLASTIC')
-        AND NOT (occasion <> '' AND w.withdrawn IS NULL AND p.ss_cancelled IS NULL) ORDER BY occasion LIMIT 1
+        AND {in_force("w.withdrawn", "p.ss_cancelled")} ORDER BY occasion LIMIT 1
     ) d ON true
     LEFT JOIN job j USING (job_id)
     LEFT JOIN sealed_job s USING (job_id)
@@ -89,14 +90,13 @@ WITH facts AS (
         , superfluous AND taken IS NULL AS in_vain
         , coalesce(made, issued_instantly, c_handed_over, taken, ss_activated) IS NOT NULL AS was_made
         , taken IS NULL AND coalesce(c_lost, missing) IS NULL AND NOT presumed AS has_keeper
-        , coalesce(spoiled, refused, destroyed, ss_cancelled, unproven) IS NULL AND coalesce(made, issued_instantly,
-            c_handed_over, taken, ss_activated) IS NOT NULL AS lives
     FROM facts WHERE attempt > 0 OR {OF_OUTLET}
 ), ranked AS (
     SELECT *,
         row_number() OVER (PARTITION BY card_ref ORDER BY dead, CASE WHEN NOT dead THEN ss_activated END,
                            CASE WHEN NOT dead THEN taken END, attempt DESC) = 1 AS effective,
-        bool_or(NOT dead OR lives) OVER of_bank
+        bool_or(NOT dead OR was_made AND coalesce(spoiled, refused, destroyed, ss_cancelled, unproven) IS NULL)
+            OVER of_bank
         OR attempt < max(attempt) FILTER (WHERE was_made) OVER of_bank OR EXISTS (
             SELECT FROM card n JOIN plastic q USING (card_ref) WHERE n.replaces = states.card_ref
             AND q.bank = states.bank AND q.ss_activated IS NOT NULL AND q.account_cancelled IS NULL) AS account_kept
